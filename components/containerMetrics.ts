@@ -1,0 +1,116 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { CONTAINER_METRICS, REQUIRED_LABELS } from "../prometheus/catalogue";
+import { prometheusConfig, toYaml } from "../prometheus/config";
+import type { ProbeReport } from "../probes/report";
+import { durationSeconds, type Settings } from "../settings";
+import { Cadvisor } from "./cadvisor";
+import { HealthProbe } from "./healthProbe";
+import type { HostFacts } from "./hostFacts";
+import { PrometheusServer } from "./prometheusServer";
+
+export interface ContainerMetricsArgs {
+  /** The checked configuration of the stack. */
+  settings: Settings;
+  /** The environment's name: the stack. */
+  environment: string;
+  /** Facts of the Docker host. */
+  host: HostFacts;
+}
+
+/** The container metrics of one Docker host: cAdvisor measures, Prometheus keeps, and a probe shows that it works. */
+export class ContainerMetrics extends pulumi.ComponentResource {
+  /** The network that both containers are on; a container of yours that Prometheus has to scrape joins it. */
+  readonly network: docker.Network;
+  readonly cadvisor: Cadvisor;
+  readonly prometheus: PrometheusServer;
+  /** Value of the label `host`. */
+  readonly hostLabel: string;
+  /** The scrape job of cAdvisor, as YAML for a Prometheus that is there already. */
+  readonly cadvisorScrapeConfig: string;
+  /** What the probe saw. */
+  readonly report: pulumi.Output<ProbeReport>;
+
+  /** @param name the prefix of every name on the Docker host, so that two environments do not meet */
+  constructor(
+    name: string,
+    { settings, environment, host }: ContainerMetricsArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("llm-metrics:docker:ContainerMetrics", name, {}, opts);
+    const labels = [{ label: "llm-metrics.environment", value: environment }];
+    const dockerHost = `unix://${host.dockerSocket}`;
+    this.hostLabel = settings.hostLabel || host.name;
+
+    this.network = new docker.Network(
+      `${name}-network`,
+      { name, driver: "bridge", labels, options: networkOptions(settings) },
+      { parent: this, deleteBeforeReplace: true },
+    );
+    this.cadvisor = new Cadvisor(
+      `${name}-cadvisor`,
+      {
+        containerName: `${name}-cadvisor`,
+        image: settings.cadvisorImage,
+        publish: { address: settings.bindAddress, port: settings.cadvisorPort },
+        memory: settings.cadvisorMemory,
+        host,
+        network: this.network,
+        labels,
+      },
+      { parent: this },
+    );
+    const config = prometheusConfig(settings, {
+      environment,
+      host: this.hostLabel,
+      cadvisorTarget: this.cadvisor.target,
+    });
+    this.prometheus = new PrometheusServer(
+      `${name}-prometheus`,
+      {
+        containerName: `${name}-prometheus`,
+        image: settings.prometheusImage,
+        publish: { address: settings.bindAddress, port: settings.prometheusPort },
+        memory: settings.prometheusMemory,
+        config: toYaml(config),
+        protectData: settings.protectData,
+        dockerHost,
+        network: this.network,
+        labels,
+      },
+      { parent: this },
+    );
+    const probe = new HealthProbe(
+      `${name}-probe`,
+      {
+        expectation: {
+          cadvisorUrl: this.cadvisor.url,
+          prometheusUrl: this.prometheus.url,
+          scrapeIntervalSeconds: durationSeconds(settings.scrapeInterval),
+          metrics: CONTAINER_METRICS.filter((metric) => metric.everyContainer).map((metric) => metric.name),
+          labels: [...REQUIRED_LABELS],
+          config: toYaml(config),
+        },
+        dockerHost,
+        triggers: [this.cadvisor.container.id, this.prometheus.container.id],
+      },
+      { parent: this, dependsOn: [this.cadvisor, this.prometheus] },
+    );
+
+    this.cadvisorScrapeConfig = toYaml({ scrape_configs: config.scrape_configs.slice(0, 1) });
+    this.report = probe.report;
+    this.registerOutputs({ report: this.report });
+  }
+}
+
+/**
+ * Without masquerading, no container on the network reaches an outside host. Alertmanagers and extra jobs may be
+ * outside, so they open it.
+ */
+function networkOptions(settings: Settings): Record<string, string> {
+  const outside = settings.alertmanagers.length > 0 || settings.scrapeJobs.length > 0;
+  return {
+    "com.docker.network.bridge.enable_ip_masquerade": String(outside),
+    "com.docker.network.bridge.host_binding_ipv4": settings.bindAddress,
+  };
+}

@@ -1,0 +1,36 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import type { Expectation, ProbeReport } from "../probes/report";
+import { program } from "./program";
+
+export interface HealthProbeArgs {
+  /** What the running system has to show. */
+  expectation: Expectation;
+  /** Address of the Docker daemon, as in DOCKER_HOST. */
+  dockerHost: string;
+  /** The probe runs again when one of these changes. */
+  triggers: pulumi.Input<string>[];
+}
+
+/** Asks the running system, after the deploy, what its users will ask; the update fails when an answer is not the expected one. */
+export class HealthProbe extends pulumi.ComponentResource {
+  /** What was asked and seen. */
+  readonly report: pulumi.Output<ProbeReport>;
+
+  constructor(name: string, args: HealthProbeArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("llm-metrics:docker:HealthProbe", name, {}, opts);
+
+    const probe = new command.local.Command(
+      `${name}-command`,
+      {
+        ...program("probe", { DOCKER_HOST: args.dockerHost }),
+        stdin: JSON.stringify(args.expectation, undefined, 2),
+        triggers: args.triggers,
+      },
+      { parent: this },
+    );
+
+    this.report = probe.stdout.apply((stdout) => JSON.parse(stdout) as ProbeReport);
+    this.registerOutputs({ report: this.report });
+  }
+}

@@ -1,0 +1,105 @@
+import * as command from "@pulumi/command";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { HARDENED, healthcheck, onlyCapabilities } from "./hardening";
+import { program } from "./program";
+
+/** The port that Prometheus listens on inside its container. */
+const PORT = 9090;
+
+export interface PrometheusServerArgs {
+  /** Name of the container; the volumes derive theirs from it. */
+  containerName: string;
+  /** Image reference, with a tag or digest. */
+  image: string;
+  /** Host address and port of the UI and the API. */
+  publish: { address: string; port: number };
+  /** Memory limit in MiB. */
+  memory: number;
+  /** The text of prometheus.yml. A change is checked, swapped in and loaded without a restart. */
+  config: string;
+  /** Whether destroying the volume with the samples is refused. */
+  protectData: boolean;
+  /** Address of the Docker daemon, as in DOCKER_HOST. */
+  dockerHost: string;
+  /** The network that it joins, under the alias `prometheus`. */
+  network: docker.Network;
+  /** Labels of the container and the volumes. */
+  labels: { label: string; value: string }[];
+}
+
+/** Prometheus, with its samples and its configuration in volumes of their own. */
+export class PrometheusServer extends pulumi.ComponentResource {
+  /** The container. */
+  readonly container: docker.Container;
+  /** The volume with the samples. */
+  readonly data: docker.Volume;
+  /** The step that loads the configuration; what asks about metrics depends on it. */
+  readonly configuration: command.local.Command;
+  /** URL of the UI and the API on the host. */
+  readonly url: string;
+
+  constructor(name: string, args: PrometheusServerArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("llm-metrics:docker:PrometheusServer", name, {}, opts);
+    this.url = `http://${args.publish.address}:${args.publish.port}`;
+
+    const image = new docker.RemoteImage(
+      `${name}-image`,
+      { name: args.image, keepLocally: true },
+      { parent: this },
+    );
+    this.data = new docker.Volume(
+      `${name}-data`,
+      { name: `${args.containerName}-data`, labels: args.labels },
+      { parent: this, protect: args.protectData, deleteBeforeReplace: true },
+    );
+    const config = new docker.Volume(
+      `${name}-config`,
+      { name: `${args.containerName}-config`, labels: args.labels },
+      { parent: this, deleteBeforeReplace: true },
+    );
+    this.container = new docker.Container(
+      `${name}-container`,
+      {
+        ...HARDENED,
+        name: args.containerName,
+        image: args.image,
+        command: [
+          "--config.file=/etc/prometheus/prometheus.yml",
+          "--storage.tsdb.path=/prometheus",
+          `--web.external-url=${this.url}`,
+        ],
+        user: "65534:65534",
+        labels: args.labels,
+        networksAdvanced: [{ name: args.network.name, aliases: ["prometheus"] }],
+        ports: [{ internal: PORT, external: args.publish.port, ip: args.publish.address }],
+        volumes: [
+          { volumeName: this.data.name, containerPath: "/prometheus" },
+          { volumeName: config.name, containerPath: "/etc/prometheus" },
+        ],
+        capabilities: onlyCapabilities(),
+        memory: args.memory,
+        memorySwap: args.memory,
+        cpus: "1",
+        healthcheck: healthcheck(`http://127.0.0.1:${PORT}/-/healthy`),
+        destroyGraceSeconds: 30,
+      },
+      { parent: this, dependsOn: image, deleteBeforeReplace: true, replaceOnChanges: ["healthcheck"] },
+    );
+    this.configuration = new command.local.Command(
+      `${name}-configuration`,
+      {
+        ...program("loadConfig", {
+          DOCKER_HOST: args.dockerHost,
+          CONTAINER: args.containerName,
+          PROMETHEUS_URL: this.url,
+        }),
+        stdin: args.config,
+        triggers: [this.container.id],
+      },
+      { parent: this, deleteBeforeReplace: true },
+    );
+
+    this.registerOutputs({ url: this.url });
+  }
+}

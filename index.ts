@@ -1,0 +1,44 @@
+import * as pulumi from "@pulumi/pulumi";
+import { ContainerMetrics } from "./components/containerMetrics";
+import { readHostFacts } from "./components/hostFacts";
+import { CONTAINER_LABELS } from "./prometheus/catalogue";
+import { OWN_JOBS, parseSettings, SETTING_KEYS } from "./settings";
+
+/** The program: settings and host are checked before anything is declared; the outputs are described in docs/outputs.md. */
+export = async () => {
+  const settings = parseSettings(configuration());
+  const host = await readHostFacts(new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"]);
+  const environment = pulumi.getStack();
+  const { network, cadvisor, prometheus, hostLabel, cadvisorScrapeConfig, report } = new ContainerMetrics(
+    `${pulumi.getProject()}-${environment}`,
+    { settings, environment, host },
+  );
+
+  return {
+    cadvisorUrl: cadvisor.url,
+    prometheusUrl: prometheus.url,
+    networkName: network.name,
+    networkId: network.id,
+    containerNames: { cadvisor: cadvisor.container.name, prometheus: prometheus.container.name },
+    images: { cadvisor: settings.cadvisorImage, prometheus: settings.prometheusImage },
+    hostLabel,
+    scrapeInterval: settings.scrapeInterval,
+    jobNames: [...Object.values(OWN_JOBS), ...settings.scrapeJobs.map((job) => job.job_name)],
+    labels: CONTAINER_LABELS,
+    cadvisorScrapeConfig,
+    probeReport: report,
+  };
+};
+
+/** Every key of the project's configuration, known or not, as text. */
+function configuration(): Record<string, string> {
+  const config = new pulumi.Config();
+  const all = Object.entries(pulumi.runtime.allConfig())
+    .filter(([key]) => key.startsWith(`${config.name}:`))
+    .map(([key, value]) => [key.slice(config.name.length + 1), value] as const);
+  const unset = SETTING_KEYS.filter((key) => !all.some(([known]) => known === key)).map((key) => [
+    key,
+    config.get(key),
+  ]);
+  return Object.fromEntries([...all, ...unset]) as Record<string, string>;
+}

@@ -1,0 +1,171 @@
+import { isDeepStrictEqual } from "node:util";
+import { load } from "js-yaml";
+import { runningContainers } from "./docker";
+import { get, query, type Sample } from "./http";
+import type { Expectation } from "./report";
+import { Mismatch } from "./retry";
+
+/** A question to the running system. */
+export interface Check {
+  /** The expected answer, as a sentence. */
+  name: string;
+  /** Seconds to keep asking. */
+  deadline: number;
+  /** Asks once. Resolves to what was seen, or throws {@link Mismatch}. */
+  ask: () => Promise<string>;
+}
+
+const DECLARED_AGAIN = "Run `npm run up` again; if it stays so, look at `docker logs` of the container.";
+
+/** Seconds until a started server has to answer. */
+const START = 60;
+
+/** The checks in the order in which one rests on the other. */
+export function checks(expectation: Expectation): Check[] {
+  const { cadvisorUrl, prometheusUrl, scrapeIntervalSeconds: interval } = expectation;
+  // Prometheus spreads first scrapes over an interval, and looks for new targets every 5 s; cAdvisor sees a new container at once.
+  const scraped = START + 2 * interval;
+  return [
+    { name: "cAdvisor is healthy", deadline: START, ask: () => healthy(`${cadvisorUrl}/healthz`) },
+    { name: "Prometheus is ready", deadline: START, ask: () => healthy(`${prometheusUrl}/-/ready`) },
+    {
+      name: "the loaded configuration is the declared one",
+      deadline: START,
+      ask: () => loaded(prometheusUrl, expectation.config),
+    },
+    { name: "the target cadvisor is up", deadline: scraped, ask: () => targetUp(prometheusUrl) },
+    { name: "the samples are fresh", deadline: scraped, ask: () => fresh(prometheusUrl, interval) },
+    {
+      name: "every running container is listed by name",
+      deadline: scraped,
+      ask: () => listed(prometheusUrl),
+    },
+    {
+      name: "the required metrics are there with their labels",
+      deadline: scraped,
+      ask: () => complete(prometheusUrl, expectation),
+    },
+  ];
+}
+
+async function healthy(url: string): Promise<string> {
+  const { status, body } = await get(url);
+  if (status !== 200)
+    throw new Mismatch(`${url} answered ${status}: ${body.slice(0, 200)}`, "status 200", DECLARED_AGAIN);
+  return body.trim();
+}
+
+async function loaded(prometheus: string, declared: string): Promise<string> {
+  const { body } = await get(`${prometheus}/api/v1/status/config`);
+  const { yaml } = (JSON.parse(body) as { data: { yaml: string } }).data;
+  const difference = firstDifference(load(declared), load(yaml), "prometheus.yml");
+  if (difference)
+    throw new Mismatch(difference, "the declared configuration", "Run `npm run up -- --refresh`.");
+  return `${(load(declared) as { scrape_configs: unknown[] }).scrape_configs.length} scrape jobs, as declared`;
+}
+
+/**
+ * The first place where the loaded configuration is not the declared one. Prometheus adds its defaults when it reports
+ * what it loaded, so keys that were not declared do not count; lists count whole.
+ */
+export function firstDifference(declared: unknown, seen: unknown, at: string): string | undefined {
+  const text = (value: unknown) => (value === undefined ? "nothing" : JSON.stringify(value));
+  if (Array.isArray(declared) && Array.isArray(seen) && declared.length === seen.length)
+    return declared.map((item, i) => firstDifference(item, seen[i], `${at}[${i}]`)).find(Boolean);
+  if (isObject(declared) && isObject(seen))
+    return Object.entries(declared)
+      .map(([key, value]) => firstDifference(value, seen[key], `${at}.${key}`))
+      .find(Boolean);
+  return isDeepStrictEqual(declared, seen) ? undefined : `${at} is ${text(seen)}, declared ${text(declared)}`;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+async function targetUp(prometheus: string): Promise<string> {
+  const { body } = await get(`${prometheus}/api/v1/targets?scrapePool=cadvisor`);
+  interface Target {
+    health: string;
+    scrapeUrl: string;
+    lastError: string;
+  }
+  const [target] = (JSON.parse(body) as { data: { activeTargets: Target[] } }).data.activeTargets;
+  const seen = !target
+    ? "no target"
+    : target.health === "unknown"
+      ? "not scraped yet"
+      : `${target.health}: ${target.lastError}`;
+  if (target?.health !== "up")
+    throw new Mismatch(
+      seen,
+      "target cadvisor up",
+      "See whether the cAdvisor container runs and is on the network of the stack.",
+    );
+  return target.scrapeUrl;
+}
+
+async function fresh(prometheus: string, interval: number): Promise<string> {
+  const [age] = await query(prometheus, 'time() - timestamp(up{job="cadvisor"} == 1)');
+  const [lag] = await query(prometheus, 'max(time() - container_last_seen{job="cadvisor"})');
+  const oldest = 2 * interval + 5;
+  if (!age || !lag || age.value > oldest || lag.value > oldest + 2 * interval)
+    throw new Mismatch(
+      `the last scrape ${age ? `is ${age.value.toFixed(0)} s old` : "is missing"}, cAdvisor's oldest sample ${lag ? `${lag.value.toFixed(0)} s` : "is missing"}`,
+      `a scrape every ${interval} s`,
+      "See the page /targets of Prometheus for the error of the last scrape.",
+    );
+  return `last scrape ${age.value.toFixed(0)} s ago`;
+}
+
+async function listed(prometheus: string): Promise<string> {
+  const running = await runningContainers();
+  const seen = byContainer(await query(prometheus, 'container_start_time_seconds{job="cadvisor",name!=""}'));
+  const missing = running.filter(({ id, name }) => seen.get(id)?.[0]?.labels["name"] !== name);
+  if (missing.length > 0)
+    throw new Mismatch(
+      `${missing.length} of ${running.length} are missing: ${missing
+        .map(({ name }) => name)
+        .slice(0, 10)
+        .join(", ")}`,
+      "every running container by its name",
+      seen.size === 0
+        ? "cAdvisor could not ask Docker or containerd for names: look for `Registration of the docker container factory failed` in its log."
+        : "Containers that started a moment ago are listed with the next scrape; run `npm run up` again.",
+    );
+  return `${running.length} containers: ${running
+    .map(({ name }) => name)
+    .sort()
+    .join(", ")}`;
+}
+
+async function complete(prometheus: string, { metrics, labels }: Expectation): Promise<string> {
+  const running = await runningContainers();
+  const seen = byContainer(
+    await query(prometheus, `{__name__=~"${metrics.join("|")}",job="cadvisor",name!=""}`),
+  );
+  const gaps = running.flatMap(({ id, name }) => {
+    const samples = seen.get(id) ?? [];
+    const absent = metrics.filter(
+      (metric) => !samples.some((sample) => sample.labels["__name__"] === metric),
+    );
+    const bare = labels.filter((label) => samples.some((sample) => !sample.labels[label]));
+    return [...absent, ...bare.map((label) => `label ${label}`)].map((what) => `${name} has no ${what}`);
+  });
+  if (gaps.length > 0)
+    throw new Mismatch(
+      gaps.slice(0, 10).join("; "),
+      `${metrics.length} metrics with the labels ${labels.join(", ")}`,
+      "Compare with what cAdvisor itself serves at /metrics.",
+    );
+  return `${metrics.length} metrics of ${running.length} containers, each with ${labels.join(", ")}`;
+}
+
+/** Samples by the 64-digit container id in which their label `id` ends. */
+function byContainer(samples: Sample[]): Map<string, Sample[]> {
+  const result = new Map<string, Sample[]>();
+  for (const sample of samples) {
+    const id = /[0-9a-f]{64}/.exec(sample.labels["id"] ?? "")?.[0];
+    if (id) result.set(id, [...(result.get(id) ?? []), sample]);
+  }
+  return result;
+}

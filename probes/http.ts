@@ -1,0 +1,39 @@
+import { Mismatch } from "./retry";
+
+/** A sample of an instant query. */
+export interface Sample {
+  labels: Record<string, string>;
+  value: number;
+}
+
+/** Asks for a URL, for at most 10 s. A server that cannot be reached is a {@link Mismatch}, so that it is asked again. */
+export async function get(url: string): Promise<{ status: number; body: string }> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+    return { status: response.status, body: await response.text() };
+  } catch (error) {
+    const cause = (error as Error).cause as { code?: string } | undefined;
+    throw new Mismatch(
+      `${url} did not answer (${cause?.code ?? (error as Error).message})`,
+      "an answer",
+      "See `docker ps` and `docker logs` of the container that serves it.",
+    );
+  }
+}
+
+/** The samples of a PromQL expression now. */
+export async function query(prometheus: string, promql: string): Promise<Sample[]> {
+  const { status, body } = await get(
+    `${prometheus}/api/v1/query?${new URLSearchParams({ query: promql }).toString()}`,
+  );
+  if (status !== 200)
+    throw new Mismatch(
+      `the query ${promql} answered ${status}: ${body.slice(0, 200)}`,
+      "status 200",
+      "See the log of Prometheus.",
+    );
+  const { result } = (
+    JSON.parse(body) as { data: { result: { metric: Record<string, string>; value: [number, string] }[] } }
+  ).data;
+  return result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }));
+}

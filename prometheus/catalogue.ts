@@ -1,0 +1,136 @@
+/** A metric of a container that reaches Prometheus. */
+export interface CatalogueEntry {
+  name: string;
+  /** What it tells, with its unit. */
+  help: string;
+  /** Whether every running container has it on every supported host; the health probe then insists on it. */
+  everyContainer: boolean;
+}
+
+const metric = (name: string, help: string, everyContainer = true): CatalogueEntry => ({
+  name,
+  help,
+  everyContainer,
+});
+
+/**
+ * The metrics of cAdvisor that Prometheus keeps: what the questions in docs/metrics.md need, and nothing else.
+ * A metric that is not here is dropped when it is scraped.
+ */
+export const CONTAINER_METRICS: readonly CatalogueEntry[] = [
+  metric("container_cpu_usage_seconds_total", "CPU time used, in seconds"),
+  metric(
+    "container_cpu_cfs_periods_total",
+    "Enforcement periods of the CPU limit; only with a CPU limit",
+    false,
+  ),
+  metric(
+    "container_cpu_cfs_throttled_periods_total",
+    "Enforcement periods in which the container was throttled; only with a CPU limit",
+    false,
+  ),
+  metric(
+    "container_cpu_cfs_throttled_seconds_total",
+    "Time for which the container was throttled, in seconds; only with a CPU limit",
+    false,
+  ),
+  metric("container_memory_usage_bytes", "Memory in use, page cache included, in bytes"),
+  metric(
+    "container_memory_working_set_bytes",
+    "Memory that cannot be reclaimed under pressure, in bytes; the limit applies to it",
+  ),
+  metric("container_memory_rss", "Anonymous memory, in bytes"),
+  metric("container_memory_cache", "Page cache, in bytes; model weights read from disk show here"),
+  metric("container_memory_swap", "Swap in use, in bytes"),
+  metric("container_oom_events_total", "Times the kernel killed a process of the container for memory"),
+  metric(
+    "container_network_receive_bytes_total",
+    "Bytes received, by interface; not with --network none or host",
+    false,
+  ),
+  metric("container_network_receive_packets_dropped_total", "Received packets dropped, by interface", false),
+  metric(
+    "container_network_transmit_bytes_total",
+    "Bytes sent, by interface; not with --network none or host",
+    false,
+  ),
+  metric("container_network_transmit_packets_dropped_total", "Sent packets dropped, by interface", false),
+  metric(
+    "container_fs_usage_bytes",
+    "Disk space of the writable layer, in bytes; not with the containerd image store",
+    false,
+  ),
+  metric(
+    "container_fs_limit_bytes",
+    "Size of the disk below the writable layer, in bytes; not with the containerd image store",
+    false,
+  ),
+  metric("container_fs_reads_bytes_total", "Bytes read from disk, by device; from the first read on", false),
+  metric(
+    "container_fs_writes_bytes_total",
+    "Bytes written to disk, by device; from the first write on",
+    false,
+  ),
+  metric("container_spec_memory_limit_bytes", "Memory limit, in bytes; 0 without one"),
+  metric(
+    "container_spec_cpu_quota",
+    "CPU time allowed in a period, in microseconds; only with a CPU limit",
+    false,
+  ),
+  metric("container_spec_cpu_period", "Length of the period of the CPU limit, in microseconds"),
+  metric("container_spec_cpu_shares", "CPU weight against other containers"),
+  metric(
+    "container_start_time_seconds",
+    "When the container started, in Unix seconds; changes() counts restarts",
+  ),
+  metric("container_last_seen", "When cAdvisor last saw the container, in Unix seconds"),
+  metric("container_health_state", "Health check: 1 healthy, 0 not"),
+];
+
+/** The metrics of the machine and of cAdvisor itself that Prometheus keeps. */
+export const HOST_METRICS: readonly string[] = [
+  "cadvisor_version_info",
+  "container_scrape_error",
+  "machine_cpu_cores",
+  "machine_memory_bytes",
+  "process_cpu_seconds_total",
+  "process_resident_memory_bytes",
+  "process_start_time_seconds",
+];
+
+/** The metrics of Prometheus about itself that it keeps. */
+export const PROMETHEUS_METRICS: readonly string[] = [
+  "process_cpu_seconds_total",
+  "process_resident_memory_bytes",
+  "process_start_time_seconds",
+  "prometheus_build_info",
+  "prometheus_config_last_reload_success_timestamp_seconds",
+  "prometheus_config_last_reload_successful",
+  "prometheus_notifications_dropped_total",
+  "prometheus_target_scrapes_exceeded_sample_limit_total",
+  "prometheus_tsdb_head_samples_appended_total",
+  "prometheus_tsdb_head_series",
+  "prometheus_tsdb_size_retentions_total",
+  "prometheus_tsdb_storage_blocks_bytes",
+  "prometheus_tsdb_wal_corruptions_total",
+  "prometheus_tsdb_wal_storage_size_bytes",
+];
+
+/** The labels of the container metrics, with what each one holds. */
+export const CONTAINER_LABELS: Readonly<Record<string, string>> = {
+  job: 'the scrape job, "cadvisor"',
+  instance: "where the job scrapes, as host:port",
+  host: "the Docker host, as the setting hostLabel or the daemon names it",
+  id: "the container's cgroup, which ends in its 64-digit id",
+  name: "the container's name",
+  image: "the image, as it was named when the container was created",
+  compose_project: "the Docker Compose project, if one made the container",
+  compose_service: "the service in that project",
+  llm_server:
+    "the LLM server that the image holds: vllm, sglang, tgi, ollama, llama.cpp or triton; the container label llm-metrics.server overrides it",
+  nvidia_visible_devices:
+    "the GPUs that the container's environment asks for; CUDA images ask for all by default, so it is a hint, not an allocation",
+};
+
+/** The labels that are never empty on a metric of a container. */
+export const REQUIRED_LABELS: readonly string[] = ["job", "instance", "host", "id", "name", "image"];

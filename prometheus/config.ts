@@ -1,0 +1,56 @@
+import { dump } from "js-yaml";
+import type { Settings } from "../settings";
+import { cadvisorJob, extraJob, prometheusJob, type ScrapeJob } from "./scrapeJobs";
+
+/** `prometheus.yml`, in Prometheus's own words and order. */
+export interface PrometheusConfig {
+  global: {
+    scrape_interval: string;
+    evaluation_interval: string;
+    extra_scrape_metrics: boolean;
+    external_labels: Record<string, string>;
+  };
+  storage: { tsdb: { retention: { time: string; size: string } } };
+  alerting?: { alertmanagers: { static_configs: { targets: string[] }[] }[] };
+  scrape_configs: ScrapeJob[];
+}
+
+/** What the configuration needs to know beside the settings. */
+export interface Surroundings {
+  /** The environment's name, which becomes the external label `environment`. */
+  environment: string;
+  /** Value of the label `host`. */
+  host: string;
+  /** cAdvisor's host:port, as Prometheus reaches it. */
+  cadvisorTarget: string;
+}
+
+/** The configuration that the settings ask for. */
+export function prometheusConfig(
+  settings: Settings,
+  { environment, host, cadvisorTarget }: Surroundings,
+): PrometheusConfig {
+  return {
+    global: {
+      scrape_interval: settings.scrapeInterval,
+      evaluation_interval: settings.scrapeInterval,
+      // Tells how near each job is to its limits: scrape_sample_limit, scrape_body_size_bytes.
+      extra_scrape_metrics: true,
+      external_labels: { environment },
+    },
+    storage: { tsdb: { retention: { time: settings.retentionTime, size: settings.retentionSize } } },
+    ...(settings.alertmanagers.length > 0 && {
+      alerting: { alertmanagers: [{ static_configs: [{ targets: settings.alertmanagers }] }] },
+    }),
+    scrape_configs: [
+      cadvisorJob(cadvisorTarget, host, settings.scrapeInterval),
+      prometheusJob(host),
+      ...settings.scrapeJobs.map((job) => extraJob(job, host)),
+    ],
+  };
+}
+
+/** The YAML of a configuration or a part of one; the same object always gives the same text. */
+export function toYaml(config: PrometheusConfig | Pick<PrometheusConfig, "scrape_configs">): string {
+  return dump(config, { lineWidth: -1, noRefs: true, skipInvalid: true });
+}

@@ -1,0 +1,33 @@
+import type { RelabelRule } from "../settings";
+
+/** The container label whose value overrides what the image's name says; `none` means that it is not an LLM server. */
+export const LLM_SERVER_LABEL = "llm-metrics.server";
+
+/** Words in an image's repository that name an LLM server. They count as whole words: `my-vllm:1`, not `notvllm`. */
+const IMAGE_WORDS: Readonly<Record<string, string>> = {
+  vllm: "vllm",
+  sglang: "sglang",
+  tgi: "tgi|text-generation-inference",
+  ollama: "ollama",
+  "llama.cpp": "llama[.]cpp|llama-cpp|llama-server",
+  triton: "triton|tritonserver",
+};
+
+/**
+ * Rules that set `llm_server`, from the image first and then from the container label.
+ *
+ * @param containerLabel the label under which cAdvisor exports {@link LLM_SERVER_LABEL}
+ */
+export function llmServerRules(containerLabel: string): RelabelRule[] {
+  const fromImage = Object.entries(IMAGE_WORDS).map(([server, words]) => ({
+    source_labels: ["image"],
+    regex: `(?:.*[/._-])?(?:${words})(?:[/:@._-].*)?`,
+    target_label: "llm_server",
+    replacement: server,
+  }));
+  return [
+    ...fromImage,
+    { source_labels: [containerLabel], regex: "(.+)", target_label: "llm_server", replacement: "$1" },
+    { source_labels: ["llm_server"], regex: "none", target_label: "llm_server", replacement: "" },
+  ];
+}
