@@ -3,14 +3,14 @@ import type { RelabelRule } from "../settings";
 /** The container label whose value overrides what the image's name says; `none` means that it is not an LLM server. */
 export const LLM_SERVER_LABEL = "llm-metrics.server";
 
-/** Words in an image's repository that name an LLM server. They count as whole words: `my-vllm:1`, not `notvllm`. */
+/** Words in an image's repository that name an LLM server. They count as whole words: `my-vllm:1`, not `notvllm:1`; in the tag they do not count. */
 const IMAGE_WORDS: Readonly<Record<string, string>> = {
   vllm: "vllm",
   sglang: "sglang",
   tgi: "tgi|text-generation-inference",
   ollama: "ollama",
   "llama.cpp": "llama[.]cpp|llama-cpp|llama-server",
-  triton: "triton|tritonserver",
+  triton: "tritonserver|triton-inference-server",
 };
 
 /**
@@ -21,7 +21,7 @@ const IMAGE_WORDS: Readonly<Record<string, string>> = {
 export function llmServerRules(containerLabel: string): RelabelRule[] {
   const fromImage = Object.entries(IMAGE_WORDS).map(([server, words]) => ({
     source_labels: ["image"],
-    regex: `(?:.*[/._-])?(?:${words})(?:[/:@._-].*)?`,
+    regex: `(?:.*/)?(?:[^/:@]*[._-])?(?:${words})(?:[/:@._-].*)?`,
     target_label: "llm_server",
     replacement: server,
   }));

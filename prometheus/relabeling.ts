@@ -33,12 +33,8 @@ export const keepMetrics = (names: readonly string[]): RelabelRule => ({
 export function cadvisorRelabeling(): RelabelRule[] {
   return [
     keepMetrics([...CONTAINER_METRICS.map((m) => m.name), ...HOST_METRICS]),
-    // Other cgroups (the root, system services) have no name. Without the list, machine_* would go too.
-    {
-      source_labels: ["__name__", "name"],
-      regex: `(?:${anyOf(CONTAINER_METRICS.map((m) => m.name))});`,
-      action: "drop",
-    },
+    // Other cgroups (the root, system services) have an id, but no container's name.
+    { source_labels: ["id", "name"], regex: ".+;", action: "drop" },
     // With the host's network, a container reports the host's own interfaces.
     {
       source_labels: ["interface"],

@@ -1,0 +1,191 @@
+import * as pulumi from "@pulumi/pulumi";
+import { load } from "js-yaml";
+import { ContainerMetrics } from "../../components/containerMetrics";
+import type { HostFacts } from "../../components/hostFacts";
+import type { PrometheusConfig } from "../../prometheus/config";
+import type { Expectation } from "../../probes/report";
+import type { Settings } from "../../settings";
+import { settings } from "./fixtures";
+
+interface Declared {
+  type: string;
+  name: string;
+  inputs: Record<string, unknown>;
+}
+let declared: Declared[] = [];
+
+const host: HostFacts = {
+  name: "llm-1",
+  rootDirectory: "/data/docker",
+  dockerSocket: "/run/docker.sock",
+  cgroupVersion: "2",
+  engine: "29.0.0",
+};
+
+beforeAll(async () => {
+  await pulumi.runtime.setMocks({
+    newResource: ({ type, name, id, inputs }) => {
+      declared.push({ type, name, inputs: inputs as Record<string, unknown> });
+      const stdout = JSON.stringify({ at: "now", findings: [] });
+      return { id: id || `${name}-id`, state: { ...(inputs as object), stdout } };
+    },
+    call: ({ inputs }) => inputs as Record<string, unknown>,
+  });
+});
+
+/** Declares the stack of an environment and gives the component and what it declared. */
+async function declare(
+  changes: Partial<Record<keyof Settings, unknown>> = {},
+  facts: Partial<HostFacts> = {},
+  environment = "dev",
+) {
+  declared = [];
+  const stack = new ContainerMetrics(`llm-metrics-${environment}`, {
+    settings: settings(changes),
+    environment,
+    host: { ...host, ...facts },
+  });
+  await new Promise((resolve) => stack.report.apply(resolve));
+  const find = (type: string, suffix: string) => {
+    const resource = declared.find((r) => r.type === type && r.name.endsWith(suffix));
+    if (!resource) throw new Error(`${suffix} is not declared`);
+    return resource.inputs;
+  };
+  return {
+    stack,
+    cadvisor: find("docker:index/container:Container", "cadvisor-container"),
+    prometheus: find("docker:index/container:Container", "prometheus-container"),
+    network: find("docker:index/network:Network", "network"),
+    configuration: find("command:local:Command", "configuration"),
+    probe: find("command:local:Command", "probe-command"),
+  };
+}
+
+test("cAdvisor monitors and never controls: one capability, nothing writable, nothing privileged", async () => {
+  const { cadvisor } = await declare();
+  expect(cadvisor).toMatchObject({
+    readOnly: true,
+    capabilities: { drops: ["ALL"], adds: ["SYSLOG"] },
+    securityOpts: ["no-new-privileges:true"],
+    devices: [{ hostPath: "/dev/kmsg", permissions: "r" }],
+  });
+  expect(cadvisor).not.toHaveProperty("privileged");
+  expect(cadvisor).not.toHaveProperty("pidMode");
+});
+
+test("cAdvisor sees the socket, /proc, the cgroups and Docker's own root directory, read-only, and nothing else", async () => {
+  const { cadvisor } = await declare();
+  expect(cadvisor["volumes"]).toEqual([
+    { hostPath: "/run/docker.sock", containerPath: "/var/run/docker.sock", readOnly: true },
+    { hostPath: "/proc", containerPath: "/rootfs/proc", readOnly: true },
+    { hostPath: "/sys/fs/cgroup", containerPath: "/sys/fs/cgroup", readOnly: true },
+    { hostPath: "/data/docker", containerPath: "/rootfs/data/docker", readOnly: true },
+  ]);
+});
+
+test("containerd's socket is mounted only where names come from it", async () => {
+  const { cadvisor } = await declare({}, { containerdSocket: "/run/docker/containerd/containerd.sock" });
+  expect(cadvisor["volumes"]).toContainEqual({
+    hostPath: "/run/docker/containerd/containerd.sock",
+    containerPath: "/run/containerd/containerd.sock",
+    readOnly: true,
+  });
+});
+
+test("Prometheus runs as nobody, without capabilities, and writes only to its two volumes", async () => {
+  const { prometheus } = await declare();
+  expect(prometheus).toMatchObject({
+    user: "65534:65534",
+    readOnly: true,
+    capabilities: { drops: ["ALL"] },
+    securityOpts: ["no-new-privileges:true"],
+    volumes: [{ containerPath: "/prometheus" }, { containerPath: "/etc/prometheus" }],
+  });
+  expect(prometheus["capabilities"]).not.toHaveProperty("adds");
+  expect(prometheus["command"]).not.toContain("--web.enable-lifecycle");
+});
+
+test.each(["cadvisor", "prometheus"] as const)(
+  "%s has a health check, limits, bounded logs and comes back by itself",
+  async (which) => {
+    expect((await declare())[which]).toMatchObject({
+      healthcheck: { tests: expect.arrayContaining(["CMD"]) as unknown },
+      memory: expect.any(Number) as unknown,
+      memorySwap: expect.any(Number) as unknown,
+      cpus: expect.any(String) as unknown,
+      logOpts: { "max-size": "10m", "max-file": "3" },
+      restart: "unless-stopped",
+    });
+  },
+);
+
+test("both ports are published on loopback only", async () => {
+  const { cadvisor, prometheus, network } = await declare();
+  expect(cadvisor["ports"]).toEqual([{ internal: 8080, external: 8080, ip: "127.0.0.1" }]);
+  expect(prometheus["ports"]).toEqual([{ internal: 9090, external: 23001, ip: "127.0.0.1" }]);
+  expect(network["options"]).toMatchObject({ "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1" });
+});
+
+test("the network has a way out only for Alertmanagers and extra jobs, which may be outside", async () => {
+  const way = (inputs: Record<string, unknown>) =>
+    (inputs["options"] as Record<string, string>)["com.docker.network.bridge.enable_ip_masquerade"];
+  expect(way((await declare()).network)).toBe("false");
+  expect(way((await declare({ alertmanagers: ["am:9093"] })).network)).toBe("true");
+  expect(
+    way(
+      (await declare({ scrapeJobs: [{ job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] }] }))
+        .network,
+    ),
+  ).toBe("true");
+});
+
+test("containers name the image by the tag that the settings give, so that a preview shows an upgrade", async () => {
+  const { cadvisor, prometheus } = await declare({ prometheusImage: "prom/prometheus:v3.14.0" });
+  expect(cadvisor["image"]).toBe(settings().cadvisorImage);
+  expect(prometheus["image"]).toBe("prom/prometheus:v3.14.0");
+});
+
+test("two environments share no name on the host", async () => {
+  const names = async (environment: string) => {
+    await declare({}, {}, environment);
+    return declared
+      .filter((r) => r.type.startsWith("docker:") && !r.type.includes("Image"))
+      .map((r) => r.inputs["name"]);
+  };
+  const [dev, prod] = [await names("dev"), await names("prod")];
+  expect(dev).toHaveLength(5);
+  expect(dev.filter((name) => prod.includes(name))).toEqual([]);
+});
+
+test("the host label is the daemon's name unless the settings give one", async () => {
+  const label = async (changes: object) => {
+    const { configuration } = await declare(changes);
+    return (load(configuration["stdin"] as string) as PrometheusConfig).scrape_configs[0]?.static_configs[0]
+      ?.labels["host"];
+  };
+  expect(await label({})).toBe("llm-1");
+  expect(await label({ hostLabel: "rack-7" })).toBe("rack-7");
+});
+
+test("a changed configuration is loaded, not deployed: the container's inputs stay the same", async () => {
+  const before = await declare();
+  const after = await declare({ retentionTime: "30d", alertmanagers: ["am:9093"] });
+  expect(after.prometheus).toEqual(before.prometheus);
+  expect(after.configuration["stdin"]).not.toBe(before.configuration["stdin"]);
+});
+
+test("the probe expects what is declared, and asks again when a container or the configuration changes", async () => {
+  const { probe, configuration, stack } = await declare();
+  const expectation = JSON.parse(probe["stdin"] as string) as Expectation;
+  expect(expectation).toMatchObject({
+    cadvisorUrl: "http://127.0.0.1:8080",
+    prometheusUrl: "http://127.0.0.1:23001",
+    scrapeIntervalSeconds: 30,
+    config: configuration["stdin"],
+  });
+  expect(probe["triggers"]).toEqual([
+    "llm-metrics-dev-cadvisor-container-id",
+    "llm-metrics-dev-prometheus-container-id",
+  ]);
+  expect(load(stack.cadvisorScrapeConfig)).toMatchObject({ scrape_configs: [{ job_name: "cadvisor" }] });
+});

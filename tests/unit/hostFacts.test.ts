@@ -1,0 +1,47 @@
+import { parseDockerInfo } from "../../components/hostFacts";
+
+const info = {
+  Name: "llm-1",
+  ServerVersion: "20.10.24+dfsg1",
+  OSType: "linux",
+  DockerRootDir: "/data/docker",
+  DriverStatus: [["Backing Filesystem", "extfs"]],
+  CgroupVersion: "1",
+  SecurityOptions: ["name=seccomp,profile=default"],
+};
+const parse = (changes: object) =>
+  parseDockerInfo(JSON.stringify({ ...info, ...changes }), "unix:///run/docker.sock");
+
+test("the root directory and the socket are those of the host's daemon", () => {
+  expect(parse({})).toEqual({
+    name: "llm-1",
+    rootDirectory: "/data/docker",
+    dockerSocket: "/run/docker.sock",
+    cgroupVersion: "1",
+    engine: "20.10.24+dfsg1",
+  });
+});
+
+test("containerd's socket is used only where images are in the containerd image store", () => {
+  const store = { DriverStatus: [["driver-type", "io.containerd.snapshotter.v1"]] };
+  expect(parse({ Containerd: { Address: "/run/c.sock" } })).not.toHaveProperty("containerdSocket");
+  expect(parse({ ...store, Containerd: { Address: "/run/c.sock" } })).toHaveProperty(
+    "containerdSocket",
+    "/run/c.sock",
+  );
+  expect(parse(store)).toHaveProperty("containerdSocket", "/run/containerd/containerd.sock");
+});
+
+test.each([
+  ["an engine that is too old", { ServerVersion: "19.03.15" }, /engine is 19\.03\.15.*20\.10 or newer/],
+  ["a rootless daemon", { SecurityOptions: ["name=rootless"] }, /rootless.*Use a daemon that runs as root/],
+  ["remapped users", { SecurityOptions: ["name=userns"] }, /userns-remap.*Remove userns-remap/],
+  ["Windows containers", { OSType: "windows" }, /windows.*use a Linux host/],
+  [
+    "a daemon that does not answer",
+    { ServerErrors: ["Cannot connect to the Docker daemon"] },
+    /Cannot connect.*Start Docker/,
+  ],
+])("%s is refused with the reason and the remedy", (_, changes, message) => {
+  expect(() => parse(changes)).toThrow(message);
+});

@@ -1,0 +1,124 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { checks, firstDifference } from "../../probes/checks";
+import { get, query } from "../../probes/http";
+import { Mismatch, retry } from "../../probes/retry";
+
+let server: Server;
+let url: string;
+/** What the server answers, by path. */
+const answers = new Map<string, { status: number; body: unknown }>();
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const { status, body } = answers.get(new URL(request.url ?? "", "http://x").pathname) ?? {
+      status: 404,
+      body: "none",
+    };
+    response.writeHead(status).end(typeof body === "string" ? body : JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => server.close());
+beforeEach(() => {
+  answers.clear();
+});
+
+const ask = (name: string) => {
+  const expectation = {
+    cadvisorUrl: url,
+    prometheusUrl: url,
+    scrapeIntervalSeconds: 30,
+    metrics: [],
+    labels: [],
+    config: "global:\n  scrape_interval: 30s\nscrape_configs:\n  - job_name: a\n",
+  };
+  const check = checks(expectation).find((c) => c.name.includes(name));
+  if (!check) throw new Error(`no check ${name}`);
+  return check.ask();
+};
+
+test("a healthy cAdvisor passes, another answer says what was seen, expected and to be done", async () => {
+  answers.set("/healthz", { status: 200, body: "ok" });
+  await expect(ask("cAdvisor is healthy")).resolves.toBe("ok");
+  answers.set("/healthz", { status: 500, body: "broken" });
+  await expect(ask("cAdvisor is healthy")).rejects.toThrow(
+    /seen: .*500: broken\n {2}expected: status 200\n {2}remedy: Run/,
+  );
+});
+
+test("a server that is not there yet is asked again until it answers", async () => {
+  let asked = 0;
+  const said: string[] = [];
+  const later = async () => (asked++ < 2 ? (await get("http://127.0.0.1:1/")).body : "there");
+  await expect(retry(later, 30, ({ seen }) => said.push(seen))).resolves.toBe("there");
+  expect(said).toEqual([expect.stringContaining("did not answer")]);
+});
+
+test("asking ends at the deadline with the last answer", async () => {
+  await expect(
+    retry(
+      () => Promise.reject(new Mismatch("red", "green", "wait")),
+      0.3,
+      () => undefined,
+    ),
+  ).rejects.toThrow("seen: red");
+});
+
+test("an error that no waiting can mend ends the asking at once", async () => {
+  let asked = 0;
+  const broken = () => {
+    asked++;
+    return Promise.reject(new Error("docker is not installed"));
+  };
+  await expect(retry(broken, 30, () => undefined)).rejects.toThrow("docker is not installed");
+  expect(asked).toBe(1);
+});
+
+test.each([
+  ["down", { health: "down", lastError: "connection refused", scrapeUrl: "" }, "down: connection refused"],
+  ["not scraped yet", { health: "unknown", lastError: "", scrapeUrl: "" }, "not scraped yet"],
+])("a target that is %s is not up", async (_, target, seen) => {
+  answers.set("/api/v1/targets", { status: 200, body: { data: { activeTargets: [target] } } });
+  await expect(ask("target cadvisor is up")).rejects.toThrow(seen);
+});
+
+test("a job without a target is not up", async () => {
+  answers.set("/api/v1/targets", { status: 200, body: { data: { activeTargets: [] } } });
+  await expect(ask("target cadvisor is up")).rejects.toThrow("no target");
+});
+
+test("samples older than two intervals are not fresh", async () => {
+  const sample = (value: string) => ({ data: { result: [{ metric: {}, value: [0, value] }] } });
+  answers.set("/api/v1/query", { status: 200, body: sample("12") });
+  await expect(ask("samples are fresh")).resolves.toBe("last scrape 12 s ago");
+  answers.set("/api/v1/query", { status: 200, body: sample("300") });
+  await expect(ask("samples are fresh")).rejects.toThrow("the last scrape is 300 s old");
+});
+
+test("a loaded configuration that is not the declared one is found, Prometheus's own defaults are not", async () => {
+  const reported = (yaml: string) => {
+    answers.set("/api/v1/status/config", { status: 200, body: { data: { yaml } } });
+  };
+  reported(
+    "global:\n  scrape_interval: 30s\n  scrape_timeout: 10s\nscrape_configs:\n  - job_name: a\n    scheme: http\n",
+  );
+  await expect(ask("loaded configuration")).resolves.toBe("1 scrape jobs, as declared");
+  reported("global:\n  scrape_interval: 15s\nscrape_configs:\n  - job_name: a\n");
+  await expect(ask("loaded configuration")).rejects.toThrow(
+    'prometheus.yml.global.scrape_interval is "15s", declared "30s"',
+  );
+  reported("global:\n  scrape_interval: 30s\nscrape_configs:\n  - job_name: a\n  - job_name: b\n");
+  await expect(ask("loaded configuration")).rejects.toThrow("prometheus.yml.scrape_configs");
+});
+
+test("a missing key is a difference", () => {
+  expect(firstDifference({ a: { b: 1 } }, { a: {} }, "x")).toBe("x.a.b is nothing, declared 1");
+  expect(firstDifference({ a: [1, 2] }, { a: [1, 2], c: 3 }, "x")).toBeUndefined();
+});
+
+test("a refused query is told with the query", async () => {
+  answers.set("/api/v1/query", { status: 400, body: "parse error" });
+  await expect(query(url, "up{")).rejects.toThrow(/the query up\{ answered 400: parse error/);
+});

@@ -1,0 +1,132 @@
+import { readFileSync } from "node:fs";
+import { load } from "js-yaml";
+import { durationSeconds, parseSettings, SETTING_KEYS, sizeMebibytes } from "../../settings";
+
+const declared = (
+  load(readFileSync("Pulumi.yaml", "utf8")) as {
+    config: Record<string, { type: string; description: string; default: unknown }>;
+  }
+).config;
+const defaults = Object.fromEntries(
+  Object.entries(declared).map(([key, { default: value }]) => [key, value]),
+);
+const job = { job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] };
+
+test("the defaults of Pulumi.yaml are accepted, and are the ones that the README promises", () => {
+  expect(parseSettings(defaults)).toMatchObject({
+    cadvisorPort: 8080,
+    prometheusPort: 23001,
+    bindAddress: "127.0.0.1",
+    scrapeInterval: "30s",
+    cadvisorMemory: 256,
+    prometheusMemory: 1024,
+    scrapeJobs: [],
+  });
+});
+
+test("every setting is typed, described and defaulted in Pulumi.yaml, and Pulumi.yaml has no other", () => {
+  expect(Object.keys(declared).sort()).toEqual([...SETTING_KEYS].sort());
+  for (const { type, description, default: value } of Object.values(declared)) {
+    expect(["string", "integer", "boolean", "array"]).toContain(type);
+    expect(description).toMatch(/\w{3}/);
+    expect(value).toBeDefined();
+  }
+});
+
+test("values are accepted as Pulumi hands them over: as text, lists as JSON", () => {
+  const asText = Object.fromEntries(
+    Object.entries({ ...defaults, scrapeJobs: [job], alertmanagers: ["alertmanager:9093"] }).map(
+      ([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)],
+    ),
+  );
+  expect(parseSettings(asText)).toMatchObject({
+    scrapeJobs: [job],
+    alertmanagers: ["alertmanager:9093"],
+    protectData: false,
+  });
+});
+
+const bad: [key: string, values: Record<string, unknown>][] = [
+  ["cadvisorPort", { cadvisorPort: 0 }],
+  ["cadvisorPort", { cadvisorPort: 70_000 }],
+  ["prometheusPort", { prometheusPort: "http" }],
+  ["prometheusPort", { prometheusPort: 23001.5 }],
+  ["prometheusPort", { prometheusPort: 8080 }],
+  ["cadvisorImage", { cadvisorImage: "ghcr.io/google/cadvisor:latest" }],
+  ["prometheusImage", { prometheusImage: "prom/prometheus" }],
+  ["prometheusImage", { prometheusImage: "" }],
+  ["prometheusImage", { prometheusImage: "prom/prometheus@sha256:12" }],
+  ["prometheusImage", { prometheusImage: "localhost:5000/prometheus" }],
+  ["cadvisorMemory", { cadvisorMemory: "256" }],
+  ["prometheusMemory", { prometheusMemory: "1MB" }],
+  ["bindAddress", { bindAddress: "0.0.0.0" }],
+  ["bindAddress", { bindAddress: "192.0.2.7" }],
+  ["bindAddress", { bindAddress: "localhost" }],
+  ["bindAddress", { bindAddress: "127.0.0.256" }],
+  ["scrapeInterval", { scrapeInterval: "30" }],
+  ["scrapeInterval", { scrapeInterval: "0s" }],
+  ["scrapeInterval", { scrapeInterval: "half a minute" }],
+  ["retentionTime", { retentionTime: "15 days" }],
+  ["retentionSize", { retentionSize: "10" }],
+  ["retentionSize", { retentionSize: "1MB" }],
+  ["hostLabel", { hostLabel: "my host" }],
+  ["protectData", { protectData: "maybe" }],
+  ["alertmanagers[0]", { alertmanagers: ["alertmanager"] }],
+  ["alertmanagers", { alertmanagers: "alertmanager:9093" }],
+  ["scrapeJobs", { scrapeJobs: "vllm" }],
+  ["scrapeJobs[0].job_name", { scrapeJobs: [{ static_configs: job.static_configs }] }],
+  ["scrapeJobs[0].job_name", { scrapeJobs: [{ ...job, job_name: "cadvisor" }] }],
+  ["scrapeJobs[1].job_name", { scrapeJobs: [job, job] }],
+  ["scrapeJobs[0].static_configs", { scrapeJobs: [{ job_name: "vllm" }] }],
+  [
+    "scrapeJobs[0].static_configs[0].targets[0]",
+    { scrapeJobs: [{ ...job, static_configs: [{ targets: ["vllm"] }] }] },
+  ],
+  [
+    "scrapeJobs[0].static_configs[0].targets[0]",
+    { scrapeJobs: [{ ...job, static_configs: [{ targets: ["vllm:99999"] }] }] },
+  ],
+  ["scrapeJobs[0].scrape_intervall", { scrapeJobs: [{ ...job, scrape_intervall: "5s" }] }],
+  ["scrapeJobs[0].scrape_interval", { scrapeJobs: [{ ...job, scrape_interval: "soon" }] }],
+  ["scrapeJobs[0].scrape_timeout", { scrapeJobs: [{ ...job, scrape_timeout: "40s" }] }],
+  ["scrapeJobs[0].scheme", { scrapeJobs: [{ ...job, scheme: "ftp" }] }],
+  ["scrapeJobs[0].metrics_path", { scrapeJobs: [{ ...job, metrics_path: "metrics" }] }],
+  [
+    "scrapeJobs[0].relabel_configs[0].regex",
+    { scrapeJobs: [{ ...job, relabel_configs: [{ regex: "(?=x)" }] }] },
+  ],
+  [
+    "scrapeJobs[0].metric_relabel_configs[0].regex",
+    { scrapeJobs: [{ ...job, metric_relabel_configs: [{ regex: "(" }] }] },
+  ],
+  [
+    "scrapeJobs[0].relabel_configs[0].action",
+    { scrapeJobs: [{ ...job, relabel_configs: [{ action: "remove" }] }] },
+  ],
+  [
+    "scrapeJobs[0].relabel_configs[0].source_labels[0]",
+    { scrapeJobs: [{ ...job, relabel_configs: [{ source_labels: ["a-b"] }] }] },
+  ],
+  ["scrapePort", { scrapePort: 1 }],
+];
+
+test.each(bad)("a bad %s is refused by its name: %j", (key, values) => {
+  const refusal = () => parseSettings({ ...defaults, ...values });
+  expect(refusal).toThrow(`llm-metrics:${key} is `);
+  expect(refusal).toThrow("nothing was changed");
+});
+
+test("every bad setting is named at once, with its value and what would be accepted", () => {
+  expect(() => parseSettings({ ...defaults, cadvisorPort: 0, bindAddress: "0.0.0.0" })).toThrow(
+    /llm-metrics:cadvisorPort is 0, but must be a port from 1 to 65535[^]*llm-metrics:bindAddress is "0.0.0.0", but must be an IPv4 loopback address/,
+  );
+});
+
+test("durations and sizes mean what Prometheus means by them", () => {
+  expect(durationSeconds("1m30s")).toBe(90);
+  expect(durationSeconds("15d")).toBe(15 * 86_400);
+  expect(durationSeconds("500ms")).toBe(0.5);
+  expect(durationSeconds("30")).toBeNaN();
+  expect(sizeMebibytes("1.5GB")).toBe(1536);
+  expect(sizeMebibytes("1G")).toBeNaN();
+});
