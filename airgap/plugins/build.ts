@@ -1,0 +1,53 @@
+import { createHash } from "node:crypto";
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { build } from "esbuild";
+import { cacheFolder } from "../cache";
+
+const PLUGINS = ["docker", "command"] as const;
+
+/**
+ * Bundles both plugins, unless the cache has them.
+ *
+ * @returns the folder with `pulumi-resource-docker` and `pulumi-resource-command`, for the PATH of the Pulumi CLI
+ */
+export async function buildPlugins(): Promise<string> {
+  const folder = path.join(cacheFolder(), `plugins-${await sourceHash()}`);
+  const made = await readdir(folder).catch(() => []);
+  if (made.length > 0) return folder;
+
+  const making = `${folder}.${process.pid}`;
+  await mkdir(making, { recursive: true });
+  for (const name of PLUGINS) {
+    await build({
+      entryPoints: [path.join(__dirname, name, "index.ts")],
+      outfile: path.join(making, `${name}.cjs`),
+      bundle: true,
+      minify: true,
+      platform: "node",
+      target: "node20",
+      // Optional parts of docker-modem and ssh2 that are compiled on the machine; nothing here uses them.
+      external: ["cpu-features", "*.node"],
+      logLevel: "error",
+    });
+    const executable = path.join(making, `pulumi-resource-${name}`);
+    await writeFile(executable, `#!/bin/sh\nexec node "$(dirname "$0")/${name}.cjs" "$@"\n`);
+    await chmod(executable, 0o755);
+  }
+  await rename(making, folder).catch(() => rm(making, { recursive: true })); // Somebody else was faster.
+  return folder;
+}
+
+/** Identifies what the bundles are made of: the sources here and the locked packages. */
+async function sourceHash(): Promise<string> {
+  const sources = (await readdir(__dirname, { recursive: true }))
+    .filter((file) => file.endsWith(".ts"))
+    .sort();
+  const hash = createHash("sha256");
+  for (const file of [
+    ...sources.map((file) => path.join(__dirname, file)),
+    path.join(__dirname, "../../package-lock.json"),
+  ])
+    hash.update(await readFile(file));
+  return hash.digest("hex").slice(0, 16);
+}
