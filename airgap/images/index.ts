@@ -1,0 +1,176 @@
+import { createHash } from "node:crypto";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { buildCadvisor } from "../toolchain/cadvisor";
+import { exists, run } from "../toolchain/goCommands";
+import { buildPrometheus } from "../toolchain/prometheus";
+import { staticBusybox } from "./busybox";
+
+/** An image that is made from files alone. */
+interface Recipe {
+  /** Files by their path in the image: a file to copy, or the text. */
+  files: Record<string, { copy: string } | { text: string }>;
+  /** Commands of the shell, beside `sh` itself. */
+  applets: readonly string[];
+  /** Folders of the user that the image runs as, with what is in them. */
+  owned: readonly string[];
+  /** Instructions of a Dockerfile. */
+  changes: readonly string[];
+}
+
+const PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n";
+const GROUP = "root:x:0:\nnobody:x:65534:\n";
+const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
+const NOBODY = 65_534;
+const LABEL = "llm-metrics.airgap";
+
+/** What the official image of the same name has of what this project uses: paths, user, entry point, defaults. */
+const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Recipe>> = {
+  "prom/prometheus:v3.13.5": async (progress) => {
+    const built = await buildPrometheus(progress);
+    return {
+      files: {
+        "bin/prometheus": { copy: path.join(built, "prometheus") },
+        "bin/promtool": { copy: path.join(built, "promtool") },
+        "etc/prometheus/prometheus.yml": {
+          text: "global:\n  scrape_interval: 15s\nscrape_configs:\n  - job_name: prometheus\n    static_configs:\n      - targets: [localhost:9090]\n",
+        },
+      },
+      applets: ["cat", "cp", "ls", "mkdir", "mv", "rm", "wget"],
+      owned: ["prometheus", "etc/prometheus"],
+      changes: [
+        "USER nobody",
+        "WORKDIR /prometheus",
+        "EXPOSE 9090",
+        "VOLUME /prometheus",
+        'ENTRYPOINT ["/bin/prometheus"]',
+        'CMD ["--config.file=/etc/prometheus/prometheus.yml","--storage.tsdb.path=/prometheus"]',
+      ],
+    };
+  },
+  "ghcr.io/google/cadvisor:v0.60.5": async (progress) => ({
+    files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(progress), "cadvisor") } },
+    applets: ["wget"],
+    owned: [],
+    changes: [
+      "EXPOSE 8080",
+      "HEALTHCHECK --interval=30s --timeout=3s --start-period=5s CMD wget -q --spider http://127.0.0.1:8080/healthz",
+      'ENTRYPOINT ["/usr/bin/cadvisor","-logtostderr"]',
+    ],
+  }),
+};
+
+/**
+ * Gives a Docker daemon an image that it cannot pull, made from Go modules. An official image of that name is left alone.
+ *
+ * @param reference one of those that it knows
+ * @param dockerHost the daemon, as in DOCKER_HOST
+ * @throws Error that names the known references when it is another one
+ */
+export async function buildImage(
+  reference: string,
+  dockerHost: string,
+  progress: (line: string) => void,
+): Promise<void> {
+  const recipe = RECIPES[reference];
+  if (!recipe)
+    throw new Error(
+      `the image ${reference} is not on the Docker host, cannot be pulled, and cannot be built here; that can be: ${Object.keys(RECIPES).join(", ")}`,
+    );
+  await importImage(reference, await recipe(progress), dockerHost);
+}
+
+/** Gives a Docker daemon an image with a shell and the usual small commands, for containers of tests. */
+export async function buildShellImage(
+  reference: string,
+  dockerHost: string,
+  environment: string[] = [],
+): Promise<void> {
+  await importImage(
+    reference,
+    {
+      files: {},
+      applets: ["cat", "dd", "httpd", "ls", "mkdir", "rm", "sleep", "wget"],
+      owned: [],
+      changes: ['CMD ["sleep","100000"]', ...environment.map((variable) => `ENV ${variable}`)],
+    },
+    dockerHost,
+  );
+}
+
+async function importImage(reference: string, recipe: Recipe, dockerHost: string): Promise<void> {
+  const docker = (...args: string[]) =>
+    run("docker", args, { env: { ...process.env, DOCKER_HOST: dockerHost } });
+  const identity = await identityOf(recipe);
+  const present = await docker(
+    "image",
+    "inspect",
+    "--format",
+    `{{index .Config.Labels "${LABEL}"}}`,
+    reference,
+  ).catch(() => "none");
+  if (present.trim() === identity) return;
+
+  const folder = await mkdtemp(path.join(os.tmpdir(), "image-"));
+  try {
+    const archive = await rootArchive(recipe, folder);
+    const changes = [
+      ...recipe.changes,
+      `LABEL ${LABEL}=${identity}`,
+      "LABEL org.opencontainers.image.description=Made_from_Go_modules_by_llm-metrics",
+    ];
+    await docker("import", ...changes.flatMap((change) => ["--change", change]), archive, reference);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Changes with everything that the image is made of. */
+async function identityOf(recipe: Recipe): Promise<string> {
+  const hash = createHash("sha256")
+    .update(JSON.stringify(recipe))
+    .update(await readFile(__filename));
+  for (const file of Object.values(recipe.files)) if ("copy" in file) hash.update(await readFile(file.copy));
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** Lays the files out below a folder and packs them. */
+async function rootArchive({ files, applets, owned }: Recipe, folder: string): Promise<string> {
+  const root = path.join(folder, "root");
+  const place = async (to: string, write: (file: string) => Promise<unknown>) => {
+    await mkdir(path.dirname(path.join(root, to)), { recursive: true });
+    await write(path.join(root, to));
+  };
+  await place("bin/busybox", async (file) => copyFile(await staticBusybox(), file));
+  for (const applet of ["sh", ...applets])
+    await place(`bin/${applet}`, (file) => run("ln", ["-s", "busybox", file]));
+  for (const [to, file] of Object.entries<Recipe["files"][string]>({
+    "etc/passwd": { text: PASSWD },
+    "etc/group": { text: GROUP },
+    ...files,
+  }))
+    await place(to, (target) =>
+      "copy" in file ? copyFile(file.copy, target) : writeFile(target, file.text),
+    );
+  if (await exists(CERTIFICATES))
+    await place(CERTIFICATES.slice(1), (target) => copyFile(CERTIFICATES, target));
+  for (const directory of ["tmp", ...owned]) await mkdir(path.join(root, directory), { recursive: true });
+
+  const archive = path.join(folder, "root.tar");
+  const tar = (mode: string, owner: number, ...args: string[]) =>
+    run("tar", [
+      mode,
+      "-f",
+      archive,
+      "--numeric-owner",
+      `--owner=${owner}`,
+      `--group=${owner}`,
+      "-C",
+      root,
+      ...args,
+    ]);
+  await tar("-c", 0, ...owned.map((directory) => `--exclude=./${directory}`), ".");
+  if (owned.length > 0) await tar("-r", NOBODY, ...owned.map((directory) => `./${directory}`));
+  return archive;
+}

@@ -1,0 +1,37 @@
+import path from "node:path";
+import { buildGoCommands, run } from "./goCommands";
+
+/** The version of Prometheus; its Go module counts 3.13.5 as v0.313.5. */
+export const PROMETHEUS_VERSION = "3.13.5";
+
+/**
+ * Builds Prometheus with its web UI.
+ *
+ * @returns the folder with `prometheus` and `promtool`
+ */
+export async function buildPrometheus(progress: (line: string) => void): Promise<string> {
+  return buildGoCommands(
+    {
+      name: "prometheus",
+      module: {
+        path: "github.com/prometheus/prometheus",
+        version: "v0.313.5",
+        sum: "h1:5/kewqSFNlHQa9NqZxrOkXCBlEuJOvb+8gFOUxSWFv0=",
+      },
+      packages: ["./cmd/prometheus", "./cmd/promtool"],
+      tags: ["netgo", "builtinassets"],
+      ldflags: `-X github.com/prometheus/common/version.Version=${PROMETHEUS_VERSION}`,
+      prepare: async (sources) => {
+        progress("building the web UI of Prometheus");
+        const ui = path.join(sources, "web", "ui");
+        const pnpm = (...args: string[]) =>
+          run("npx", ["--yes", "pnpm@10.34.8", ...args], { cwd: ui, env: { ...process.env, CI: "" } });
+        await pnpm("install", "--frozen-lockfile");
+        await pnpm("run", "build:mantine-ui");
+        await pnpm("run", "build");
+        await run("bash", ["scripts/compress_assets.sh"], { cwd: sources });
+      },
+    },
+    progress,
+  );
+}
