@@ -3,8 +3,14 @@ import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/
 import path from "node:path";
 import { build } from "esbuild";
 import { cacheFolder } from "../cache";
+import { exists } from "../toolchain/goCommands";
 
 const PLUGINS = ["docker", "command"] as const;
+
+/** The folder where {@link buildPlugins} puts the plugins that are made of the present sources. */
+export async function pluginsFolder(): Promise<string> {
+  return path.join(cacheFolder(), `plugins-${await sourceHash()}`);
+}
 
 /**
  * Bundles both plugins, unless the cache has them.
@@ -12,9 +18,8 @@ const PLUGINS = ["docker", "command"] as const;
  * @returns the folder with `pulumi-resource-docker` and `pulumi-resource-command`, for the PATH of the Pulumi CLI
  */
 export async function buildPlugins(): Promise<string> {
-  const folder = path.join(cacheFolder(), `plugins-${await sourceHash()}`);
-  const made = await readdir(folder).catch(() => []);
-  if (made.length > 0) return folder;
+  const folder = await pluginsFolder();
+  if (await exists(folder)) return folder;
 
   const making = `${folder}.${process.pid}`;
   await mkdir(making, { recursive: true });

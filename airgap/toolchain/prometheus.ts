@@ -28,7 +28,6 @@ export async function buildPrometheus(progress: (line: string) => void): Promise
           run("npx", ["--yes", "pnpm@10.34.8", ...args], { cwd: ui, env: { ...process.env, CI: "" } });
         await pnpm("install", "--frozen-lockfile");
         await pnpm("run", "build:mantine-ui");
-        await pnpm("run", "build");
         await run("bash", ["scripts/compress_assets.sh"], { cwd: sources });
       },
     },

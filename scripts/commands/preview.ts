@@ -1,0 +1,4 @@
+import { onStack } from "../pulumi";
+
+/** `npm run preview [-- ARGS]`: shows what `npm run up` would change. */
+export default (args: string[]): Promise<number> => onStack(["preview"], args);

@@ -1,0 +1,50 @@
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { load } from "js-yaml";
+import { buildImage } from "../../airgap/images";
+import { run } from "../../airgap/toolchain/goCommands";
+import { say } from "./say";
+
+const SILENCE_SECONDS = 8;
+
+/** Makes sure that the Docker host has the images of a stack: those that are there, else pulled, else built. */
+export async function stackImages(stack: string): Promise<void> {
+  for (const image of await configuredImages(stack)) {
+    if (await run("docker", ["image", "inspect", image]).then(Boolean, () => false)) {
+      say(`image ${image}: found on the Docker host`);
+    } else if (await pull(image)) {
+      say(`image ${image}: pulled`);
+    } else {
+      say(`image ${image}: cannot be pulled; airgap/ builds it`);
+      await buildImage(image, process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock", say);
+    }
+  }
+}
+
+/** The images that a stack's configuration names, or the defaults of Pulumi.yaml. */
+export async function configuredImages(stack: string): Promise<string[]> {
+  const read = async <T>(file: string) =>
+    (load(await readFile(file, "utf8").catch(() => "{}")) as { config?: Record<string, T> } | null)?.config ?? {};
+  const project = await read<{ default: string }>("Pulumi.yaml");
+  const own = await read<string>(`Pulumi.${stack}.yaml`);
+  return ["cadvisorImage", "prometheusImage"].map((key) => own[`llm-metrics:${key}`] ?? project[key]?.default ?? "");
+}
+
+/** Pulls an image. A registry that says nothing for 8 s is given up. */
+function pull(image: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const child = spawn("docker", ["pull", image], { stdio: ["ignore", "pipe", "inherit"] });
+    const silence = setTimeout(() => child.kill(), SILENCE_SECONDS * 1000);
+    child.stdout.on("data", (line: Buffer) => {
+      clearTimeout(silence);
+      say(`image ${image}: ${line.toString().trim()}`);
+    });
+    child.on("close", (status) => {
+      clearTimeout(silence);
+      resolve(status === 0);
+    });
+    child.on("error", () => {
+      resolve(false);
+    });
+  });
+}

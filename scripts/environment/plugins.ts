@@ -1,0 +1,32 @@
+import os from "node:os";
+import path from "node:path";
+import { buildPlugins, pluginsFolder } from "../../airgap/plugins/build";
+import { exists } from "../../airgap/toolchain/goCommands";
+import { dependencies } from "../../package.json";
+import { reachable } from "./download";
+import { pulumiHome } from "./pulumiCli";
+import { say } from "./say";
+
+const PLUGINS = { docker: dependencies["@pulumi/docker"], command: dependencies["@pulumi/command"] };
+
+/**
+ * Decides who provides `docker` and `command`: the official plugins where they are installed or can be, else those of airgap/.
+ *
+ * @returns the folder of the airgap plugins for the PATH, or undefined when the official ones are used
+ */
+export async function airgapPlugins(): Promise<string | undefined> {
+  const installed = Object.entries(PLUGINS).map(([name, version]) =>
+    path.join(pulumiHome(), "plugins", `resource-${name}-v${version}`),
+  );
+  if ((await Promise.all(installed.map(exists))).every(Boolean)) {
+    say("plugins: the official docker and command, installed");
+    return undefined;
+  }
+  const url = `https://get.pulumi.com/releases/plugins/pulumi-resource-docker-v${PLUGINS.docker}-${os.platform()}-${os.arch()}.tar.gz`;
+  if (!(await exists(await pluginsFolder())) && (await reachable(url))) {
+    say("plugins: the official docker and command, which Pulumi downloads");
+    return undefined;
+  }
+  say("plugins: docker and command of airgap/, because the official ones could not be downloaded here");
+  return buildPlugins();
+}

@@ -1,0 +1,59 @@
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { cacheFolder } from "../../airgap/cache";
+import { exists, run } from "../../airgap/toolchain/goCommands";
+import { buildPulumi, PULUMI_VERSION } from "../../airgap/toolchain/pulumi";
+import { reachable } from "./download";
+import { say } from "./say";
+
+/**
+ * Finds the Pulumi CLI: on the PATH, where its installer puts it, in the cache, as the official download, or built.
+ *
+ * @returns the folder with `pulumi`, and whether anything had to be made
+ */
+export async function pulumiCli(): Promise<string> {
+  const downloaded = path.join(cacheFolder(), `pulumi-official-v${PULUMI_VERSION}`);
+  const built = path.join(cacheFolder(), `pulumi-v${PULUMI_VERSION}`);
+  const places = [
+    ...(process.env["PATH"] ?? "").split(path.delimiter),
+    path.join(pulumiHome(), "bin"),
+    downloaded,
+    built,
+  ];
+  for (const folder of places)
+    if (
+      (await exists(path.join(folder, "pulumi"))) &&
+      (await exists(path.join(folder, "pulumi-language-nodejs")))
+    ) {
+      say(`pulumi: found ${path.join(folder, "pulumi")}`);
+      return folder;
+    }
+
+  const url = `https://get.pulumi.com/releases/sdk/pulumi-v${PULUMI_VERSION}-${os.platform()}-${os.arch()}.tar.gz`;
+  if (await reachable(url)) {
+    say(`pulumi: downloading ${url}`);
+    await download(url, downloaded);
+    return downloaded;
+  }
+  say(`pulumi: the download host does not answer; airgap/ builds ${PULUMI_VERSION}`);
+  return buildPulumi(say);
+}
+
+/** Where Pulumi keeps its plugins and its login. */
+export const pulumiHome = (): string => process.env["PULUMI_HOME"] ?? path.join(os.homedir(), ".pulumi");
+
+async function download(url: string, folder: string): Promise<void> {
+  const making = `${folder}.${process.pid}`;
+  await mkdir(making, { recursive: true });
+  try {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`${url} answered ${response.status}`);
+    const archive = path.join(making, "pulumi.tar.gz");
+    await writeFile(archive, Buffer.from(await response.arrayBuffer()));
+    await run("tar", ["-xzf", archive, "-C", making]);
+    await rename(path.join(making, "pulumi"), folder);
+  } finally {
+    await rm(making, { recursive: true, force: true });
+  }
+}

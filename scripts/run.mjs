@@ -1,0 +1,41 @@
+// The entry of every npm script, from a bare clone on: installs the node modules where they are missing or not those of
+// package-lock.json, then runs scripts/commands/NAME.ts. Plain JavaScript, because before that there is nothing else.
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+const root = path.dirname(import.meta.dirname);
+const [name, ...args] = process.argv.slice(2);
+const oldest = 20;
+
+if (Number(process.versions.node.split(".")[0]) < oldest) {
+  console.error(`Node ${process.versions.node} is too old: install Node ${oldest} or newer.`);
+  process.exit(1);
+}
+process.chdir(root);
+
+const stamp = "node_modules/.installed-lockfile";
+const locked = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
+if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== locked) {
+  console.error("node modules: installing those of package-lock.json");
+  execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
+    stdio: "inherit",
+  });
+  writeFileSync(stamp, locked);
+}
+
+const require = createRequire(import.meta.url);
+require("tsx/cjs/api").register();
+require(`./commands/${name}.ts`)
+  .default(args)
+  .then(
+    (status) => {
+      process.exitCode = status;
+    },
+    (error) => {
+      console.error(`error: ${error.message}`);
+      process.exitCode = 1;
+    },
+  );
