@@ -1,5 +1,6 @@
 import { RE2JS } from "re2js";
 import { z } from "zod";
+import { durationSeconds, sizeMebibytes } from "./prometheus/units";
 
 /**
  * Everything that a stack's configuration decides, checked. The program reads configuration here and nowhere else;
@@ -28,21 +29,6 @@ export interface Settings {
 
 /** The jobs that the program itself declares; an extra job may not take their names. */
 export const OWN_JOBS = { cadvisor: "cadvisor", prometheus: "prometheus" } as const;
-
-const DURATION_UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 } as const;
-
-/** Seconds of a Prometheus duration such as "1m30s"; NaN for what Prometheus would not read. */
-export function durationSeconds(text: string): number {
-  if (!/^(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$/.test(text) || text === "") return NaN;
-  const parts = text.matchAll(/(\d+)(ms|[smhdwy])/g);
-  return [...parts].reduce((sum, [, n, unit]) => sum + Number(n) * DURATION_UNITS[unit as "s"], 0);
-}
-
-/** Mebibytes of a size such as "256MB", in the powers of 1024 that Prometheus and Docker mean by it; NaN otherwise. */
-export function sizeMebibytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(MB|GB|TB)$/.exec(text);
-  return match ? Number(match[1]) * { MB: 1, GB: 1024, TB: 1024 ** 2 }[match[2] as "MB" | "GB" | "TB"] : NaN;
-}
 
 function isRe2(pattern: string): boolean {
   try {

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { load } from "js-yaml";
+import { durationSeconds, sizeMebibytes } from "../prometheus/units";
 import { runningContainers } from "./docker";
 import { get, query, type Sample } from "./http";
 import type { Expectation } from "./report";
@@ -76,8 +77,17 @@ export function firstDifference(declared: unknown, seen: unknown, at: string): s
     return Object.entries(declared)
       .map(([key, value]) => firstDifference(value, seen[key], `${at}.${key}`))
       .find(Boolean);
-  return isDeepStrictEqual(declared, seen) ? undefined : `${at} is ${text(seen)}, declared ${text(declared)}`;
+  return isDeepStrictEqual(declared, seen) || reportedAs(declared, seen)
+    ? undefined
+    : `${at} is ${text(seen)}, declared ${text(declared)}`;
 }
+
+/** Prometheus reports 10GB as 10GiB and 60s as 1m, and leaves out what is empty. */
+const reportedAs = (declared: unknown, seen: unknown) =>
+  (seen === undefined && (declared === "" || declared === false || declared === 0)) ||
+  (typeof declared === "string" &&
+    typeof seen === "string" &&
+    [durationSeconds, sizeMebibytes].some((quantity) => quantity(declared) === quantity(seen)));
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

@@ -24,10 +24,13 @@ export async function stackImages(stack: string): Promise<void> {
 /** The images that a stack's configuration names, or the defaults of Pulumi.yaml. */
 export async function configuredImages(stack: string): Promise<string[]> {
   const read = async <T>(file: string) =>
-    (load(await readFile(file, "utf8").catch(() => "{}")) as { config?: Record<string, T> } | null)?.config ?? {};
+    (load(await readFile(file, "utf8").catch(() => "{}")) as { config?: Record<string, T> } | null)?.config ??
+    {};
   const project = await read<{ default: string }>("Pulumi.yaml");
   const own = await read<string>(`Pulumi.${stack}.yaml`);
-  return ["cadvisorImage", "prometheusImage"].map((key) => own[`llm-metrics:${key}`] ?? project[key]?.default ?? "");
+  return ["cadvisorImage", "prometheusImage"].map(
+    (key) => own[`llm-metrics:${key}`] ?? project[key]?.default ?? "",
+  );
 }
 
 /** Pulls an image. A registry that says nothing for 8 s is given up. */

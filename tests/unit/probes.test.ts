@@ -118,6 +118,14 @@ test("a missing key is a difference", () => {
   expect(firstDifference({ a: [1, 2] }, { a: [1, 2], c: 3 }, "x")).toBeUndefined();
 });
 
+test("a size and a duration are the same in other words", () => {
+  expect(
+    firstDifference({ size: "10GB", time: "90s" }, { size: "10GiB", time: "1m30s" }, "x"),
+  ).toBeUndefined();
+  expect(firstDifference({ replacement: "" }, {}, "x")).toBeUndefined();
+  expect(firstDifference({ time: "90s" }, { time: "1m" }, "x")).toBe('x.time is "1m", declared "90s"');
+});
+
 test("a refused query is told with the query", async () => {
   answers.set("/api/v1/query", { status: 400, body: "parse error" });
   await expect(query(url, "up{")).rejects.toThrow(/the query up\{ answered 400: parse error/);

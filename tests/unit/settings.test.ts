@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { load } from "js-yaml";
-import { durationSeconds, parseSettings, SETTING_KEYS, sizeMebibytes } from "../../settings";
+import { durationSeconds, sizeMebibytes } from "../../prometheus/units";
+import { parseSettings, SETTING_KEYS } from "../../settings";
 
 const declared = (
   load(readFileSync("Pulumi.yaml", "utf8")) as {
@@ -128,5 +129,6 @@ test("durations and sizes mean what Prometheus means by them", () => {
   expect(durationSeconds("500ms")).toBe(0.5);
   expect(durationSeconds("30")).toBeNaN();
   expect(sizeMebibytes("1.5GB")).toBe(1536);
+  expect(sizeMebibytes("10GiB")).toBe(sizeMebibytes("10GB"));
   expect(sizeMebibytes("1G")).toBeNaN();
 });

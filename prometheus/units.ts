@@ -1,0 +1,14 @@
+const DURATION_UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 } as const;
+
+/** Seconds of a Prometheus duration such as "1m30s"; NaN for what Prometheus would not read. */
+export function durationSeconds(text: string): number {
+  if (!/^(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$/.test(text) || text === "") return NaN;
+  const parts = text.matchAll(/(\d+)(ms|[smhdwy])/g);
+  return [...parts].reduce((sum, [, n, unit]) => sum + Number(n) * DURATION_UNITS[unit as "s"], 0);
+}
+
+/** Mebibytes of a size such as "256MB" or "256MiB", in the powers of 1024 that Prometheus and Docker mean by it; NaN otherwise. */
+export function sizeMebibytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([MGT])i?B$/.exec(text);
+  return match ? Number(match[1]) * { M: 1, G: 1024, T: 1024 ** 2 }[match[2] as "M" | "G" | "T"] : NaN;
+}
