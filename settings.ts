@@ -110,6 +110,9 @@ const extraScrapeJob = z
     scheme: z.enum(["http", "https"], { error: "must be http or https" }).optional(),
     params: z.record(z.string(), z.array(z.string())).optional(),
     honor_labels: z.boolean().optional(),
+    fallback_scrape_protocol: z
+      .enum(["PrometheusText0.0.4", "PrometheusText1.0.0", "OpenMetricsText0.0.1", "OpenMetricsText1.0.0"])
+      .optional(),
     sample_limit: z.number().int().positive().optional(),
     static_configs: z
       .array(

@@ -16,9 +16,13 @@ export function stackOf(args: string[]): string {
   return joined ?? (at >= 0 ? args[at + 1] : undefined) ?? DEFAULT_STACK;
 }
 
-/** The environment in which the Pulumi CLI finds its language host, its plugins and its state. */
-export async function pulumiEnvironment(): Promise<NodeJS.ProcessEnv> {
-  const [cli, plugins, state] = await Promise.all([pulumiCli(), airgapPlugins(), backend(process.cwd())]);
+/**
+ * The environment in which the Pulumi CLI finds its language host, its plugins and its state.
+ *
+ * @param project the project's folder
+ */
+export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS.ProcessEnv> {
+  const [cli, plugins, state] = await Promise.all([pulumiCli(), airgapPlugins(), backend(project)]);
   return {
     ...process.env,
     ...state,
@@ -28,37 +32,49 @@ export async function pulumiEnvironment(): Promise<NodeJS.ProcessEnv> {
   };
 }
 
-/** Runs the Pulumi CLI in the terminal, and resolves to its exit status. */
+/** Runs the Pulumi CLI, in the terminal unless its standard output is to be captured. */
 export function pulumi(
   args: string[],
   env: NodeJS.ProcessEnv,
-  stdio: "inherit" | "ignore" = "inherit",
-): Promise<number> {
+  output: "show" | "capture" = "show",
+): Promise<{ status: number; stdout: string }> {
   return new Promise((resolve, reject) => {
-    spawn("pulumi", args, { env, stdio })
-      .on("error", reject)
-      .on("close", (status) => {
-        resolve(status ?? 1);
-      });
+    const child = spawn("pulumi", args, {
+      env,
+      stdio: ["inherit", output === "show" ? "inherit" : "pipe", "inherit"],
+    });
+    let stdout = "";
+    child.stdout?.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    child.on("error", reject).on("close", (status) => {
+      resolve({ status: status ?? 1, stdout });
+    });
   });
 }
 
 /**
- * Runs a Pulumi command on a stack, which is made where there is none, with a Docker daemon and the images at hand.
+ * Runs a Pulumi command on a stack, which is made where there is none, with a Docker daemon at hand.
  *
  * @param command the command and the flags that come before the user's
  * @param args the user's arguments
+ * @param images whether the stack's images are needed
  */
-export async function onStack(command: string[], args: string[]): Promise<number> {
+export async function onStack(command: string[], args: string[], { images = false } = {}): Promise<number> {
   const stack = stackOf(args);
-  const [env] = await Promise.all([pulumiEnvironment(), dockerDaemon().then(() => stackImages(stack))]);
-  if ((await pulumi(["stack", "--stack", stack], env, "ignore")) !== 0) {
+  const host = async () => {
+    await dockerDaemon();
+    if (images) await stackImages(stack);
+  };
+  const [env] = await Promise.all([pulumiEnvironment(), host()]);
+  const named = args.some((arg) => /^(--stack|-s)(=|$)/.test(arg)) ? args : ["--stack", stack, ...args];
+
+  const known = await pulumi(["stack", "ls", "--json"], env, "capture");
+  if (
+    !(JSON.parse(known.stdout || "[]") as { name: string }[]).some(
+      ({ name }) => name.split("/").pop() === stack,
+    )
+  ) {
     const made = await pulumi(["stack", "init", "--no-select", stack], env);
-    if (made !== 0) return made;
+    if (made.status !== 0) return made.status;
   }
-  const named =
-    stackOf(args) === DEFAULT_STACK && !args.some((arg) => /^(--stack|-s)/.test(arg))
-      ? ["--stack", stack]
-      : [];
-  return pulumi([...command, ...named, ...args], env);
+  return (await pulumi([...command, ...named], env)).status;
 }

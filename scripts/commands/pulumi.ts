@@ -1,4 +1,5 @@
 import { pulumi, pulumiEnvironment } from "../pulumi";
 
 /** `npm run pulumi -- ARGS`: the Pulumi CLI in the project's environment. */
-export default async (args: string[]): Promise<number> => pulumi(args, await pulumiEnvironment());
+export default async (args: string[]): Promise<number> =>
+  (await pulumi(args, await pulumiEnvironment())).status;

@@ -1,4 +1,5 @@
 import { onStack } from "../pulumi";
 
 /** `npm run up [-- ARGS]`: deploys a stack. Settings and host are checked before anything is changed, so no preview comes first. */
-export default (args: string[]): Promise<number> => onStack(["up", "--yes", "--skip-preview"], args);
+export default (args: string[]): Promise<number> =>
+  onStack(["up", "--yes", "--skip-preview"], args, { images: true });

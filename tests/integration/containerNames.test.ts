@@ -1,0 +1,46 @@
+import type { Expectation } from "../../probes/report";
+import { docker, inspect } from "./host";
+import { Stack } from "./stack";
+
+let stack: Stack;
+beforeAll(async () => {
+  stack = await Stack.create({ scrapeInterval: "1s" });
+  const { status, output } = await stack.up();
+  if (status !== 0) throw new Error(output);
+});
+afterAll(() => stack.remove());
+
+test("the probe for names fails where cAdvisor cannot ask who a container is, and passes where it can", async () => {
+  const containerdStore = (await docker("info", "--format", "{{.DriverStatus}}")).includes("io.containerd");
+  // Which socket the names come from depends on where the images are.
+  await replaceCadvisor(containerdStore ? "/run/containerd/containerd.sock" : "/var/run/docker.sock");
+  const expectation = JSON.parse((await stack.inputs("probe-command"))["stdin"] as string) as Expectation;
+  const { status, output } = await stack.probe(JSON.stringify(expectation));
+  expect(output).toMatch(/probe failed after \d+ s: every running container is listed by name/);
+  expect(output).toContain("Registration of the docker container factory failed");
+  expect(status).toBe(1);
+
+  expect(await stack.up("--refresh")).toMatchObject({ status: 0 });
+  expect((await stack.probe(JSON.stringify(expectation))).status).toBe(0);
+});
+
+/** Puts a cAdvisor in the place of the stack's, with everything that the stack's has but one mount. */
+async function replaceCadvisor(without: string): Promise<void> {
+  const name = stack.resource("cadvisor");
+  const declared = await stack.inputs("cadvisor-container");
+  const { Mounts: mounts, HostConfig: host, Config: config } = await inspect(name);
+  await docker("rm", "-f", name);
+  await docker(
+    ...["run", "-d", "--name", name, "--network", `llm-metrics-${stack.name}`, "--network-alias", "cadvisor"],
+    ...Object.values(host.PortBindings).flatMap(([binding]) => [
+      "-p",
+      `127.0.0.1:${binding?.HostPort ?? ""}:8080`,
+    ]),
+    ...mounts
+      .filter((mount) => mount.Destination !== without)
+      .flatMap((mount) => ["-v", `${mount.Source}:${mount.Destination}:ro`]),
+    ...["--device", "/dev/kmsg:/dev/kmsg:r", "--cap-drop", "ALL", "--cap-add", "SYSLOG", "--read-only"],
+    config.Image,
+    ...(declared["command"] as string[]),
+  );
+}

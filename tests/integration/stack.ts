@@ -1,0 +1,144 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { dump } from "js-yaml";
+import { stackImages } from "../../scripts/environment/images";
+import { pulumiEnvironment } from "../../scripts/pulumi";
+import { DOCKER_HOST } from "./host";
+
+const PROJECT = path.join(__dirname, "../..");
+
+/** How a Pulumi command ended, and what it wrote. */
+export interface Result {
+  status: number;
+  output: string;
+}
+
+/** A stack of the program, with configuration and state of its own, on the daemon of the tests. */
+export class Stack {
+  private constructor(
+    readonly name: string,
+    private readonly folder: string,
+    private readonly env: NodeJS.ProcessEnv,
+    private settings: Record<string, unknown>,
+  ) {}
+
+  /** Makes a stack with free ports and the named settings; nothing is deployed yet. */
+  static async create(settings: Record<string, unknown> = {}): Promise<Stack> {
+    await stackImages("of-the-tests");
+    const folder = await mkdtemp(path.join(os.tmpdir(), "llm-metrics-stack-"));
+    for (const entry of await readdir(PROJECT))
+      if (!/^(Pulumi\..+\.yaml|\..*)$/.test(entry))
+        await symlink(path.join(PROJECT, entry), path.join(folder, entry));
+    const env = {
+      ...(await pulumiEnvironment(folder)),
+      PULUMI_BACKEND_URL: `file://${folder}`,
+      PULUMI_CONFIG_PASSPHRASE: "",
+    };
+    const [cadvisorPort, prometheusPort] = await freePorts(2);
+    const stack = new Stack(`t${randomBytes(3).toString("hex")}`, folder, env, {
+      cadvisorPort,
+      prometheusPort,
+      ...settings,
+    });
+    await stack.configure({});
+    const { status, output } = await stack.pulumi("stack", "init", stack.name);
+    if (status !== 0) throw new Error(output);
+    await stack.configure({});
+    return stack;
+  }
+
+  /** Name of a container, volume or network of the stack. */
+  resource = (suffix: "cadvisor" | "prometheus" | "prometheus-data" | "prometheus-config"): string =>
+    `llm-metrics-${this.name}-${suffix}`;
+
+  /** URLs of both servers. */
+  get cadvisor(): string {
+    return `http://127.0.0.1:${String(this.settings["cadvisorPort"])}`;
+  }
+  get prometheus(): string {
+    return `http://127.0.0.1:${String(this.settings["prometheusPort"])}`;
+  }
+
+  /** Changes settings of the stack. */
+  async configure(settings: Record<string, unknown>): Promise<void> {
+    this.settings = { ...this.settings, ...settings };
+    const config = Object.fromEntries(
+      Object.entries(this.settings).map(([key, value]) => [`llm-metrics:${key}`, value]),
+    );
+    await writeFile(path.join(this.folder, `Pulumi.${this.name}.yaml`), dump({ config }));
+  }
+
+  up = (...args: string[]): Promise<Result> => this.pulumi("up", "--yes", "--skip-preview", ...args);
+  preview = (...args: string[]): Promise<Result> => this.pulumi("preview", ...args);
+  refresh = (...args: string[]): Promise<Result> =>
+    this.pulumi("refresh", "--yes", "--skip-preview", ...args);
+  destroy = (...args: string[]): Promise<Result> =>
+    this.pulumi("destroy", "--yes", "--skip-preview", ...args);
+
+  /** The stack's outputs. */
+  async outputs<T>(): Promise<T> {
+    const { output } = await this.pulumi("stack", "output", "--json");
+    return JSON.parse(output.slice(output.indexOf("{"))) as T;
+  }
+
+  /** The inputs of one of the stack's resources, by the end of its name. */
+  async inputs(suffix: string): Promise<Record<string, unknown>> {
+    const { output } = await this.pulumi("stack", "export");
+    const { deployment } = JSON.parse(output.slice(output.indexOf("{"))) as {
+      deployment: { resources: { urn: string; inputs?: Record<string, unknown> }[] };
+    };
+    return deployment.resources.find(({ urn }) => urn.endsWith(suffix))?.inputs ?? {};
+  }
+
+  /** Removes everything of the stack, protected or not. */
+  async remove(): Promise<void> {
+    await this.pulumi("state", "unprotect", "--all", "--yes");
+    await this.destroy();
+    await rm(this.folder, { recursive: true });
+  }
+
+  /** Runs the Pulumi CLI on the stack. */
+  pulumi(...args: string[]): Promise<Result> {
+    return this.execute("pulumi", args);
+  }
+
+  /** Runs a program of probes/ as the stack does. */
+  probe(input: string): Promise<Result> {
+    return this.execute("node", ["--import", "tsx", "probes/probe.ts"], input);
+  }
+
+  private execute(program: string, args: string[], input = ""): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(program, args, {
+        cwd: this.folder,
+        env: { ...this.env, DOCKER_HOST },
+        stdio: ["pipe", "pipe", "pipe"],
+      });
+      let output = "";
+      for (const stream of [child.stdout, child.stderr])
+        stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
+      child.on("error", reject).on("close", (status) => {
+        resolve({ status: status ?? 1, output });
+      });
+      child.stdin.end(input);
+    });
+  }
+}
+
+/** Ports of loopback that nobody listens on. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
