@@ -54,7 +54,7 @@ export class Cadvisor extends pulumi.ComponentResource {
         volumes: mounts(args.host),
         // The kernel's log tells of out-of-memory kills; reading it takes SYSLOG. Without either, container_oom_events_total stays 0.
         devices: [{ hostPath: "/dev/kmsg", containerPath: "/dev/kmsg", permissions: "r" }],
-        capabilities: onlyCapabilities("SYSLOG"),
+        capabilities: onlyCapabilities("CAP_SYSLOG"),
         memory: args.memory,
         memorySwap: args.memory,
         cpus: "0.5",

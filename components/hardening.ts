@@ -9,7 +9,7 @@ export const HARDENED = {
   logOpts: { "max-size": "10m", "max-file": "3" },
 };
 
-/** Capabilities dropped to the named ones. Docker's names have no CAP_ prefix here; the provider takes both. */
+/** Capabilities dropped to the named ones, in the form `CAP_NAME` that the provider reads back. */
 export function onlyCapabilities(...adds: string[]): types.input.ContainerCapabilities {
   return { drops: ["ALL"], ...(adds.length > 0 && { adds }) };
 }

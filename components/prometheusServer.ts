@@ -80,7 +80,7 @@ export class PrometheusServer extends pulumi.ComponentResource {
         capabilities: onlyCapabilities(),
         memory: args.memory,
         memorySwap: args.memory,
-        cpus: "1",
+        cpus: "1.0",
         healthcheck: healthcheck(`http://127.0.0.1:${PORT}/-/healthy`),
         destroyGraceSeconds: 30,
       },

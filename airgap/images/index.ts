@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { buildCadvisor } from "../toolchain/cadvisor";
@@ -81,11 +81,15 @@ export async function buildImage(
   await importImage(reference, await recipe(progress), dockerHost);
 }
 
-/** Gives a Docker daemon an image with a shell and the usual small commands, for containers of tests. */
+/**
+ * Gives a Docker daemon an image with a shell and the usual small commands, for containers of tests.
+ *
+ * @param start the instruction of a Dockerfile that says what it runs; by default it does nothing for a day
+ */
 export async function buildShellImage(
   reference: string,
   dockerHost: string,
-  environment: string[] = [],
+  start = 'CMD ["sleep","100000"]',
 ): Promise<void> {
   await importImage(
     reference,
@@ -93,7 +97,7 @@ export async function buildShellImage(
       files: {},
       applets: ["cat", "dd", "httpd", "ls", "mkdir", "rm", "sleep", "wget"],
       owned: [],
-      changes: ['CMD ["sleep","100000"]', ...environment.map((variable) => `ENV ${variable}`)],
+      changes: [start],
     },
     dockerHost,
   );
@@ -156,6 +160,8 @@ async function rootArchive({ files, applets, owned }: Recipe, folder: string): P
   if (await exists(CERTIFICATES))
     await place(CERTIFICATES.slice(1), (target) => copyFile(CERTIFICATES, target));
   for (const directory of ["tmp", ...owned]) await mkdir(path.join(root, directory), { recursive: true });
+
+  await chmod(path.join(root, "tmp"), 0o1777);
 
   const archive = path.join(folder, "root.tar");
   const tar = (mode: string, owner: number, ...args: string[]) =>

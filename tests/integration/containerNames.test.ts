@@ -20,6 +20,7 @@ test("the probe for names fails where cAdvisor cannot ask who a container is, an
   expect(output).toContain("Registration of the docker container factory failed");
   expect(status).toBe(1);
 
+  await docker("rm", "-f", stack.resource("cadvisor"));
   expect(await stack.up("--refresh")).toMatchObject({ status: 0 });
   expect((await stack.probe(JSON.stringify(expectation))).status).toBe(0);
 });

@@ -25,7 +25,8 @@ beforeAll(async () => {
     vllm: await startContainer("vllm/vllm-openai:v0.11.0"),
     relabelled: await startContainer("example/chat:1", ["--label", "llm-metrics.server=sglang"]),
     compose: await startContainer("example/web:1", [
-      ...["--label", "com.docker.compose.project=chat", "--label", "com.docker.compose.service=api"],
+      "--label=com.docker.compose.project=chat",
+      "--label=com.docker.compose.service=api",
     ]),
     gpu: await startContainer("example/cuda:1", ["--env", "NVIDIA_VISIBLE_DEVICES=0,1"]),
     limited: await startContainer("example/web:1", ["--memory", "64m", "--cpus", "0.5"]),
@@ -148,13 +149,13 @@ test("LLM servers, Compose services and GPU containers are told by their labels"
 });
 
 test("an out-of-memory kill is counted", async () => {
-  await startContainer("example/web:1"); // Makes sure that the image is there.
-  const victim = await docker(
-    ...["run", "-d", "--memory", "16m", "--memory-swap", "16m", "example/web:1"],
-    ...["sh", "-c", "while true; do dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1; done"],
+  const victim = await startContainer(
+    "example/web:1",
+    ["--memory", "16m", "--memory-swap", "16m"],
+    ["sh", "-c", "while true; do dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1; done"],
   );
   await eventually(async () => {
-    const [count] = await query(stack.prometheus, `container_oom_events_total{id=~".*${victim}.*"} > 0`);
+    const [count] = await query(stack.prometheus, `container_oom_events_total{name="${victim}"} > 0`);
     expect(count).toBeDefined();
   });
   await docker("rm", "-f", victim);

@@ -31,15 +31,15 @@ export interface Inspected {
 export const inspect = async (container: string): Promise<Inspected> =>
   (JSON.parse(await docker("inspect", container)) as [Inspected])[0];
 
-/** Starts a container that does nothing, from an image of any name, and gives its name. */
+/** Starts a container from an image of any name, which does nothing unless a command is given; gives its name. */
 export async function startContainer(
   image: string,
   options: string[] = [],
-  environment: string[] = [],
+  command: string[] = [],
 ): Promise<string> {
-  await buildShellImage(image, DOCKER_HOST, environment);
+  await buildShellImage(image, DOCKER_HOST);
   const name = `test-${randomBytes(4).toString("hex")}`;
-  await docker("run", "-d", "--name", name, ...options, image);
+  await docker("run", "-d", "--name", name, ...options, image, ...command);
   return name;
 }
 

@@ -65,7 +65,7 @@ test("cAdvisor monitors and never controls: one capability, nothing writable, no
   const { cadvisor } = await declare();
   expect(cadvisor).toMatchObject({
     readOnly: true,
-    capabilities: { drops: ["ALL"], adds: ["SYSLOG"] },
+    capabilities: { drops: ["ALL"], adds: ["CAP_SYSLOG"] },
     securityOpts: ["no-new-privileges:true"],
     devices: [{ hostPath: "/dev/kmsg", permissions: "r" }],
   });

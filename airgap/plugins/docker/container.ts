@@ -156,8 +156,8 @@ function createOptions(inputs: ContainerInputs): ContainerCreateOptions {
       NetworkMode: "bridge",
       RestartPolicy: { Name: inputs.restart ?? "no" },
       ReadonlyRootfs: inputs.readOnly ?? false,
-      CapAdd: inputs.capabilities?.adds ?? [],
-      CapDrop: inputs.capabilities?.drops ?? [],
+      CapAdd: capabilities(inputs.capabilities?.adds),
+      CapDrop: capabilities(inputs.capabilities?.drops),
       SecurityOpt: inputs.securityOpts ?? [],
       ...memoryLimits(inputs),
       NanoCpus: Math.round(Number(inputs.cpus ?? 0) * 1e9),
@@ -194,6 +194,13 @@ function memoryLimits({
 }: ContainerInputs): Pick<HostConfig, "Memory" | "MemorySwap"> {
   return { Memory: memory * MEBI, MemorySwap: memorySwap > 0 ? memorySwap * MEBI : memorySwap };
 }
+
+/** As the official plugin hands them to the daemon: `ALL`, or with the prefix `CAP_`. */
+const capabilities = (names: string[] = []) =>
+  names.map((name) => (/^(ALL|CAP_.*)$/.test(name) ? name : `CAP_${name}`));
+
+/** As the official plugin writes a number of CPUs: `0.5`, `1.0`. */
+const cpusText = (nano = 0) => (nano % 1e9 === 0 ? (nano / 1e9).toFixed(1) : String(nano / 1e9));
 
 /** Nanoseconds of a Go duration such as "1m30s" or "500ms". */
 function nanoseconds(duration = "0s"): number {
@@ -236,7 +243,7 @@ function actualInputs(info: ContainerInspectInfo, declared: ContainerInputs): Va
     ...defined("securityOpts", hostConfig.SecurityOpt),
     ...defined("memory", mebibytes(hostConfig.Memory)),
     ...defined("memorySwap", mebibytes(hostConfig.MemorySwap)),
-    ...defined("cpus", String((hostConfig.NanoCpus ?? 0) / 1e9)),
+    ...defined("cpus", cpusText(hostConfig.NanoCpus)),
     ...defined("logDriver", hostConfig.LogConfig?.Type),
     ...defined("logOpts", hostConfig.LogConfig?.Config),
     ...(sameHealth
