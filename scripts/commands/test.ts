@@ -89,9 +89,13 @@ async function jest(folders: string[], inside: string[] = [], env: NodeJS.Proces
 async function integration(engine: keyof typeof ENGINES): Promise<Count> {
   const daemon = await startDaemon(engine);
   try {
-    return await jest(["tests/integration", "--runInBand", "--testTimeout=600000"], daemon.inside, {
-      DOCKER_HOST: daemon.host,
-    });
+    return await jest(
+      ["tests/integration", "--runInBand", "--verbose", "--testTimeout=600000"],
+      daemon.inside,
+      {
+        DOCKER_HOST: daemon.host,
+      },
+    );
   } finally {
     await daemon.stop();
   }

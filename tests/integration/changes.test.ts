@@ -1,28 +1,21 @@
 import { buildShellImage } from "../../airgap/images";
 import { docker, DOCKER_HOST, eventually, inspect, query, startContainer } from "./host";
-import { Stack } from "./stack";
+import { failed, Stack, succeeded } from "./stack";
 
 let stack: Stack;
 
 beforeAll(async () => {
   stack = await Stack.create({ scrapeInterval: "1s" });
-  const { status, output } = await stack.up();
-  if (status !== 0) throw new Error(output);
+  await succeeded(stack.up());
 });
 afterAll(() => stack.remove());
 
 const idOf = async (which: "cadvisor" | "prometheus") => (await inspect(stack.resource(which))).Id;
-const succeeds = async (result: Promise<{ status: number; output: string }>) => {
-  const { status, output } = await result;
-  if (status !== 0) throw new Error(output);
-  return output;
-};
-
 test("a changed configuration is loaded without a restart, and shown in the preview", async () => {
   const before = await idOf("prometheus");
   await stack.configure({ hostLabel: "renamed" });
-  expect(await succeeds(stack.preview("--diff"))).toMatch(/host *: ".+" => "renamed"/);
-  await succeeds(stack.up());
+  expect(await succeeded(stack.preview("--diff"))).toMatch(/host *: ".+" => "renamed"/);
+  await succeeded(stack.up());
   expect(await idOf("prometheus")).toBe(before);
   await eventually(async () => {
     expect(await query(stack.prometheus, 'up{job="cadvisor",host="renamed"} == 1')).toHaveLength(1);
@@ -36,14 +29,13 @@ test("a configuration that Prometheus refuses fails the update, and the old one 
     relabel_configs: [{ action: "hashmod", source_labels: ["a"] }],
   };
   await stack.configure({ scrapeJobs: [job] });
-  const { status, output } = await stack.up();
-  expect(status).not.toBe(0);
+  const output = await failed(stack.up());
   expect(output).toContain("the old one stays in force");
   expect(output).toContain("hashmod");
   expect(await query(stack.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
 
   await stack.configure({ scrapeJobs: [] });
-  await succeeds(stack.up());
+  await succeeded(stack.up());
 });
 
 test("a container of yours is scraped when it joins the network", async () => {
@@ -64,7 +56,7 @@ test("a container of yours is scraped when it joins the network", async () => {
   );
   const job = { job_name: "my-llm", static_configs: [{ targets: ["my-llm:8000"] }] };
   await stack.configure({ scrapeJobs: [{ ...job, fallback_scrape_protocol: "PrometheusText0.0.4" }] });
-  await succeeds(stack.up());
+  await succeeded(stack.up());
   await eventually(async () => {
     expect(await query(stack.prometheus, 'my_requests_total{job="my-llm",host="renamed"} == 7')).toHaveLength(
       1,
@@ -72,7 +64,7 @@ test("a container of yours is scraped when it joins the network", async () => {
   });
   await docker("rm", "-f", server);
   await stack.configure({ scrapeJobs: [] });
-  await succeeds(stack.up());
+  await succeeded(stack.up());
 });
 
 test.each([
@@ -86,11 +78,11 @@ test.each([
   "a container that was %s by hand is found by a refreshing preview and mended by an update",
   async (_, disturb) => {
     await disturb(stack.resource("cadvisor"));
-    expect((await stack.preview("--refresh", "--expect-no-changes")).status).not.toBe(0);
-    await succeeds(stack.up("--refresh"));
+    await failed(stack.preview("--refresh", "--expect-no-changes"));
+    await succeeded(stack.up("--refresh"));
     const { State: state, HostConfig: host } = await inspect(stack.resource("cadvisor"));
     expect([state.Running, host.Memory]).toEqual([true, 256 * 1024 ** 2]);
-    expect((await stack.preview("--refresh", "--expect-no-changes")).status).toBe(0);
+    await succeeded(stack.preview("--refresh", "--expect-no-changes"));
   },
 );
 
@@ -102,7 +94,7 @@ test("a replaced Prometheus keeps its samples", async () => {
         ?.value[1],
     );
   const first = await oldest();
-  await succeeds(
+  await succeeded(
     stack.up("--target-replace", `**::${stack.resource("prometheus")}-container`, "--target-dependents"),
   );
   expect(await idOf("prometheus")).not.toBe(before);
@@ -123,22 +115,18 @@ test.each([
   const good = Object.fromEntries(Object.keys(bad).map((k) => [k, undefined]));
   const ports = { cadvisorPort: Number(new URL(stack.cadvisor).port) };
   await stack.configure(bad);
-  for (const { status, output } of [await stack.preview(), await stack.up()]) {
-    expect(status).not.toBe(0);
-    expect(output).toContain(`llm-metrics:${key}`);
-  }
+  for (const run of [stack.preview, stack.up]) expect(await failed(run())).toContain(`llm-metrics:${key}`);
   await stack.configure({ ...good, ...ports });
   expect([await idOf("cadvisor"), await idOf("prometheus")]).toEqual(before);
-  expect((await stack.preview("--expect-no-changes")).status).toBe(0);
+  await succeeded(stack.preview("--expect-no-changes"));
 });
 
 test("an image that is not cAdvisor fails the update, with what was seen, expected and to be done", async () => {
   await buildShellImage("example/not-cadvisor:1", DOCKER_HOST, 'ENTRYPOINT ["sh","-c","sleep 100000"]');
   await stack.configure({ cadvisorImage: "example/not-cadvisor:1" });
-  const { status, output } = await stack.up();
-  expect(status).not.toBe(0);
+  const output = await failed(stack.up());
   expect(output).toMatch(/probe failed after \d+ s: cAdvisor is healthy/);
   for (const part of ["seen: ", "expected: ", "remedy: "]) expect(output).toContain(part);
   await stack.configure({ cadvisorImage: undefined });
-  await succeeds(stack.up());
+  await succeeded(stack.up());
 });

@@ -1,12 +1,11 @@
 import type { Expectation } from "../../probes/report";
 import { docker, inspect } from "./host";
-import { Stack } from "./stack";
+import { failed, Stack, succeeded } from "./stack";
 
 let stack: Stack;
 beforeAll(async () => {
   stack = await Stack.create({ scrapeInterval: "1s" });
-  const { status, output } = await stack.up();
-  if (status !== 0) throw new Error(output);
+  await succeeded(stack.up());
 });
 afterAll(() => stack.remove());
 
@@ -15,14 +14,13 @@ test("the probe for names fails where cAdvisor cannot ask who a container is, an
   // Which socket the names come from depends on where the images are.
   await replaceCadvisor(containerdStore ? "/run/containerd/containerd.sock" : "/var/run/docker.sock");
   const expectation = JSON.parse((await stack.inputs("probe-command"))["stdin"] as string) as Expectation;
-  const { status, output } = await stack.probe(JSON.stringify(expectation));
+  const output = await failed(stack.probe(JSON.stringify(expectation)));
   expect(output).toMatch(/probe failed after \d+ s: every running container is listed by name/);
   expect(output).toContain("Registration of the docker container factory failed");
-  expect(status).toBe(1);
 
   await docker("rm", "-f", stack.resource("cadvisor"));
-  expect(await stack.up("--refresh")).toMatchObject({ status: 0 });
-  expect((await stack.probe(JSON.stringify(expectation))).status).toBe(0);
+  await succeeded(stack.up("--refresh"));
+  await succeeded(stack.probe(JSON.stringify(expectation)));
 });
 
 /** Puts a cAdvisor in the place of the stack's, with everything that the stack's has but one mount. */

@@ -1,4 +1,4 @@
-import { run } from "../../airgap/toolchain/goCommands";
+import { docker } from "../../probes/docker";
 import { prometheusConfig, toYaml } from "../../prometheus/config";
 import { stackImages } from "../../scripts/environment/images";
 import { settings } from "../unit/fixtures";
@@ -46,20 +46,16 @@ test.each([
       cadvisorTarget: "cadvisor:8080",
     }),
   );
-  const image = settings().prometheusImage;
-  const script = `printf %s "$CONFIG" > /tmp/c.yml; promtool check config --lint=all --lint-fatal /tmp/c.yml`;
-  const output = await run("docker", [
+  const check = [
     "run",
     "--rm",
+    "-i",
     "--entrypoint",
-    "sh",
-    "--tmpfs",
-    "/tmp:mode=1777",
-    "-e",
-    `CONFIG=${yaml}`,
-    image,
-    "-ec",
-    script,
-  ]);
+    "promtool",
+    settings().prometheusImage,
+    "check",
+    "config",
+  ];
+  const output = await docker([...check, "--lint=all", "--lint-fatal", "/dev/stdin"], yaml);
   expect(output).toContain("SUCCESS");
 });

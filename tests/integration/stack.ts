@@ -17,6 +17,20 @@ export interface Result {
   output: string;
 }
 
+/** The output of a command that has to succeed. */
+export async function succeeded(result: Promise<Result>): Promise<string> {
+  const { status, output } = await result;
+  if (status !== 0) throw new Error(output);
+  return output;
+}
+
+/** The output of a command that has to fail. */
+export async function failed(result: Promise<Result>): Promise<string> {
+  const { status, output } = await result;
+  if (status === 0) throw new Error(`succeeded, but should not:\n${output}`);
+  return output;
+}
+
 /** A stack of the program, with configuration and state of its own, on the daemon of the tests. */
 export class Stack {
   private constructor(
