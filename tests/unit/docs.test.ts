@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { CONTAINER_LABELS, CONTAINER_METRICS } from "../../prometheus/catalogue";
+import { SETTING_KEYS } from "../../settings";
+
+/** The first column and the last one of the tables of a document. */
+const rows = (file: string): [string, string][] =>
+  readFileSync(file, "utf8")
+    .split("\n")
+    .map((line) => /^\| `([^`]+)` *\|(?:.*\|)? *(.+?) *\|$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, first = "", last = ""]) => [first, last]);
+
+test("every metric and label of a container is documented, in the words of the catalogue", () => {
+  const documented = rows("docs/metrics.md");
+  for (const { name, help } of CONTAINER_METRICS) expect(documented).toContainEqual([name, help]);
+  for (const label of Object.entries(CONTAINER_LABELS)) expect(documented).toContainEqual(label);
+});
+
+test("every setting is documented, and no other", () => {
+  expect(
+    rows("docs/settings.md")
+      .map(([key]) => key)
+      .sort(),
+  ).toEqual([...SETTING_KEYS].sort());
+});
+
+test("every output is documented, and no other", () => {
+  const program = readFileSync("index.ts", "utf8");
+  const returned = /return \{([^]*?)\n {2}\};/.exec(program)?.[1] ?? "";
+  const outputs = [...returned.matchAll(/^ {4}(\w+)/gm)].map(([, name]) => name);
+  expect(outputs.length).toBeGreaterThan(8);
+  expect(rows("docs/outputs.md").map(([name]) => name)).toEqual(outputs);
+});
