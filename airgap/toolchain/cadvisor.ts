@@ -1,8 +1,7 @@
-import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
-import { cacheFolder } from "../cache";
-import { exists, requireGo, run } from "./goCommands";
+import { cached } from "./cached";
+import { goBuild, hashOf, requireGo } from "./goCommands";
 
 /** The version of the cAdvisor library that the command in airgap/cadvisor serves. */
 export const CADVISOR_VERSION = "0.60.5";
@@ -15,20 +14,14 @@ const SOURCES = path.join(__dirname, "..", "cadvisor");
  * @returns the folder with `cadvisor`
  */
 export async function buildCadvisor(progress: (line: string) => void): Promise<string> {
-  const hash = createHash("sha256");
-  for (const file of (await readdir(SOURCES)).sort()) hash.update(await readFile(path.join(SOURCES, file)));
-  const folder = path.join(cacheFolder(), `cadvisor-v${CADVISOR_VERSION}-${hash.digest("hex").slice(0, 12)}`);
-  if (await exists(folder)) return folder;
-  await requireGo();
-  progress(`building cAdvisor ${CADVISOR_VERSION} from its Go library; this takes minutes, once`);
-
-  const making = `${folder}.${process.pid}`;
-  await mkdir(making, { recursive: true });
-  const version = `-ldflags=-X github.com/google/cadvisor/lib/version.Version=v${CADVISOR_VERSION}`;
-  await run("go", ["build", "-trimpath", "-mod=readonly", version, "-o", making + path.sep, "."], {
-    cwd: SOURCES,
-    env: { ...process.env, CGO_ENABLED: "0" },
+  const sources = (await readdir(SOURCES)).filter((file) => /^go\.|\.go$/.test(file)).sort();
+  const contents = await Promise.all(sources.map((file) => readFile(path.join(SOURCES, file))));
+  return cached(`cadvisor-v${CADVISOR_VERSION}-${hashOf(...contents)}`, progress, async (folder) => {
+    await requireGo();
+    progress(`building cAdvisor ${CADVISOR_VERSION} from its Go library; this takes minutes, once`);
+    await goBuild(SOURCES, folder, {
+      packages: ["."],
+      ldflags: `-X github.com/google/cadvisor/lib/version.Version=v${CADVISOR_VERSION}`,
+    });
   });
-  await rename(making, folder).catch(() => rm(making, { recursive: true }));
-  return folder;
 }

@@ -1,7 +1,7 @@
-import { copyFile, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { copyFile, readdir } from "node:fs/promises";
 import path from "node:path";
-import { cacheFolder } from "../cache";
-import { buildGoCommands, exists, type GoCommands } from "./goCommands";
+import { cached } from "./cached";
+import { buildGoCommands, type GoCommands, hashOf, run } from "./goCommands";
 
 /** Engine 29 with the containerd, shim and runc that it needs; Debian's are too old for it. */
 const PARTS: GoCommands[] = [
@@ -37,20 +37,40 @@ const PARTS: GoCommands[] = [
   },
 ];
 
+/** What compiles runc, which is partly C: Debian's and Ubuntu's packages. */
+const C_PACKAGES = ["gcc", "libc6-dev", "libseccomp-dev", "pkg-config"];
+
 /**
- * Builds a current Docker engine, for tests on a host whose own engine is older. Needs a C compiler and libseccomp's headers.
+ * Builds a current Docker engine, for tests on a host whose own engine is older.
  *
  * @returns the folder with `dockerd`, `docker-proxy`, `containerd`, `containerd-shim-runc-v2` and `runc`
  */
 export async function buildEngine29(progress: (line: string) => void): Promise<string> {
-  const folder = path.join(cacheFolder(), `engine-${PARTS.map((part) => part.module.version).join("-")}`);
-  if (await exists(folder)) return folder;
-  const making = `${folder}.${process.pid}`;
-  await mkdir(making, { recursive: true });
-  for (const part of PARTS) {
-    const built = await buildGoCommands(part, progress);
-    for (const file of await readdir(built)) await copyFile(path.join(built, file), path.join(making, file));
-  }
-  await rename(making, folder).catch(() => rm(making, { recursive: true }));
-  return folder;
+  const versions = PARTS.map((part) => part.module.version).join("-");
+  return cached(`engine-${versions}-${hashOf(JSON.stringify(PARTS))}`, progress, async (folder) => {
+    await requireC(progress);
+    for (const part of PARTS) {
+      const built = await buildGoCommands(part, progress);
+      for (const file of await readdir(built))
+        await copyFile(path.join(built, file), path.join(folder, file));
+    }
+  });
+}
+
+/** Installs what compiles C against libseccomp, where it is missing and we may. */
+async function requireC(progress: (line: string) => void): Promise<void> {
+  const works = (command: string) =>
+    run("sh", ["-ec", command]).then(
+      () => true,
+      () => false,
+    );
+  if (await works("command -v gcc && pkg-config --exists libseccomp")) return;
+  if (process.getuid?.() !== 0 || !(await works("command -v apt-get")))
+    throw new Error(
+      `a C compiler, pkg-config and the headers of libseccomp are needed to build runc, but are not all there; on Debian or Ubuntu: apt-get install ${C_PACKAGES.join(" ")}`,
+    );
+  progress(`installing ${C_PACKAGES.join(", ")}, which runc is built with`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  await run("apt-get", ["update", "-q"], { env });
+  await run("apt-get", ["install", "-q", "-y", "--no-install-recommends", ...C_PACKAGES], { env });
 }

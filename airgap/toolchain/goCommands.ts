@@ -1,8 +1,12 @@
 import { execFile, type ExecFileOptions } from "node:child_process";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
 import { cacheFolder } from "../cache";
+import { cached, exists } from "./cached";
+
+export { exists };
 
 const exec = promisify(execFile);
 
@@ -53,47 +57,48 @@ export async function buildGoCommands(
   commands: GoCommands,
   progress: (line: string) => void,
 ): Promise<string> {
-  const folder = path.join(cacheFolder(), `${commands.name}-${commands.module.version}`);
-  if (await exists(folder)) return folder;
-  await requireGo();
-  progress(
-    `building ${commands.name} ${commands.module.version} from its Go module; this takes minutes, once`,
-  );
-
-  const making = `${folder}.${process.pid}`;
-  try {
-    const sources = path.join(making, "sources", "main");
-    await copyModule(commands.module, sources);
-    for (const [beside, module] of Object.entries(commands.siblings ?? {}))
-      await copyModule(module, path.join(sources, "..", beside));
-    await commands.prepare?.(sources);
-
-    const binaries = path.join(making, "bin") + path.sep;
-    await mkdir(binaries);
-    const flags = [
-      "-trimpath",
-      "-o",
-      binaries,
-      `-tags=${(commands.tags ?? []).join(",")}`,
-      `-ldflags=${commands.ldflags ?? ""}`,
-    ];
-    await run("go", ["build", ...flags, ...commands.packages], {
-      cwd: sources,
-      env: {
-        ...process.env,
-        GOWORK: "off",
-        GOFLAGS: "-mod=readonly -buildvcs=false",
-        CGO_ENABLED: commands.cgo ? "1" : "0",
-      },
-    });
-    await rename(binaries, folder).catch(async (error: unknown) => {
-      if (!(await exists(folder))) throw error; // Else another run was faster, and its result is as good.
-    });
-  } finally {
-    await rm(making, { recursive: true, force: true });
-  }
-  return folder;
+  const { name, module, siblings = {}, prepare } = commands;
+  return cached(`${name}-${module.version}-${hashOf(JSON.stringify(commands))}`, progress, async (folder) => {
+    await requireGo();
+    progress(`building ${name} ${module.version} from its Go module; this takes minutes, once`);
+    const work = await mkdtemp(path.join(cacheFolder(), `${name}-sources-`));
+    try {
+      const sources = path.join(work, "main");
+      await copyModule(module, sources);
+      for (const [beside, sibling] of Object.entries(siblings))
+        await copyModule(sibling, path.join(work, beside));
+      await prepare?.(sources);
+      await goBuild(sources, folder, commands);
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  });
 }
+
+/** Compiles commands of the module in a folder into another folder, from what its go.mod and go.sum pin. */
+export async function goBuild(
+  sources: string,
+  to: string,
+  { packages, tags = [], ldflags = "", cgo = false }: Omit<GoCommands, "name" | "module">,
+): Promise<void> {
+  const flags = ["-trimpath", "-o", to + path.sep, `-tags=${tags.join(",")}`, `-ldflags=${ldflags}`];
+  await run("go", ["build", ...flags, ...packages], {
+    cwd: sources,
+    env: {
+      ...process.env,
+      GOWORK: "off",
+      GOFLAGS: "-mod=readonly -buildvcs=false",
+      CGO_ENABLED: cgo ? "1" : "0",
+    },
+  });
+}
+
+/** Short enough for a folder's name. */
+export const hashOf = (...contents: (string | Buffer)[]): string => {
+  const hash = createHash("sha256");
+  for (const content of contents) hash.update(content);
+  return hash.digest("hex").slice(0, 12);
+};
 
 /** Copies a module's content, checked against its checksum, to a folder that can be written to. */
 async function copyModule({ path: module, version, sum }: GoModule, to: string): Promise<void> {
@@ -105,7 +110,6 @@ async function copyModule({ path: module, version, sum }: GoModule, to: string):
     throw new Error(
       `the Go module ${module} ${version} has the checksum ${downloaded.Sum}, expected ${sum}: it is not what was reviewed; do not use it`,
     );
-  await mkdir(path.dirname(to), { recursive: true });
   await run("cp", ["-r", "--no-preserve=mode", downloaded.Dir, to]);
 }
 
@@ -118,9 +122,3 @@ export async function requireGo(): Promise<void> {
       `Go 1.21 or newer is needed to build what cannot be downloaded here, found: ${version.trim()}. Install Go and run this again.`,
     );
 }
-
-export const exists = (file: string): Promise<boolean> =>
-  stat(file).then(
-    () => true,
-    () => false,
-  );
