@@ -5,7 +5,9 @@ import { CONTAINER_LABELS } from "./prometheus/catalogue";
 import { OWN_JOBS, parseSettings, SETTING_KEYS } from "./settings";
 
 /** The program: settings and host are checked before anything is declared; the outputs are described in docs/outputs.md. */
-export = async () => {
+export = () => program().catch(refuse);
+
+async function program(): Promise<Record<string, unknown>> {
   const settings = parseSettings(configuration());
   const host = await readHostFacts(new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"]);
   const environment = pulumi.getStack();
@@ -28,7 +30,17 @@ export = async () => {
     cadvisorScrapeConfig,
     probeReport: report,
   };
-};
+}
+
+/**
+ * Ends the program with a message for people. The error has no stack, which goes to the debug log instead: Pulumi prints
+ * stacks by util.inspect, which in Node 20 does not end at a line such as `node_modules/@pulumi/resource.ts:1598`.
+ */
+function refuse(error: unknown): never {
+  const { message, stack = "" } = error instanceof Error ? error : new Error(String(error));
+  void pulumi.log.debug(stack);
+  throw Object.assign(new pulumi.RunError(message), { stack: "" });
+}
 
 /** Every key of the project's configuration, known or not, as text. */
 function configuration(): Record<string, string> {
