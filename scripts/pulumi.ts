@@ -5,16 +5,7 @@ import { dockerDaemon } from "./environment/docker";
 import { stackImages } from "./environment/images";
 import { airgapPlugins } from "./environment/plugins";
 import { pulumiCli } from "./environment/pulumiCli";
-
-/** The stack that commands are about unless `--stack NAME` says another. */
-const DEFAULT_STACK = "dev";
-
-/** The stack that the arguments of a Pulumi command name. */
-export function stackOf(args: string[]): string {
-  const at = args.findIndex((arg) => arg === "--stack" || arg === "-s");
-  const joined = args.find((arg) => arg.startsWith("--stack="))?.slice("--stack=".length);
-  return joined ?? (at >= 0 ? args[at + 1] : undefined) ?? DEFAULT_STACK;
-}
+import { namedStack, shortName, withStack } from "./stackName";
 
 /**
  * The environment in which the Pulumi CLI finds its language host, its plugins and its state.
@@ -51,6 +42,13 @@ export function pulumi(
   });
 }
 
+/** The stacks that the backend has of this project: their resources by their short names. */
+export async function knownStacks(env: NodeJS.ProcessEnv): Promise<Map<string, number>> {
+  const { stdout } = await pulumi(["stack", "ls", "--json"], env, "capture");
+  const stacks = JSON.parse(stdout || "[]") as { name: string; resourceCount?: number }[];
+  return new Map(stacks.map(({ name, resourceCount = 0 }) => [shortName(name), resourceCount]));
+}
+
 /**
  * Runs a Pulumi command on a stack, which is made where there is none, with a Docker daemon at hand.
  *
@@ -59,22 +57,16 @@ export function pulumi(
  * @param images whether the stack's images are needed
  */
 export async function onStack(command: string[], args: string[], { images = false } = {}): Promise<number> {
-  const stack = stackOf(args);
+  const chosen = withStack(args);
   const host = async () => {
-    await dockerDaemon();
-    if (images) await stackImages(stack);
+    const address = await dockerDaemon();
+    if (images) await stackImages(chosen.stack, address);
+    return address;
   };
-  const [env] = await Promise.all([pulumiEnvironment(), host()]);
-  const named = args.some((arg) => /^(--stack|-s)(=|$)/.test(arg)) ? args : ["--stack", stack, ...args];
-
-  const known = await pulumi(["stack", "ls", "--json"], env, "capture");
-  if (
-    !(JSON.parse(known.stdout || "[]") as { name: string }[]).some(
-      ({ name }) => name.split("/").pop() === stack,
-    )
-  ) {
-    const made = await pulumi(["stack", "init", "--no-select", stack], env);
+  const [env, address] = await Promise.all([pulumiEnvironment(), host()]);
+  if (!(await knownStacks(env)).has(chosen.stack)) {
+    const made = await pulumi(["stack", "init", "--no-select", namedStack(chosen.args) ?? chosen.stack], env);
     if (made.status !== 0) return made.status;
   }
-  return (await pulumi([...command, ...named], env)).status;
+  return (await pulumi([...command, ...chosen.args], { ...env, DOCKER_HOST: address })).status;
 }

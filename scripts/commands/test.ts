@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { cacheFolder } from "../../airgap/cache";
 import { ENGINES, startDaemon } from "../../tests/integration/daemons";
 import { say } from "../environment/say";
 
@@ -18,7 +19,7 @@ const PARTS: Record<string, () => Promise<Count>> = {
       await command("eslint", ["."]),
       await command("prettier", ["--check", "."]),
     ),
-  unit: () => jest(["tests/unit", "tests/airgap"]),
+  unit: () => jest(["--testPathIgnorePatterns=/tests/integration/"]),
   ...Object.fromEntries(
     (Object.keys(ENGINES) as (keyof typeof ENGINES)[]).map((engine) => [
       `integration:${engine}`,
@@ -27,6 +28,10 @@ const PARTS: Record<string, () => Promise<Count>> = {
   ),
 };
 
+/** Aborted by Ctrl-C and the like, so that what is running ends, and daemons are removed on the way out. */
+const interruption = new AbortController();
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** `npm test [-- PART …]`: runs every part, or those whose name starts with one of the words; ends with `N passed, N failed`. */
 export default async (args: string[]): Promise<number> => {
   const chosen = Object.entries(PARTS).filter(
@@ -34,8 +39,14 @@ export default async (args: string[]): Promise<number> => {
   );
   if (chosen.length === 0)
     throw new Error(`no such part: ${args.join(" ")}; there are ${Object.keys(PARTS).join(", ")}`);
+  for (const signal of SIGNALS)
+    process.once(signal, () => {
+      say(`${signal}: ending the tests and removing their daemon`);
+      interruption.abort();
+    });
   let total: Count = { passed: 0, failed: 0 };
   for (const [name, runPart] of chosen) {
+    if (interruption.signal.aborted) break;
     say(`\n== ${name}`);
     const count = await runPart().catch((error: unknown) => {
       say(`error: ${(error as Error).message}`);
@@ -44,7 +55,7 @@ export default async (args: string[]): Promise<number> => {
     total = sum(total, count);
   }
   console.log(`${total.passed} passed, ${total.failed} failed`);
-  return total.failed > 0 ? 1 : 0;
+  return total.failed > 0 || interruption.signal.aborted ? 1 : 0;
 };
 
 const sum = (...counts: Count[]): Count => ({
@@ -59,8 +70,8 @@ async function command(tool: string, args: string[]): Promise<Count> {
   return passed ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
-/** Runs the tests of some folders. A run without a test, or with a broken one, counts as failed. */
-async function jest(folders: string[], inside: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Count> {
+/** Runs the tests that arguments of jest choose. A run without a test, or with a broken one, counts as failed. */
+async function jest(args: string[], inside: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Count> {
   const folder = await mkdtemp(path.join(os.tmpdir(), "jest-"));
   const report = path.join(folder, "report.json");
   try {
@@ -69,7 +80,8 @@ async function jest(folders: string[], inside: string[] = [], env: NodeJS.Proces
       path.join("node_modules", ".bin", "jest"),
       "--json",
       `--outputFile=${report}`,
-      ...folders,
+      `--cacheDirectory=${path.join(cacheFolder(), "jest")}`,
+      ...args,
     ];
     const status = await inTerminal(words, { ...env, NODE_OPTIONS: "" });
     const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites, numPendingTests } = JSON.parse(
@@ -94,6 +106,7 @@ async function integration(engine: keyof typeof ENGINES): Promise<Count> {
       daemon.inside,
       {
         DOCKER_HOST: daemon.host,
+        TMPDIR: daemon.temporary,
       },
     );
   } finally {
@@ -103,7 +116,11 @@ async function integration(engine: keyof typeof ENGINES): Promise<Count> {
 
 function inTerminal([program = "", ...args]: string[], env: NodeJS.ProcessEnv = {}): Promise<number> {
   return new Promise((resolve, reject) => {
-    spawn(program, args, { stdio: ["ignore", 2, 2], env: { ...process.env, ...env } })
+    spawn(program, args, {
+      stdio: ["ignore", 2, 2],
+      env: { ...process.env, ...env },
+      signal: interruption.signal,
+    })
       .on("error", reject)
       .on("close", (status) => {
         resolve(status ?? 1);

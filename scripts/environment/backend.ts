@@ -7,7 +7,7 @@ const STATE = ".pulumi-state";
 
 /**
  * The variables that tell Pulumi where the state is: nothing where the user chose a backend (PULUMI_BACKEND_URL) or is
- * logged in; else a folder of the project, whose secrets have an empty passphrase unless the user sets another.
+ * logged in (by `pulumi login` or PULUMI_ACCESS_TOKEN); else a folder of the project, whose secrets have an empty passphrase unless the user sets another.
  */
 export async function backend(project: string): Promise<NodeJS.ProcessEnv> {
   if (process.env["PULUMI_BACKEND_URL"] || (await loggedIn())) return {};
@@ -20,7 +20,12 @@ export async function backend(project: string): Promise<NodeJS.ProcessEnv> {
   };
 }
 
+/** Whether an environment has the project's own folder for the state, which nobody else keeps a history in. */
+export const hasLocalState = (env: NodeJS.ProcessEnv): boolean =>
+  env["PULUMI_BACKEND_URL"] === `file://${path.join(process.cwd(), STATE)}`;
+
 async function loggedIn(): Promise<boolean> {
+  if (process.env["PULUMI_ACCESS_TOKEN"]) return true;
   const file = path.join(pulumiHome(), "credentials.json");
   const { current = "" } = JSON.parse(await readFile(file, "utf8").catch(() => "{}")) as { current?: string };
   return current !== "";

@@ -1,49 +1,53 @@
 import { spawn } from "node:child_process";
-import { mkdir, open, readFile } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cacheFolder } from "../../airgap/cache";
 import { exists, run } from "../../airgap/toolchain/goCommands";
+import { installPackages } from "./packages";
 import { say } from "./say";
 
-/** Makes sure that a Docker daemon answers: the one that is there, else Debian's or Ubuntu's, installed and started. */
-export async function dockerDaemon(): Promise<void> {
-  const version = await serverVersion();
-  if (version) {
-    say(`docker: engine ${version} answers`);
-    return;
+/**
+ * Makes sure that a Docker daemon answers: the one that is there, else Debian's or Ubuntu's, installed and started.
+ *
+ * @returns its address: DOCKER_HOST, or that of the Docker CLI's current context
+ */
+export async function dockerDaemon(): Promise<string> {
+  let answer = await ask();
+  if (answer.version === undefined) {
+    const named = process.env["DOCKER_HOST"];
+    if (named)
+      throw new Error(
+        `no Docker daemon answers at DOCKER_HOST=${named}: start it, or unset DOCKER_HOST (${answer.failure})`,
+      );
+    if (answer.failure.includes("permission denied"))
+      throw new Error(
+        `this user may not talk to the Docker daemon: add it to the group docker and log in again, or run this as root (${answer.failure})`,
+      );
+    await installDocker();
+    await startDocker();
+    answer = await ask();
   }
-  const named = process.env["DOCKER_HOST"];
-  if (named)
-    throw new Error(`no Docker daemon answers at DOCKER_HOST=${named}: start it, or unset DOCKER_HOST`);
-  await installDocker();
-  await startDocker();
-  say(`docker: engine ${(await serverVersion()) ?? "?"} answers`);
+  say(`docker: engine ${answer.version ?? "?"} answers`);
+  return (await run("docker", ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])).trim();
 }
 
-const serverVersion = (): Promise<string | undefined> =>
+/** The version of the daemon that the Docker CLI talks to, or why it talks to none. */
+const ask = (): Promise<{ version: string } | { version?: undefined; failure: string }> =>
   run("docker", ["version", "--format", "{{.Server.Version}}"]).then(
-    (out) => out.trim(),
-    () => undefined,
+    (out) => ({ version: out.trim() }),
+    (error: unknown) => ({ failure: (error as Error).message.trim() }),
   );
 
 /** Installs the distribution's engine, where there is none and we may. */
-export async function installDocker(): Promise<void> {
-  const present = async (program: string) =>
-    run("sh", ["-c", `command -v ${program}`]).then(Boolean, () => false);
-  if ((await present("dockerd")) && (await present("docker"))) return;
-  const release = await readFile("/etc/os-release", "utf8").catch(() => "");
-  if (process.getuid?.() !== 0 || !/^ID(_LIKE)?=.*(debian|ubuntu)/m.test(release))
-    throw new Error(
-      "Docker is not installed: install Docker Engine (docs.docker.com/engine/install) and start it, or run this as root on Debian or Ubuntu, where it installs docker.io",
-    );
-  say("docker: installing the package docker.io");
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  await run("apt-get", ["update", "-q"], { env });
-  await run("apt-get", ["install", "-q", "-y", "docker.io", "iproute2"], { env });
-}
+export const installDocker = (): Promise<void> =>
+  installPackages(
+    { "docker.io": "command -v dockerd && command -v docker" },
+    "Docker is not installed: install Docker Engine (docs.docker.com/engine/install) and start it, or run this as root on Debian or Ubuntu, where it installs docker.io",
+  );
 
 async function startDocker(): Promise<void> {
+  let log = "journalctl -u docker";
   if (await exists("/run/systemd/system")) {
     say("docker: starting the service");
     await run("systemctl", ["start", "docker"]);
@@ -52,7 +56,7 @@ async function startDocker(): Promise<void> {
       throw new Error(
         "the Docker daemon does not run: start it, for example with `sudo service docker start`",
       );
-    const log = path.join(cacheFolder(), "dockerd.log");
+    log = path.join(cacheFolder(), "dockerd.log");
     say(`docker: starting dockerd, with its log in ${log}`);
     await mkdir(cacheFolder(), { recursive: true });
     const output = await open(log, "a");
@@ -60,8 +64,8 @@ async function startDocker(): Promise<void> {
     await output.close();
   }
   for (let second = 0; second < 60; second++) {
-    if (await serverVersion()) return;
+    if ((await ask()).version !== undefined) return;
     await sleep(1000);
   }
-  throw new Error("the Docker daemon was started, but does not answer after 60 s: see its log");
+  throw new Error(`the Docker daemon was started, but does not answer after 60 s: see ${log}`);
 }

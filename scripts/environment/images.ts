@@ -7,8 +7,16 @@ import { say } from "./say";
 
 const SILENCE_SECONDS = 8;
 
-/** Makes sure that the Docker host has the images of a stack: those that are there, else pulled, else built. */
-export async function stackImages(stack: string): Promise<void> {
+/**
+ * Makes sure that the Docker host has the images of a stack: those that are there, else pulled, else built.
+ *
+ * @param stack the stack's short name, which its configuration file is called after
+ * @param dockerHost the daemon's address, as in DOCKER_HOST
+ */
+export async function stackImages(
+  stack: string,
+  dockerHost = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock",
+): Promise<void> {
   for (const image of await configuredImages(stack)) {
     if (await run("docker", ["image", "inspect", image]).then(Boolean, () => false)) {
       say(`image ${image}: found on the Docker host`);
@@ -16,7 +24,7 @@ export async function stackImages(stack: string): Promise<void> {
       say(`image ${image}: pulled`);
     } else {
       say(`image ${image}: cannot be pulled; airgap/ builds it`);
-      await buildImage(image, process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock", say);
+      await buildImage(image, dockerHost, say);
     }
   }
 }

@@ -1,9 +1,8 @@
-import os from "node:os";
 import path from "node:path";
 import { buildPlugins, pluginsFolder } from "../../airgap/plugins/build";
 import { exists } from "../../airgap/toolchain/goCommands";
 import { dependencies } from "../../package.json";
-import { reachable } from "./download";
+import { pluginUrl, reachable } from "./download";
 import { pulumiHome } from "./pulumiCli";
 import { say } from "./say";
 
@@ -22,8 +21,7 @@ export async function airgapPlugins(): Promise<string | undefined> {
     say("plugins: the official docker and command, installed");
     return undefined;
   }
-  const url = `https://get.pulumi.com/releases/plugins/pulumi-resource-docker-v${PLUGINS.docker}-${os.platform()}-${os.arch()}.tar.gz`;
-  if (!(await exists(await pluginsFolder())) && (await reachable(url))) {
+  if (!(await exists(await pluginsFolder())) && (await reachable(pluginUrl("docker", PLUGINS.docker)))) {
     say("plugins: the official docker and command, which Pulumi downloads");
     return undefined;
   }

@@ -4,7 +4,7 @@ import path from "node:path";
 import { cacheFolder } from "../../airgap/cache";
 import { exists, run } from "../../airgap/toolchain/goCommands";
 import { buildPulumi, PULUMI_VERSION } from "../../airgap/toolchain/pulumi";
-import { reachable } from "./download";
+import { cliUrl, reachable } from "./download";
 import { say } from "./say";
 
 /**
@@ -30,7 +30,7 @@ export async function pulumiCli(): Promise<string> {
       return folder;
     }
 
-  const url = `https://get.pulumi.com/releases/sdk/pulumi-v${PULUMI_VERSION}-${os.platform()}-${os.arch()}.tar.gz`;
+  const url = cliUrl(PULUMI_VERSION);
   if (await reachable(url)) {
     say(`pulumi: downloading ${url}`);
     await download(url, downloaded);

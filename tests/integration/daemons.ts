@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, readlink, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildEngine29 } from "../../airgap/toolchain/engine29";
 import { run } from "../../airgap/toolchain/goCommands";
 import { installDocker } from "../../scripts/environment/docker";
+import { installPackages } from "../../scripts/environment/packages";
 import { say } from "../../scripts/environment/say";
 
 /** The Docker engines on which the integration tests run. */
@@ -13,7 +14,21 @@ export const ENGINES = {
   /** The engine of the distribution, with the graph driver overlay2. */
   distribution: { prepare: installDocker, options: ["--storage-driver=overlay2"] },
   /** Engine 29, with the containerd image store. */
-  engine29: { prepare: () => buildEngine29(say), options: ["--feature=containerd-snapshotter=true"] },
+  engine29: {
+    prepare: async () => {
+      await installDocker(); // Its command-line client and iptables.
+      await installPackages(
+        {
+          "build-essential": "command -v cc",
+          "pkg-config": "command -v pkg-config",
+          "libseccomp-dev": "pkg-config --exists libseccomp",
+        },
+        "Engine 29 is built for the tests, which takes a C compiler, pkg-config and libseccomp's headers: install them",
+      );
+      return buildEngine29(say);
+    },
+    options: ["--feature=containerd-snapshotter=true"],
+  },
 } as const;
 
 /** A Docker daemon of the tests, in a network namespace of its own, so that it meets no other daemon and no other port. */
@@ -22,7 +37,9 @@ export interface Daemon {
   host: string;
   /** Words that run a command in its network namespace. */
   inside: string[];
-  /** Removes its containers, the daemon itself, and everything that it wrote. */
+  /** A folder for temporary files of what runs inside. */
+  temporary: string;
+  /** Removes its containers, the daemon itself, what still runs inside, and everything that they wrote. */
   stop: () => Promise<void>;
 }
 
@@ -37,11 +54,17 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
       "the integration tests start Docker daemons of their own, which takes root on Linux; `npm test -- unit` runs without",
     );
   const { prepare, options } = ENGINES[engine];
+  await installPackages(
+    { iproute2: "command -v ip" },
+    "the integration tests need the command `ip`: install iproute2",
+  );
   const programs = await prepare();
 
   const folder = await mkdtemp(path.join(os.tmpdir(), `llm-metrics-${engine}-`));
   const host = `unix://${folder}/docker.sock`;
   await writeFile(path.join(folder, "daemon.json"), "{}");
+  const temporary = path.join(folder, "tmp");
+  await mkdir(temporary);
   const log = await open(path.join(folder, "dockerd.log"), "w");
   const places = ["data-root", "exec-root", "pidfile"].map((option) => `--${option}=${folder}/${option}`);
   const daemon = spawn(
@@ -59,6 +82,7 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
       ...options,
     ],
     {
+      detached: true, // Ctrl-C in the terminal must not end it before its containers are removed.
       stdio: ["ignore", log.fd, log.fd],
       env: { ...process.env, PATH: [programs, process.env["PATH"]].filter(Boolean).join(":") },
     },
@@ -66,17 +90,21 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
   await log.close();
 
   const docker = (...args: string[]) => run("docker", args, { env: { ...process.env, DOCKER_HOST: host } });
+  let namespace: string | undefined;
   const stop = async () => {
     const containers = (await docker("ps", "-aq").catch(() => "")).split("\n").filter(Boolean);
     if (containers.length > 0) await docker("rm", "-f", "-v", ...containers);
     await ended(daemon);
+    if (namespace !== undefined) await endProcesses(namespace);
     // What a daemon leaves mounted would keep its folder from being removed.
     await run("sh", ["-c", `grep -o ' ${folder}/[^ ]*' /proc/mounts | sort -r | xargs -r umount -l`]);
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   };
   for (let second = 0; second < 60 && daemon.exitCode === null; second++) {
-    if (await docker("version").then(Boolean, () => false))
-      return { host, inside: ["nsenter", `--net=/proc/${daemon.pid ?? 0}/ns/net`, "--"], stop };
+    if (await docker("version").then(Boolean, () => false)) {
+      namespace = await readlink(`/proc/${daemon.pid ?? 0}/ns/net`);
+      return { host, inside: ["nsenter", `--net=/proc/${daemon.pid ?? 0}/ns/net`, "--"], temporary, stop };
+    }
     await sleep(1000);
   }
   const written = await run("tail", ["-n", "20", path.join(folder, "dockerd.log")]);
@@ -92,4 +120,18 @@ function ended(daemon: ChildProcess): Promise<void> {
     });
     daemon.kill("SIGTERM");
   });
+}
+
+/** Ends what is left in the network namespace of a daemon: commands that were interrupted, and plugins that they started. */
+async function endProcesses(namespace: string): Promise<void> {
+  const of = (pid: string) => readlink(`/proc/${pid}/ns/net`).catch(() => "");
+  if (namespace === (await of("self")))
+    throw new Error("the daemon of the tests has no network namespace of its own");
+  for (const pid of (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry)))
+    if ((await of(pid)) === namespace)
+      try {
+        process.kill(Number(pid), "SIGKILL");
+      } catch {
+        // It ended by itself.
+      }
 }

@@ -1,0 +1,140 @@
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { backend, hasLocalState } from "../../scripts/environment/backend";
+import { cliUrl, pluginUrl } from "../../scripts/environment/download";
+import { configuredImages } from "../../scripts/environment/images";
+import { namedStack, withStack } from "../../scripts/stackName";
+
+const PROJECT = path.join(__dirname, "../..");
+const variables = { ...process.env };
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), "scripts-"));
+  process.env["PULUMI_HOME"] = folder;
+  for (const name of Object.keys(process.env))
+    if (/^(PULUMI_(BACKEND_URL|ACCESS_TOKEN|CONFIG_PASSPHRASE.*)|DOCKER_HOST)$/.test(name))
+      Reflect.deleteProperty(process.env, name);
+});
+afterEach(() => {
+  process.chdir(PROJECT);
+  process.env = { ...variables };
+  rmSync(folder, { recursive: true });
+});
+
+/** Puts a shell script in the place of a program. */
+function standIn(program: string, script: string): void {
+  writeFileSync(path.join(folder, program), `#!/bin/sh\n${script}\n`);
+  chmodSync(path.join(folder, program), 0o755);
+}
+
+test("node modules are installed in a bare clone, and again only when the lockfile changes", () => {
+  mkdirSync(path.join(folder, "scripts/commands"), { recursive: true });
+  cpSync(path.join(PROJECT, "scripts/run.mjs"), path.join(folder, "scripts/run.mjs"));
+  writeFileSync(
+    path.join(folder, "scripts/commands/hello.ts"),
+    "export default async (): Promise<number> => 7;",
+  );
+  standIn(
+    "npm",
+    `echo "$1" >> calls; mkdir -p node_modules; ln -sfn ${PROJECT}/node_modules/tsx node_modules/tsx`,
+  );
+  const runHello = () => {
+    const env = { ...process.env, PATH: `${folder}:${process.env["PATH"] ?? ""}` };
+    expect(() =>
+      execFileSync("node", [`${folder}/scripts/run.mjs`, "hello"], { env, stdio: "pipe" }),
+    ).toThrow(expect.objectContaining({ status: 7 }) as Error);
+    return readFileSync(path.join(folder, "calls"), "utf8").trim().split("\n");
+  };
+  writeFileSync(path.join(folder, "package-lock.json"), "{}");
+  expect(runHello()).toEqual(["ci"]);
+  expect(runHello()).toEqual(["ci"]);
+  writeFileSync(path.join(folder, "package-lock.json"), '{"changed": true}');
+  expect(runHello()).toEqual(["ci", "ci"]);
+});
+
+test.each([
+  ["--stack prod", "prod"],
+  ["--stack=prod", "prod"],
+  ["-s prod", "prod"],
+  ["-s=prod", "prod"],
+  ["-sprod", "prod"],
+  ["--diff -s dev --stack prod", "prod"],
+  ["--stack acme/llm-metrics/prod", "acme/llm-metrics/prod"],
+  ["--diff", undefined],
+  ["--show-sames", undefined],
+])("the stack of `%s` is the one that the Pulumi CLI reads", (args, stack) => {
+  expect(namedStack(args.split(" "))).toBe(stack);
+});
+
+test("commands are about dev unless a stack is named, whose configuration goes by its short name", () => {
+  expect(withStack(["--diff"])).toEqual({ args: ["--stack", "dev", "--diff"], stack: "dev" });
+  expect(withStack(["-s", "acme/llm-metrics/prod"])).toEqual({
+    args: ["-s", "acme/llm-metrics/prod"],
+    stack: "prod",
+  });
+});
+
+test("state is kept in the project, under an empty passphrase, where no backend is chosen", async () => {
+  const chosen = await backend(folder);
+  expect(chosen).toEqual({
+    PULUMI_BACKEND_URL: `file://${folder}/.pulumi-state`,
+    PULUMI_CONFIG_PASSPHRASE: "",
+  });
+  expect(existsSync(path.join(folder, ".pulumi-state"))).toBe(true);
+  expect(hasLocalState(chosen)).toBe(false); // It is that of another folder than the project's.
+  expect(hasLocalState(await backend(PROJECT))).toBe(true);
+});
+
+test.each(["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])(
+  "a passphrase of your own in %s is left alone",
+  async (variable) => {
+    process.env[variable] = "mine";
+    expect(await backend(folder)).toEqual({ PULUMI_BACKEND_URL: `file://${folder}/.pulumi-state` });
+  },
+);
+
+test.each([
+  ["PULUMI_BACKEND_URL", () => (process.env["PULUMI_BACKEND_URL"] = "s3://states")],
+  ["PULUMI_ACCESS_TOKEN", () => (process.env["PULUMI_ACCESS_TOKEN"] = "pul-0")],
+  [
+    "a login",
+    () => {
+      writeFileSync(path.join(folder, "credentials.json"), '{"current": "https://api.pulumi.com"}');
+    },
+  ],
+])("a backend chosen by %s wins", async (_, choose) => {
+  choose();
+  expect(await backend(folder)).toEqual({});
+  expect(existsSync(path.join(folder, ".pulumi-state"))).toBe(false);
+});
+
+test("the images are those of the stack's configuration, else the project's defaults", async () => {
+  process.chdir(folder);
+  writeFileSync(
+    "Pulumi.yaml",
+    "config: { cadvisorImage: { default: 'c:1' }, prometheusImage: { default: 'p:1' } }",
+  );
+  writeFileSync("Pulumi.prod.yaml", "config: { 'llm-metrics:prometheusImage': 'mirror/p:2' }");
+  expect(await configuredImages("prod")).toEqual(["c:1", "mirror/p:2"]);
+  expect(await configuredImages("dev")).toEqual(["c:1", "p:1"]);
+});
+
+test("the official downloads are asked for by the architecture's name that each is published under", () => {
+  expect(cliUrl("3.259.0", "x64")).toMatch(/\/sdk\/pulumi-v3\.259\.0-\w+-x64\.tar\.gz$/);
+  expect(pluginUrl("docker", "5.2.0", "x64")).toMatch(
+    /\/plugins\/pulumi-resource-docker-v5\.2\.0-\w+-amd64\.tar\.gz$/,
+  );
+  expect(pluginUrl("docker", "5.2.0", "arm64")).toContain("-arm64.");
+});
