@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, mkdtemp, open, readdir, readlink, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, mkdtemp, open, readdir, readlink, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,14 +17,6 @@ export const ENGINES = {
   engine29: {
     prepare: async () => {
       await installDocker(); // Its command-line client and iptables.
-      await installPackages(
-        {
-          "build-essential": "command -v cc",
-          "pkg-config": "command -v pkg-config",
-          "libseccomp-dev": "pkg-config --exists libseccomp",
-        },
-        "Engine 29 is built for the tests, which takes a C compiler, pkg-config and libseccomp's headers: install them",
-      );
       return buildEngine29(say);
     },
     options: ["--feature=containerd-snapshotter=true"],
@@ -90,19 +82,19 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
   await log.close();
 
   const docker = (...args: string[]) => run("docker", args, { env: { ...process.env, DOCKER_HOST: host } });
-  let namespace: string | undefined;
+  let namespace: Namespace | undefined;
   const stop = async () => {
     const containers = (await docker("ps", "-aq").catch(() => "")).split("\n").filter(Boolean);
     if (containers.length > 0) await docker("rm", "-f", "-v", ...containers);
     await ended(daemon);
-    if (namespace !== undefined) await endProcesses(namespace);
+    if (namespace) await endProcesses(namespace);
     // What a daemon leaves mounted would keep its folder from being removed.
     await run("sh", ["-c", `grep -o ' ${folder}/[^ ]*' /proc/mounts | sort -r | xargs -r umount -l`]);
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   };
   for (let second = 0; second < 60 && daemon.exitCode === null; second++) {
     if (await docker("version").then(Boolean, () => false)) {
-      namespace = await readlink(`/proc/${daemon.pid ?? 0}/ns/net`);
+      namespace = await networkNamespace(daemon.pid ?? 0);
       return { host, inside: ["nsenter", `--net=/proc/${daemon.pid ?? 0}/ns/net`, "--"], temporary, stop };
     }
     await sleep(1000);
@@ -122,16 +114,31 @@ function ended(daemon: ChildProcess): Promise<void> {
   });
 }
 
+/** A network namespace: its number, and a descriptor that keeps it, because the kernel gives freed numbers out again. */
+interface Namespace {
+  number: string;
+  kept: FileHandle;
+}
+
+async function networkNamespace(pid: number): Promise<Namespace> {
+  const kept = await open(`/proc/${pid}/ns/net`);
+  return { number: await readlink(`/proc/self/fd/${kept.fd}`), kept };
+}
+
 /** Ends what is left in the network namespace of a daemon: commands that were interrupted, and plugins that they started. */
-async function endProcesses(namespace: string): Promise<void> {
-  const of = (pid: string) => readlink(`/proc/${pid}/ns/net`).catch(() => "");
-  if (namespace === (await of("self")))
-    throw new Error("the daemon of the tests has no network namespace of its own");
-  for (const pid of (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry)))
-    if ((await of(pid)) === namespace)
-      try {
-        process.kill(Number(pid), "SIGKILL");
-      } catch {
-        // It ended by itself.
-      }
+async function endProcesses({ number, kept }: Namespace): Promise<void> {
+  try {
+    const of = (pid: string) => readlink(`/proc/${pid}/ns/net`).catch(() => "");
+    if (number === (await of("self")))
+      throw new Error("the daemon of the tests has no network namespace of its own");
+    for (const pid of (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry)))
+      if ((await of(pid)) === number)
+        try {
+          process.kill(Number(pid), "SIGKILL");
+        } catch {
+          // It ended by itself.
+        }
+  } finally {
+    await kept.close();
+  }
 }
