@@ -1,15 +1,13 @@
 import { randomBytes } from "node:crypto";
-import type { Input, Invoke, ResourceType } from "../plugin";
+import type { Input, Invoke, ResourceType } from "../resourceType";
 import type { Values } from "../values";
-import { runShell, type Shell } from "./shell";
+import { runShell, type Shell, type Written } from "./shell";
 
-const update: Input = { on: "update" };
+const update: Input = { on: "update", exact: true };
+const LOGGING = ["stdout", "stderr", "stdoutAndStderr", "none"];
 
-/** What the last command wrote. */
-interface Outputs {
-  stdout?: string;
-  stderr?: string;
-}
+/** What a command is told of the one before it. */
+type Inputs = Shell & Partial<Written>;
 
 /** `command.local.Command`: a command at creation, another at each change of an input, another at deletion. */
 export const command: ResourceType = {
@@ -21,8 +19,14 @@ export const command: ResourceType = {
     environment: update,
     dir: update,
     interpreter: update,
-    logging: update,
-    triggers: { on: "replace" },
+    logging: {
+      ...update,
+      refuse: (value) =>
+        LOGGING.includes(String(value))
+          ? undefined
+          : `'${String(value)}' is not one of ${LOGGING.join(", ")}`,
+    },
+    triggers: { on: "replace", exact: true },
   },
   async create(inputs, urn) {
     const name = urn.split("::").pop() ?? "";
@@ -31,32 +35,38 @@ export const command: ResourceType = {
       outputs: await perform(inputs["create"], inputs, {}, urn),
     };
   },
-  async update(_id, olds, news, urn) {
-    return perform(news["update"] ?? news["create"], news, olds, urn);
-  },
+  update: (_id, olds, news, urn) => perform(news["update"] ?? news["create"], news, olds, urn),
   async delete(_id, state, urn) {
-    if (state["delete"] !== undefined) await perform(state["delete"], state, state, urn);
+    await perform(state["delete"], state, state, urn);
   },
 };
 
+const RUN_INPUTS = ["command", "stdin", "environment", "dir", "interpreter", "logging"];
+
 /** `command.local.run`: a command at each run of the program, in previews too. */
-export const run: Invoke = async (args) => ({
-  ...(await runShell(args["command"] as string, args)),
-});
+export const run: Invoke = async (args) => {
+  const strange = Object.keys(args).filter((key) => !RUN_INPUTS.includes(key));
+  if (strange.length > 0)
+    throw new Error(
+      `the airgap plugin does not implement the input ${strange.map((key) => `"${key}"`).join(", ")} of command:local:run; ` +
+        "use the official plugin, or add it in airgap/plugins",
+    );
+  return { ...(await runShell(args["command"] as string, args)) };
+};
 
 /** Runs the command with what the last one wrote in its environment; without a command, the outputs stay. */
-async function perform(line: unknown, inputs: Shell, state: Outputs, urn: string): Promise<Values> {
-  const { stdout = "", stderr = "" } = state;
+async function perform(
+  line: unknown,
+  inputs: Inputs,
+  before: Partial<Written>,
+  urn: string,
+): Promise<Values> {
+  const { stdout = "", stderr = "" } = before;
   if (line === undefined) return { stdout, stderr };
   const previous = {
     ...(stdout && { PULUMI_COMMAND_STDOUT: stdout }),
     ...(stderr && { PULUMI_COMMAND_STDERR: stderr }),
   };
-  return {
-    ...(await runShell(
-      line as string,
-      { ...inputs, environment: { ...inputs.environment, ...previous } },
-      urn,
-    )),
-  };
+  const environment = { ...inputs.environment, ...previous };
+  return { ...(await runShell(line as string, { ...inputs, environment }, urn)) };
 }

@@ -1,4 +1,10 @@
 import { serve } from "../plugin";
 import { command, run } from "./command";
+import { cancel } from "./shell";
 
-void serve("1.2.1", { "command:local:Command": command }, { "command:local:run": run });
+void serve({
+  version: "1.2.1",
+  resources: { "command:local:Command": command },
+  functions: { "command:local:run": run },
+  cancel,
+});

@@ -1,7 +1,7 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import { logStatus } from "./engineLog";
 
 /** How a command is run. */
@@ -15,43 +15,78 @@ export interface Shell {
   logging?: "stdout" | "stderr" | "stdoutAndStderr" | "none";
 }
 
+/** What a command wrote, without the last line break. */
+export interface Written {
+  stdout: string;
+  stderr: string;
+}
+
+const running = new Set<ChildProcess>();
+
+/** Kills the commands that run. */
+export function cancel(): void {
+  for (const child of running) child.kill("SIGKILL");
+}
+
 /**
  * Runs a command.
  *
  * @param urn the resource at which the engine shows the output
  * @throws Error with the exit status and everything that it wrote, in the words of the official plugin
  */
-export async function runShell(
-  command: string,
-  shell: Shell,
-  urn = "",
-): Promise<{ stdout: string; stderr: string }> {
+export async function runShell(command: string, shell: Shell, urn = ""): Promise<Written> {
+  const failure = (why: string, wrote = "") =>
+    new Error(`${why}: running ${JSON.stringify(command)}:\n${wrote}`);
+  if (shell.dir && !existsSync(shell.dir)) throw failure(`chdir ${shell.dir}: no such file or directory`);
   const [program = "/bin/sh", ...args] = shell.interpreter?.length ? shell.interpreter : ["/bin/sh", "-c"];
   const child = spawn(program, [...args, command], {
     cwd: shell.dir,
     env: { ...process.env, ...shell.environment },
   });
+  running.add(child);
   child.stdin.on("error", () => undefined); // It may end without reading its input.
   child.stdin.end(shell.stdin ?? "");
 
-  let both = "";
   const { logging = "stdoutAndStderr" } = shell;
+  const wrote = { stdout: "", stderr: "", both: "" };
+  let shown = Promise.resolve();
   const collect = (name: "stdout" | "stderr", stream: Readable) => {
-    stream.on("data", (chunk: Buffer) => (both += chunk.toString()));
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      wrote[name] += text;
+      wrote.both += text;
+    });
     if (logging.toLowerCase().includes(name))
       createInterface({ input: stream }).on("line", (line) => {
-        logStatus(line, urn);
+        shown = shown.then(() => logStatus(line, urn));
       });
-    return text(stream);
   };
-  const outputs = Promise.all([collect("stdout", child.stdout), collect("stderr", child.stderr)]);
-  const status = await new Promise<string>((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code, signal) => {
-      resolve(signal ? `signal: ${signal}` : `exit status ${code ?? 0}`);
+  collect("stdout", child.stdout);
+  collect("stderr", child.stderr);
+
+  const status = await new Promise<string>((resolve) => {
+    child.on("error", (error: NodeJS.ErrnoException) => {
+      resolve(error.code === "ENOENT" ? notFound(program) : error.message);
     });
-  });
-  const [stdout, stderr] = await outputs;
-  if (status !== "exit status 0") throw new Error(`${status}: running ${JSON.stringify(command)}:\n${both}`);
-  return { stdout: stdout.replace(/\n$/, ""), stderr: stderr.replace(/\n$/, "") };
+    child.on("close", (code, signal) => {
+      resolve(signal ? `signal: ${SIGNALS[signal] ?? signal}` : `exit status ${code ?? 0}`);
+    });
+  }).finally(() => running.delete(child));
+  await shown;
+  if (status !== "exit status 0") throw failure(status, wrote.both);
+  return { stdout: wrote.stdout.replace(/\n$/, ""), stderr: wrote.stderr.replace(/\n$/, "") };
 }
+
+const notFound = (program: string): string =>
+  program.includes("/")
+    ? `fork/exec ${program}: no such file or directory`
+    : `exec: "${program}": executable file not found in $PATH`;
+
+/** How Go names the signals that end a command. */
+const SIGNALS: Partial<Record<NodeJS.Signals, string>> = {
+  SIGABRT: "aborted",
+  SIGHUP: "hangup",
+  SIGINT: "interrupt",
+  SIGKILL: "killed",
+  SIGSEGV: "segmentation fault",
+  SIGTERM: "terminated",
+};

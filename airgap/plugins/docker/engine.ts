@@ -1,22 +1,62 @@
-import Docker from "dockerode";
+import type Docker from "dockerode";
 
-/** The Docker daemon that the stack's configuration names by docker:host, else DOCKER_HOST, else the local socket. */
-export const engine = connect();
+/** What a stack's configuration may say to this plugin. */
+const CONFIGURATION = ["docker:host"];
 
-function connect(): Docker {
+let connected: Docker | undefined;
+
+/**
+ * The Docker daemon that the stack's configuration names by docker:host, else DOCKER_HOST, else the local socket.
+ *
+ * @throws Error when that is not a unix socket, or the configuration says something that is not implemented
+ */
+export async function engine(): Promise<Docker> {
+  // Loaded when it is needed: a preview does without, and starts sooner.
+  return (connected ??= connect((await import("dockerode")).default));
+}
+
+function connect(client: typeof Docker): Docker {
   const config = JSON.parse(process.env["PULUMI_CONFIG"] ?? "{}") as Record<string, string>;
+  const strange = Object.keys(config).filter(
+    (key) => key.startsWith("docker:") && !CONFIGURATION.includes(key),
+  );
+  if (strange.length > 0)
+    throw new Error(
+      `the airgap plugin does not implement the configuration ${strange.join(", ")}; use the official plugin, or add it in airgap/plugins`,
+    );
   const host = config["docker:host"] ?? process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock";
   if (!host.startsWith("unix://"))
     throw new Error(`the airgap plugin reaches unix:// sockets only, not ${host}; use the official plugin`);
-  return new Docker({ socketPath: host.slice("unix://".length) });
+  return new client({ socketPath: host.slice("unix://".length) });
 }
 
-/** What a request resolves to, or undefined where the daemon answers that there is no such thing. */
-export async function found<T>(request: Promise<T>): Promise<T | undefined> {
+/** What a daemon's answer other than success carries. */
+interface DaemonError extends Error {
+  statusCode?: number;
+  json?: { message?: string };
+}
+
+/** Why a request failed, in the words of the Docker client of the official plugin. */
+export function reason(error: unknown): string {
+  const { message, json } = error as DaemonError;
+  return json?.message ? `Error response from daemon: ${json.message}` : message;
+}
+
+/** Says in an error what could not be done. */
+export async function doing<T>(what: string, request: Promise<T>): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    if ((error as { statusCode?: number }).statusCode === 404) return undefined;
+    throw new Error(`${what}: ${reason(error)}`, { cause: error });
+  }
+}
+
+/** What a request resolves to, or undefined where the daemon answers with one of the codes; the default is that there is no such thing. */
+export async function unless<T>(request: Promise<T>, codes = [404]): Promise<T | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (codes.includes((error as DaemonError).statusCode ?? 0)) return undefined;
     throw error;
   }
 }
@@ -28,19 +68,17 @@ export interface Label {
 }
 export const labelMap = (labels: Label[] = []): Record<string, string> =>
   Object.fromEntries(labels.map(({ label, value }) => [label, value]));
-export const labelList = (labels: Record<string, string> | null | undefined): Label[] | undefined => {
-  const list = Object.entries(labels ?? {}).map(([label, value]) => ({ label, value }));
-  return list.length > 0 ? list : undefined;
-};
+export const labelList = (labels: Record<string, string> | null | undefined): Label[] =>
+  Object.entries(labels ?? {}).map(([label, value]) => ({ label, value }));
 
-/** Repeats a deletion while the thing is still in use, for up to 20 s as the official plugin does. */
+/** Repeats a deletion while the thing is still in use, for up to 30 s as the official plugin does. */
 export async function deleteWhenUnused(remove: () => Promise<unknown>, inUse: RegExp): Promise<void> {
-  for (const end = Date.now() + 20_000; ;) {
+  for (const end = Date.now() + 30_000; ;) {
     try {
-      await found(remove());
+      await unless(remove());
       return;
     } catch (error) {
-      if (!inUse.test((error as Error).message) || Date.now() > end) throw error;
+      if (!inUse.test(reason(error)) || Date.now() > end) throw new Error(reason(error), { cause: error });
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }

@@ -4,9 +4,12 @@ import { network } from "./network";
 import { remoteImage } from "./remoteImage";
 import { volume } from "./volume";
 
-void serve("5.2.0", {
-  "docker:index/container:Container": container,
-  "docker:index/network:Network": network,
-  "docker:index/remoteImage:RemoteImage": remoteImage,
-  "docker:index/volume:Volume": volume,
+void serve({
+  version: "5.2.0",
+  resources: {
+    "docker:index/container:Container": container,
+    "docker:index/network:Network": network,
+    "docker:index/remoteImage:RemoteImage": remoteImage,
+    "docker:index/volume:Volume": volume,
+  },
 });

@@ -1,5 +1,5 @@
-import type { Input, ResourceType } from "../plugin";
-import { deleteWhenUnused, engine, found, labelList, labelMap, type Label } from "./engine";
+import type { Input, ResourceType } from "../resourceType";
+import { deleteWhenUnused, doing, engine, labelList, labelMap, unless, type Label } from "./engine";
 
 const replace: Input = { on: "replace" };
 
@@ -15,35 +15,45 @@ interface NetworkInputs {
 export const network: ResourceType = {
   inputs: {
     name: replace,
-    driver: replace,
-    internal: replace,
-    options: replace,
+    driver: { on: "replace", computed: true },
+    internal: { on: "replace", computed: true },
+    options: { on: "replace", computed: true },
     labels: { on: "replace", keys: ["label", "value"], set: true },
   },
+  added: { ipamDriver: "default" },
+  autonamed: true,
   async create(values) {
     const inputs = values as unknown as NetworkInputs;
-    const { id } = await engine.createNetwork({
-      Name: inputs.name,
-      CheckDuplicate: true,
-      Driver: inputs.driver ?? "bridge",
-      Internal: inputs.internal ?? false,
-      Options: inputs.options ?? {},
-      Labels: labelMap(inputs.labels),
-    });
-    return { id, outputs: { scope: "local" } };
+    const { id } = await doing(
+      "Unable to create network",
+      (await engine()).createNetwork({
+        Name: inputs.name,
+        CheckDuplicate: true,
+        Driver: inputs.driver ?? "",
+        Internal: inputs.internal ?? false,
+        Options: inputs.options ?? {},
+        Labels: labelMap(inputs.labels),
+      }),
+    );
+    return { id };
   },
-  async read(id, state) {
-    const info = await found(engine.getNetwork(id).inspect());
-    if (!info) return undefined;
-    const actual = {
-      name: info.Name,
-      driver: info.Driver,
-      options: info.Options ?? {},
-      labels: labelList(info.Labels),
-    };
-    const internal = info.Internal || state["internal"] !== undefined ? { internal: info.Internal } : {};
-    return { inputs: { ...actual, ...internal }, outputs: { scope: info.Scope } };
+  async read(id) {
+    const info = await unless((await engine()).getNetwork(id).inspect());
+    return (
+      info && {
+        inputs: {
+          name: info.Name,
+          driver: info.Driver,
+          internal: info.Internal,
+          options: info.Options ?? {},
+          labels: labelList(info.Labels),
+        },
+        outputs: { driver: info.Driver, scope: info.Scope },
+      }
+    );
   },
-  update: (_id, _olds, news) => Promise.resolve(news),
-  delete: (id) => deleteWhenUnused(() => engine.getNetwork(id).remove(), /has active endpoints/),
+  async delete(id) {
+    const target = (await engine()).getNetwork(id);
+    await deleteWhenUnused(() => target.remove(), /has active endpoints/);
+  },
 };

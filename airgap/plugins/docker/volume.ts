@@ -1,17 +1,18 @@
-import type { ResourceType } from "../plugin";
-import { deleteWhenUnused, engine, found, labelList, labelMap, type Label } from "./engine";
+import type { ResourceType } from "../resourceType";
+import { deleteWhenUnused, doing, engine, labelList, labelMap, unless, type Label } from "./engine";
 
 /** `docker.Volume`, of the driver `local`. */
 export const volume: ResourceType = {
   inputs: { name: { on: "replace" }, labels: { on: "replace", keys: ["label", "value"], set: true } },
+  autonamed: true,
   async create(inputs) {
+    const Labels = labelMap(inputs["labels"] as Label[] | undefined);
     const name = inputs["name"] as string;
-    await engine.createVolume({ Name: name, Labels: labelMap(inputs["labels"] as Label[] | undefined) });
-    const { Driver, Mountpoint } = await engine.getVolume(name).inspect();
-    return { id: name, outputs: { driver: Driver, mountpoint: Mountpoint } };
+    await doing("Unable to create volume", (await engine()).createVolume({ Name: name, Labels }));
+    return { id: name };
   },
   async read(id) {
-    const info = await found(engine.getVolume(id).inspect());
+    const info = await unless((await engine()).getVolume(id).inspect());
     return (
       info && {
         inputs: { name: info.Name, labels: labelList(info.Labels) },
@@ -19,6 +20,8 @@ export const volume: ResourceType = {
       }
     );
   },
-  update: (_id, _olds, news) => Promise.resolve(news),
-  delete: (id) => deleteWhenUnused(() => engine.getVolume(id).remove({ force: true }), /volume is in use/),
+  async delete(id) {
+    const target = (await engine()).getVolume(id);
+    await deleteWhenUnused(() => target.remove({ force: true }), /volume is in use/);
+  },
 };
