@@ -36,15 +36,6 @@ export function drifted(type: ResourceType, state: Values, actual: Values): Valu
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Values;
 }
 
-/**
- * The inputs as they are after the creation. Where the daemon writes a value in another way, such as "1.0" CPUs for "1",
- * the next preview shows it, as with the official plugin; sets it leaves as declared until a refresh.
- */
-export function readBack(type: ResourceType, inputs: Values, actual: Values): Values {
-  const lists = Object.entries(actual).filter(([key]) => !type.inputs[key]?.set);
-  return { ...inputs, ...drifted(type, inputs, Object.fromEntries(lists)) };
-}
-
 /** Whether an input's new value means the same as the old one. */
 function sameInput(input: Input | undefined, old: unknown, value: unknown): boolean {
   if (input?.exact) return isDeepStrictEqual(old, value);

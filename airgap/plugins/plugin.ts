@@ -1,6 +1,6 @@
 import { main } from "@pulumi/pulumi/provider";
 import { check } from "./check";
-import { diff, drifted, readBack } from "./diff";
+import { diff, drifted } from "./diff";
 import { IncompleteError, type Invoke, type ResourceType } from "./resourceType";
 import { hasSecret, secret, unwrapped, type Values } from "./values";
 
@@ -35,7 +35,7 @@ export async function serve({ version, resources, functions = {}, cancel }: Plug
           if (Object.keys(olds).length === 0)
             return { changes: true, replaces: ["id"], deleteBeforeReplace: true };
           const { changed, ...rest } = diff(typeOf(urn), olds, news);
-          // Where there are changes the engine is not told so but "unknown": then it lists them itself, which `replaceOnChanges` needs.
+          // Changes are told as "unknown": then the engine lists them itself, which `replaceOnChanges` and `preview --diff` need.
           return changed.length > 0 ? rest : { changes: false };
         }),
       create: async (urn, inputs: Values) => {
@@ -44,10 +44,9 @@ export async function serve({ version, resources, functions = {}, cancel }: Plug
           const plain = unwrapped(inputs) as Values;
           const { id, outputs } = await type.create(plain, urn);
           const found = await type.read?.(id, plain);
-          const actual = found ? readBack(type, inputs, found.inputs) : inputs;
           return {
             id: found?.id ?? id,
-            outs: { ...actual, ...concealed(outputs, inputs), ...found?.outputs },
+            outs: { ...inputs, ...concealed(outputs, inputs), ...found?.outputs },
           };
         } catch (error) {
           if (!(error instanceof IncompleteError)) throw error;

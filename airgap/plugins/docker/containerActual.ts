@@ -75,9 +75,21 @@ function actualDevices(
   });
 }
 
-/** What programs use of a container beyond its inputs. */
+/**
+ * What programs use of a container beyond its inputs, and what the official plugin has to find in the state lest it replaces
+ * the container when it takes over.
+ */
 export function outputsOf(info: ContainerInspectInfo): Values {
   return {
+    attach: false,
+    entrypoints: info.Config.Entrypoint ?? [],
+    envs: [],
+    logs: false,
+    memoryReservation: 0,
+    rm: false,
+    stdinOpen: false,
+    tty: false,
+    wait: false,
     networkDatas: Object.entries(info.NetworkSettings.Networks).map(([networkName, data]) => ({
       networkName,
       ipAddress: data.IPAddress,

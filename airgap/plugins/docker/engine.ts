@@ -30,16 +30,10 @@ function connect(client: typeof Docker): Docker {
   return new client({ socketPath: host.slice("unix://".length) });
 }
 
-/** What a daemon's answer other than success carries. */
-interface DaemonError extends Error {
-  statusCode?: number;
-  json?: { message?: string };
-}
-
 /** Why a request failed, in the words of the Docker client of the official plugin. */
 export function reason(error: unknown): string {
-  const { message, json } = error as DaemonError;
-  return json?.message ? `Error response from daemon: ${json.message}` : message;
+  const { message } = error as Error;
+  return message.replace(/^\(HTTP code \d+\) .*? - (.*?)\s*$/s, "Error response from daemon: $1");
 }
 
 /** Says in an error what could not be done. */
@@ -56,7 +50,7 @@ export async function unless<T>(request: Promise<T>, codes = [404]): Promise<T |
   try {
     return await request;
   } catch (error) {
-    if (codes.includes((error as DaemonError).statusCode ?? 0)) return undefined;
+    if (codes.includes((error as { statusCode?: number }).statusCode ?? 0)) return undefined;
     throw error;
   }
 }
