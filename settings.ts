@@ -23,6 +23,8 @@ export interface Settings {
   /** Empty: the name that the Docker daemon reports. */
   hostLabel: string;
   protectData: boolean;
+  /** Whether Prometheus may reach other hosts. */
+  outbound: boolean;
   scrapeJobs: ExtraScrapeJob[];
   alertmanagers: string[];
 }
@@ -158,6 +160,7 @@ const schema = z
     retentionSize: size,
     hostLabel,
     protectData: z.boolean({ error: "must be true or false" }),
+    outbound: z.boolean({ error: "must be true or false" }),
     scrapeJobs: z.array(extraScrapeJob, { error: "must be a list of scrape jobs" }),
     alertmanagers: z.array(hostPort, { error: "must be a list of host:port" }),
   })
@@ -206,7 +209,7 @@ export function parseSettings(raw: Record<string, unknown>): Settings {
   );
 }
 
-const STRUCTURED = new Set(["scrapeJobs", "alertmanagers", "protectData"]);
+const STRUCTURED = new Set(["scrapeJobs", "alertmanagers", "protectData", "outbound"]);
 
 function fromText(key: string, value: unknown): unknown {
   if (!STRUCTURED.has(key) || typeof value !== "string") return value;

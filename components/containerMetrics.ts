@@ -43,11 +43,22 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     const dockerHost = `unix://${host.dockerSocket}`;
     this.hostLabel = settings.hostLabel || host.name;
 
-    this.network = new docker.Network(
-      `${name}-network`,
-      { name, driver: "bridge", labels, options: networkOptions(settings) },
-      { parent: this, deleteBeforeReplace: true },
-    );
+    const network = (networkName: string, outbound: boolean) =>
+      new docker.Network(
+        `${networkName}-network`,
+        {
+          name: networkName,
+          driver: "bridge",
+          labels,
+          options: {
+            // Without masquerading, no container on the network reaches an outside host.
+            "com.docker.network.bridge.enable_ip_masquerade": String(outbound),
+            "com.docker.network.bridge.host_binding_ipv4": settings.bindAddress,
+          },
+        },
+        { parent: this, deleteBeforeReplace: true },
+      );
+    this.network = network(name, false);
     this.cadvisor = new Cadvisor(
       `${name}-cadvisor`,
       {
@@ -77,6 +88,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         protectData: settings.protectData,
         dockerHost,
         network: this.network,
+        ...(settings.outbound && { outbound: network(`${name}-outbound`, true) }),
         labels,
       },
       { parent: this },
@@ -102,16 +114,4 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.report = probe.report;
     this.registerOutputs({ report: this.report });
   }
-}
-
-/**
- * Without masquerading, no container on the network reaches an outside host. Alertmanagers and extra jobs may be
- * outside, so they open it.
- */
-function networkOptions(settings: Settings): Record<string, string> {
-  const outside = settings.alertmanagers.length > 0 || settings.scrapeJobs.length > 0;
-  return {
-    "com.docker.network.bridge.enable_ip_masquerade": String(outside),
-    "com.docker.network.bridge.host_binding_ipv4": settings.bindAddress,
-  };
 }

@@ -24,6 +24,8 @@ export interface PrometheusServerArgs {
   dockerHost: string;
   /** The network that it joins, under the alias `prometheus`. */
   network: docker.Network;
+  /** A network with a way out, which it joins too. */
+  outbound?: docker.Network;
   /** Labels of the container and the volumes. */
   labels: { label: string; value: string }[];
 }
@@ -71,7 +73,10 @@ export class PrometheusServer extends pulumi.ComponentResource {
         ],
         user: "65534:65534",
         labels: args.labels,
-        networksAdvanced: [{ name: args.network.name, aliases: ["prometheus"] }],
+        networksAdvanced: [
+          { name: args.network.name, aliases: ["prometheus"] },
+          ...(args.outbound ? [{ name: args.outbound.name }] : []),
+        ],
         ports: [{ internal: PORT, external: args.publish.port, ip: args.publish.address }],
         volumes: [
           { volumeName: this.data.name, containerPath: "/prometheus" },

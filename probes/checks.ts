@@ -1,8 +1,6 @@
-import { isDeepStrictEqual } from "node:util";
-import { load } from "js-yaml";
-import { durationSeconds, sizeMebibytes } from "../prometheus/units";
 import { runningContainers } from "./docker";
 import { get, query, type Sample } from "./http";
+import { requireLoaded } from "./loadedConfig";
 import type { Expectation } from "./report";
 import { Mismatch } from "./retry";
 
@@ -32,7 +30,7 @@ export function checks(expectation: Expectation): Check[] {
     {
       name: "the loaded configuration is the declared one",
       deadline: START,
-      ask: () => loaded(prometheusUrl, expectation.config),
+      ask: () => requireLoaded(prometheusUrl, expectation.config),
     },
     { name: "the target cadvisor is up", deadline: scraped, ask: () => targetUp(prometheusUrl) },
     { name: "the samples are fresh", deadline: scraped, ask: () => fresh(prometheusUrl, interval) },
@@ -55,42 +53,6 @@ async function healthy(url: string): Promise<string> {
     throw new Mismatch(`${url} answered ${status}: ${body.slice(0, 200)}`, "status 200", DECLARED_AGAIN);
   return body.trim();
 }
-
-async function loaded(prometheus: string, declared: string): Promise<string> {
-  const { body } = await get(`${prometheus}/api/v1/status/config`);
-  const { yaml } = (JSON.parse(body) as { data: { yaml: string } }).data;
-  const difference = firstDifference(load(declared), load(yaml), "prometheus.yml");
-  if (difference)
-    throw new Mismatch(difference, "the declared configuration", "Run `npm run up -- --refresh`.");
-  return `${(load(declared) as { scrape_configs: unknown[] }).scrape_configs.length} scrape jobs, as declared`;
-}
-
-/**
- * The first place where the loaded configuration is not the declared one. Prometheus adds its defaults when it reports
- * what it loaded, so keys that were not declared do not count; lists count whole.
- */
-export function firstDifference(declared: unknown, seen: unknown, at: string): string | undefined {
-  const text = (value: unknown) => (value === undefined ? "nothing" : JSON.stringify(value));
-  if (Array.isArray(declared) && Array.isArray(seen) && declared.length === seen.length)
-    return declared.map((item, i) => firstDifference(item, seen[i], `${at}[${i}]`)).find(Boolean);
-  if (isObject(declared) && isObject(seen))
-    return Object.entries(declared)
-      .map(([key, value]) => firstDifference(value, seen[key], `${at}.${key}`))
-      .find(Boolean);
-  return isDeepStrictEqual(declared, seen) || reportedAs(declared, seen)
-    ? undefined
-    : `${at} is ${text(seen)}, declared ${text(declared)}`;
-}
-
-/** Prometheus reports 10GB as 10GiB and 60s as 1m, and leaves out what is empty. */
-const reportedAs = (declared: unknown, seen: unknown) =>
-  (seen === undefined && (declared === "" || declared === false || declared === 0)) ||
-  (typeof declared === "string" &&
-    typeof seen === "string" &&
-    [durationSeconds, sizeMebibytes].some((quantity) => quantity(declared) === quantity(seen)));
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 async function targetUp(prometheus: string): Promise<string> {
   const { body } = await get(`${prometheus}/api/v1/targets?scrapePool=cadvisor`);

@@ -21,7 +21,11 @@ let containers: Record<"plain" | "vllm" | "relabelled" | "compose" | "gpu" | "li
 
 beforeAll(async () => {
   containers = {
-    plain: await startContainer("example/web:1"),
+    plain: await startContainer(
+      "example/web:1",
+      [],
+      ["sh", "-c", "while true; do dd if=/dev/zero of=/file bs=1M count=2 oflag=direct; sleep 1; done"],
+    ),
     vllm: await startContainer("vllm/vllm-openai:v0.11.0"),
     relabelled: await startContainer("example/chat:1", ["--label", "llm-metrics.server=sglang"]),
     compose: await startContainer("example/web:1", [

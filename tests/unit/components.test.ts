@@ -126,17 +126,30 @@ test("both ports are published on loopback only", async () => {
   expect(network["options"]).toMatchObject({ "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1" });
 });
 
-test("the network has a way out only for Alertmanagers and extra jobs, which may be outside", async () => {
-  const way = (inputs: Record<string, unknown>) =>
-    (inputs["options"] as Record<string, string>)["com.docker.network.bridge.enable_ip_masquerade"];
-  expect(way((await declare()).network)).toBe("false");
-  expect(way((await declare({ alertmanagers: ["am:9093"] })).network)).toBe("true");
-  expect(
-    way(
-      (await declare({ scrapeJobs: [{ job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] }] }))
-        .network,
-    ),
-  ).toBe("true");
+test("nothing has a way out, unless the settings give Prometheus one", async () => {
+  const wayOut = () =>
+    declared
+      .filter((resource) => resource.type === "docker:index/network:Network")
+      .map(({ inputs }) => [
+        inputs["name"],
+        (inputs["options"] as Record<string, string>)["com.docker.network.bridge.enable_ip_masquerade"],
+      ]);
+  const networksOf = (inputs: Record<string, unknown>) =>
+    (inputs["networksAdvanced"] as { name: string }[]).map(({ name }) => name);
+
+  const closed = await declare({
+    scrapeJobs: [{ job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] }],
+  });
+  expect(wayOut()).toEqual([["llm-metrics-dev", "false"]]);
+  expect(networksOf(closed.prometheus)).toEqual(["llm-metrics-dev"]);
+
+  const open = await declare({ outbound: true });
+  expect(wayOut()).toEqual([
+    ["llm-metrics-dev", "false"],
+    ["llm-metrics-dev-outbound", "true"],
+  ]);
+  expect(networksOf(open.prometheus)).toEqual(["llm-metrics-dev", "llm-metrics-dev-outbound"]);
+  expect(networksOf(open.cadvisor)).toEqual(["llm-metrics-dev"]);
 });
 
 test("containers name the image by the tag that the settings give, so that a preview shows an upgrade", async () => {

@@ -1,7 +1,8 @@
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { checks, firstDifference } from "../../probes/checks";
+import { createServer as createTcpServer, type AddressInfo } from "node:net";
+import { checks } from "../../probes/checks";
 import { get, query } from "../../probes/http";
+import { firstDifference } from "../../probes/loadedConfig";
 import { Mismatch, retry } from "../../probes/retry";
 
 let server: Server;
@@ -54,6 +55,15 @@ test("a server that is not there yet is asked again until it answers", async () 
   const later = async () => (asked++ < 2 ? (await get("http://127.0.0.1:1/")).body : "there");
   await expect(retry(later, 30, ({ seen }) => said.push(seen))).resolves.toBe("there");
   expect(said).toEqual([expect.stringContaining("did not answer")]);
+});
+
+test("a proxy that closes the connection at once counts as a server that is not there", async () => {
+  const proxy = createTcpServer((socket) => socket.destroy());
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  await expect(get(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}/`)).rejects.toThrow(
+    "did not answer",
+  );
+  proxy.close();
 });
 
 test("asking ends at the deadline with the last answer", async () => {

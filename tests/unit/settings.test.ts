@@ -72,6 +72,7 @@ const bad: [key: string, values: Record<string, unknown>][] = [
   ["retentionSize", { retentionSize: "1MB" }],
   ["hostLabel", { hostLabel: "my host" }],
   ["protectData", { protectData: "maybe" }],
+  ["outbound", { outbound: 1 }],
   ["alertmanagers[0]", { alertmanagers: ["alertmanager"] }],
   ["alertmanagers", { alertmanagers: "alertmanager:9093" }],
   ["scrapeJobs", { scrapeJobs: "vllm" }],
