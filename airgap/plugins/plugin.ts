@@ -1,5 +1,6 @@
 import { main } from "@pulumi/pulumi/provider";
 import { check } from "./check";
+import { takeConfiguration } from "./configuration";
 import { diff, drifted } from "./diff";
 import { IncompleteError, type Invoke, type ResourceType } from "./resourceType";
 import { hasSecret, secret, unwrapped, type Values } from "./values";
@@ -10,15 +11,24 @@ export interface Plugin {
   version: string;
   resources: Record<string, ResourceType>;
   functions?: Record<string, Invoke>;
+  /** Keys of the provider's configuration that it implements. */
+  configuration?: readonly string[];
   /** Ends what is under way, when the user interrupts an update. */
   cancel?: () => void;
 }
 
 /** Serves the plugin to the engine, on a loopback port that it prints. */
-export async function serve({ version, resources, functions = {}, cancel }: Plugin): Promise<void> {
+export async function serve({
+  version,
+  resources,
+  functions = {},
+  configuration = [],
+  cancel,
+}: Plugin): Promise<void> {
   const tokenOf = (urn: string) => urn.split("::")[2]?.split("$").pop() ?? "";
   const typeOf = (urn: string) => implemented(resources, tokenOf(urn));
 
+  takeConfiguration(configuration);
   await main(
     {
       version,

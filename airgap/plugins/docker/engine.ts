@@ -1,14 +1,12 @@
 import type Docker from "dockerode";
-
-/** What a stack's configuration may say to this plugin. */
-const CONFIGURATION = ["docker:host"];
+import { configuration } from "../configuration";
 
 let connected: Docker | undefined;
 
 /**
  * The Docker daemon that the stack's configuration names by docker:host, else DOCKER_HOST, else the local socket.
  *
- * @throws Error when that is not a unix socket, or the configuration says something that is not implemented
+ * @throws Error when that is not a unix socket
  */
 export async function engine(): Promise<Docker> {
   // Loaded when it is needed: a preview does without, and starts sooner.
@@ -16,15 +14,9 @@ export async function engine(): Promise<Docker> {
 }
 
 function connect(client: typeof Docker): Docker {
-  const config = JSON.parse(process.env["PULUMI_CONFIG"] ?? "{}") as Record<string, string>;
-  const strange = Object.keys(config).filter(
-    (key) => key.startsWith("docker:") && !CONFIGURATION.includes(key),
-  );
-  if (strange.length > 0)
-    throw new Error(
-      `the airgap plugin does not implement the configuration ${strange.join(", ")}; use the official plugin, or add it in airgap/plugins`,
-    );
-  const host = config["docker:host"] ?? process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock";
+  const { host = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock" } = configuration as {
+    host?: string;
+  };
   if (!host.startsWith("unix://"))
     throw new Error(`the airgap plugin reaches unix:// sockets only, not ${host}; use the official plugin`);
   return new client({ socketPath: host.slice("unix://".length) });

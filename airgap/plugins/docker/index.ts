@@ -6,6 +6,7 @@ import { volume } from "./volume";
 
 void serve({
   version: "5.2.0",
+  configuration: ["host"],
   resources: {
     "docker:index/container:Container": container,
     "docker:index/network:Network": network,
