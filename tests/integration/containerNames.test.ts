@@ -1,5 +1,5 @@
 import type { Expectation } from "../../probes/report";
-import { docker, inspect } from "./host";
+import { docker, hasContainerdStore, inspect } from "./host";
 import { failed, Stack, succeeded } from "./stack";
 
 let stack: Stack;
@@ -10,9 +10,10 @@ beforeAll(async () => {
 afterAll(() => stack.remove());
 
 test("the probe for names fails where cAdvisor cannot ask who a container is, and passes where it can", async () => {
-  const containerdStore = (await docker("info", "--format", "{{.DriverStatus}}")).includes("io.containerd");
   // Which socket the names come from depends on where the images are.
-  await replaceCadvisor(containerdStore ? "/run/containerd/containerd.sock" : "/var/run/docker.sock");
+  await replaceCadvisor(
+    (await hasContainerdStore()) ? "/run/containerd/containerd.sock" : "/var/run/docker.sock",
+  );
   const expectation = JSON.parse((await stack.inputs("probe-command"))["stdin"] as string) as Expectation;
   const output = await failed(stack.probe(JSON.stringify(expectation)));
   expect(output).toMatch(/probe failed after \d+ s: every running container is listed by name/);

@@ -9,6 +9,10 @@ export const DOCKER_HOST = process.env["DOCKER_HOST"] ?? "";
 /** Runs the Docker CLI on the daemon of the tests. */
 export const docker = (...args: string[]): Promise<string> => run("docker", args).then((out) => out.trim());
 
+/** Whether the daemon keeps its images in containerd. */
+export const hasContainerdStore = async (): Promise<boolean> =>
+  (await docker("info", "--format", "{{.DriverStatus}}")).includes("io.containerd");
+
 /** What `docker inspect` says of a container, as far as the tests look. */
 export interface Inspected {
   Id: string;
