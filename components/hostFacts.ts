@@ -49,6 +49,7 @@ export async function readHostFacts(dockerHost = DEFAULT_SOCKET): Promise<HostFa
   const { stdout } = await local.run({
     command: "docker info --format '{{json .}}'",
     environment: { DOCKER_HOST: dockerHost },
+    logging: "none",
   });
   return parseDockerInfo(stdout, dockerHost);
 }

@@ -13,7 +13,8 @@ import { namedStack, shortName, withStack } from "./stackName";
  * @param project the project's folder
  */
 export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS.ProcessEnv> {
-  const [cli, plugins, state] = await Promise.all([pulumiCli(), airgapPlugins(), backend(project)]);
+  const cli = await pulumiCli();
+  const [plugins, state] = await Promise.all([airgapPlugins(cli), backend(project)]);
   return {
     ...process.env,
     ...state,

@@ -26,6 +26,7 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== locked) {
   writeFileSync(stamp, locked);
 }
 
+process.exitCode = 1; // Until the command is done: what ends early has failed.
 const require = createRequire(import.meta.url);
 require("tsx/cjs/api").register();
 require(`./commands/${name}.ts`)

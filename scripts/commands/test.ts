@@ -3,8 +3,11 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { cacheFolder } from "../../airgap/cache";
+import { staticBusybox } from "../../airgap/images/busybox";
 import { ENGINES, startDaemon } from "../../tests/integration/daemons";
+import { stackImages } from "../environment/images";
 import { say } from "../environment/say";
+import { pulumiEnvironment } from "../pulumi";
 
 interface Count {
   passed: number;
@@ -99,8 +102,11 @@ async function jest(args: string[], inside: string[] = [], env: NodeJS.ProcessEn
 
 /** Runs the integration tests on a daemon of their own. */
 async function integration(engine: keyof typeof ENGINES): Promise<Count> {
+  // Whatever has to be downloaded or built comes first: the daemon's network namespace reaches nothing.
+  await Promise.all([pulumiEnvironment(), staticBusybox()]);
   const daemon = await startDaemon(engine);
   try {
+    await stackImages("of-the-tests", daemon.host);
     return await jest(
       ["tests/integration", "--runInBand", "--verbose", "--testTimeout=600000"],
       daemon.inside,

@@ -1,4 +1,5 @@
 import os from "node:os";
+import fetch from "node-fetch";
 
 const SECONDS = 5;
 const RELEASES = "https://get.pulumi.com/releases";
@@ -14,7 +15,7 @@ export const pluginUrl = (name: string, version: string, arch: string = os.arch(
 /** Whether a URL can be downloaded from here; a host that does not answer is given up after 5 s. */
 export async function reachable(url: string): Promise<boolean> {
   try {
-    return (await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(SECONDS * 1000) })).ok;
+    return (await fetch(url, { method: "HEAD", timeout: SECONDS * 1000 })).ok;
   } catch {
     return false;
   }

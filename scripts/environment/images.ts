@@ -17,10 +17,11 @@ export async function stackImages(
   stack: string,
   dockerHost = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock",
 ): Promise<void> {
+  const env = { ...process.env, DOCKER_HOST: dockerHost };
   for (const image of await configuredImages(stack)) {
-    if (await run("docker", ["image", "inspect", image]).then(Boolean, () => false)) {
+    if (await run("docker", ["image", "inspect", image], { env }).then(Boolean, () => false)) {
       say(`image ${image}: found on the Docker host`);
-    } else if (await pull(image)) {
+    } else if (await pull(image, env)) {
       say(`image ${image}: pulled`);
     } else {
       say(`image ${image}: cannot be pulled; airgap/ builds it`);
@@ -42,9 +43,9 @@ export async function configuredImages(stack: string): Promise<string[]> {
 }
 
 /** Pulls an image. A registry that says nothing for 8 s is given up. */
-function pull(image: string): Promise<boolean> {
+function pull(image: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn("docker", ["pull", image], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn("docker", ["pull", image], { stdio: ["ignore", "pipe", "inherit"], env });
     const silence = setTimeout(() => child.kill(), SILENCE_SECONDS * 1000);
     child.stdout.on("data", (line: Buffer) => {
       clearTimeout(silence);

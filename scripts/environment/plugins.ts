@@ -1,6 +1,6 @@
 import path from "node:path";
 import { buildPlugins, pluginsFolder } from "../../airgap/plugins/build";
-import { exists } from "../../airgap/toolchain/goCommands";
+import { exists, run } from "../../airgap/toolchain/goCommands";
 import { dependencies } from "../../package.json";
 import { pluginUrl, reachable } from "./download";
 import { pulumiHome } from "./pulumiCli";
@@ -11,9 +11,10 @@ const PLUGINS = { docker: dependencies["@pulumi/docker"], command: dependencies[
 /**
  * Decides who provides `docker` and `command`: the official plugins where they are installed or can be, else those of airgap/.
  *
+ * @param cli the folder of the Pulumi CLI, which installs the official ones
  * @returns the folder of the airgap plugins for the PATH, or undefined when the official ones are used
  */
-export async function airgapPlugins(): Promise<string | undefined> {
+export async function airgapPlugins(cli: string): Promise<string | undefined> {
   const installed = Object.entries(PLUGINS).map(([name, version]) =>
     path.join(pulumiHome(), "plugins", `resource-${name}-v${version}`),
   );
@@ -22,7 +23,9 @@ export async function airgapPlugins(): Promise<string | undefined> {
     return undefined;
   }
   if (!(await exists(await pluginsFolder())) && (await reachable(pluginUrl("docker", PLUGINS.docker)))) {
-    say("plugins: the official docker and command, which Pulumi downloads");
+    say("plugins: downloading the official docker and command");
+    for (const [name, version] of Object.entries(PLUGINS))
+      await run(path.join(cli, "pulumi"), ["plugin", "install", "resource", name, version]);
     return undefined;
   }
   say("plugins: docker and command of airgap/, because the official ones could not be downloaded here");

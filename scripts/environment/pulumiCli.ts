@@ -1,6 +1,7 @@
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import fetch from "node-fetch";
 import { cacheFolder } from "../../airgap/cache";
 import { exists, run } from "../../airgap/toolchain/goCommands";
 import { buildPulumi, PULUMI_VERSION } from "../../airgap/toolchain/pulumi";
@@ -50,7 +51,7 @@ async function download(url: string, folder: string): Promise<void> {
     const response = await fetch(url);
     if (!response.ok) throw new Error(`${url} answered ${response.status}`);
     const archive = path.join(making, "pulumi.tar.gz");
-    await writeFile(archive, Buffer.from(await response.arrayBuffer()));
+    await writeFile(archive, await response.buffer());
     await run("tar", ["-xzf", archive, "-C", making]);
     await rename(path.join(making, "pulumi"), folder);
   } finally {
