@@ -49,7 +49,7 @@ afterAll(async () => {
 /** The disk below Docker's root directory. */
 const rootDevice = async () =>
   (
-    await run("findmnt", ["-no", "SOURCE", "-T", await docker("info", "--format", "{{.DockerRootDir}}")])
+    await run("findmnt", ["-nvo", "SOURCE", "-T", await docker("info", "--format", "{{.DockerRootDir}}")])
   ).trim();
 
 const samplesOf = (container: string) => query(stack.prometheus, `{name="${container}",job="cadvisor"}`);
