@@ -193,16 +193,15 @@ export const SETTING_KEYS = Object.keys(schema.shape);
  * @throws Error that lists every bad key with its value and what would be accepted
  */
 export function parseSettings(raw: Record<string, unknown>): Settings {
-  const result = schema.safeParse(
-    Object.fromEntries(Object.entries(raw).map(([key, value]) => [key, fromText(key, value)])),
-  );
+  const values = Object.fromEntries(Object.entries(raw).map(([key, value]) => [key, fromText(key, value)]));
+  const result = schema.safeParse(values);
   if (result.success) return result.data;
   const problems = result.error.issues.flatMap((issue) =>
     issue.code === "unrecognized_keys"
       ? issue.keys.map(
           (key) => `${keyPath([...issue.path, key])} is not a setting: remove it, or correct its spelling`,
         )
-      : [`${keyPath(issue.path)} is ${shown(raw, issue.path)}, but ${issue.message}`],
+      : [`${keyPath(issue.path)} is ${shown(values, issue.path)}, but ${issue.message}`],
   );
   throw new Error(
     `these settings are refused, and nothing was changed:\n${[...new Set(problems)].map((p) => `  - ${p}`).join("\n")}`,
@@ -211,6 +210,7 @@ export function parseSettings(raw: Record<string, unknown>): Settings {
 
 const STRUCTURED = new Set(["scrapeJobs", "alertmanagers", "protectData", "outbound"]);
 
+/** Lists and booleans come as JSON text from `pulumi config`. */
 function fromText(key: string, value: unknown): unknown {
   if (!STRUCTURED.has(key) || typeof value !== "string") return value;
   try {
@@ -227,11 +227,8 @@ const keyPath = (path: readonly PropertyKey[]) =>
     )
     .join("");
 
-function shown(raw: Record<string, unknown>, path: readonly PropertyKey[]): string {
-  const value = path.reduce<unknown>(
-    (at, part, i) =>
-      (at as Record<PropertyKey, unknown> | undefined)?.[part] ?? (i === 0 ? undefined : undefined),
-    Object.fromEntries(Object.entries(raw).map(([key, v]) => [key, fromText(key, v)])),
-  );
+/** The value at a path, as the error shows it. */
+function shown(values: unknown, path: readonly PropertyKey[]): string {
+  const value = path.reduce((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], values);
   return value === undefined ? "missing" : JSON.stringify(value);
 }

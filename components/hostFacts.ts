@@ -11,10 +11,6 @@ export interface HostFacts {
   dockerSocket: string;
   /** Path of containerd's socket, on hosts whose images are in the containerd image store; else undefined. */
   containerdSocket?: string;
-  /** Version of the cgroup file system, "1" or "2". */
-  cgroupVersion: string;
-  /** Version of the Docker engine. */
-  engine: string;
 }
 
 const OLDEST_ENGINE = [20, 10] as const;
@@ -28,7 +24,6 @@ const dockerInfo = z.object({
   OSType: z.string().default(""),
   DockerRootDir: z.string().default(""),
   DriverStatus: z.array(z.array(z.string())).nullish(),
-  CgroupVersion: z.string().default("1"),
   SecurityOptions: z.array(z.string()).nullish(),
   Containerd: z.object({ Address: z.string().default("") }).nullish(),
   ServerErrors: z.array(z.string()).nullish(),
@@ -94,7 +89,5 @@ export function parseDockerInfo(json: string, dockerHost = DEFAULT_SOCKET): Host
     rootDirectory: info.DockerRootDir,
     dockerSocket: dockerHost.slice("unix://".length),
     ...(containerdStore && { containerdSocket: info.Containerd?.Address || DEFAULT_CONTAINERD }),
-    cgroupVersion: info.CgroupVersion,
-    engine: info.ServerVersion,
   };
 }

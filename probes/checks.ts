@@ -14,7 +14,7 @@ export interface Check {
   ask: () => Promise<string>;
 }
 
-const DECLARED_AGAIN = "Run `npm run up` again; if it stays so, look at `docker logs` of the container.";
+const RUN_AGAIN = "Run `npm run up` again; if it stays so, look at `docker logs` of the container.";
 
 /** Seconds until a started server has to answer. */
 const START = 60;
@@ -50,7 +50,7 @@ export function checks(expectation: Expectation): Check[] {
 async function healthy(url: string): Promise<string> {
   const { status, body } = await get(url);
   if (status !== 200)
-    throw new Mismatch(`${url} answered ${status}: ${body.slice(0, 200)}`, "status 200", DECLARED_AGAIN);
+    throw new Mismatch(`${url} answered ${status}: ${body.slice(0, 200)}`, "status 200", RUN_AGAIN);
   return body.trim();
 }
 

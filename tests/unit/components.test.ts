@@ -18,8 +18,6 @@ const host: HostFacts = {
   name: "llm-1",
   rootDirectory: "/data/docker",
   dockerSocket: "/run/docker.sock",
-  cgroupVersion: "2",
-  engine: "29.0.0",
 };
 
 beforeAll(async () => {

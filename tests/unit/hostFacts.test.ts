@@ -6,7 +6,6 @@ const info = {
   OSType: "linux",
   DockerRootDir: "/data/docker",
   DriverStatus: [["Backing Filesystem", "extfs"]],
-  CgroupVersion: "1",
   SecurityOptions: ["name=seccomp,profile=default"],
 };
 const parse = (changes: object) =>
@@ -17,8 +16,6 @@ test("the root directory and the socket are those of the host's daemon", () => {
     name: "llm-1",
     rootDirectory: "/data/docker",
     dockerSocket: "/run/docker.sock",
-    cgroupVersion: "1",
-    engine: "20.10.24+dfsg1",
   });
 });
 
