@@ -116,9 +116,102 @@ export const PROMETHEUS_METRICS: readonly string[] = [
   "prometheus_tsdb_wal_storage_size_bytes",
 ];
 
+/** A metric of the GPU exporter. */
+export interface GpuMetric {
+  /** What it tells, with its unit. */
+  help: string;
+  /** Labels beside those of its kind: GPU_CONTAINER_LABELS, or GPU_LABELS. */
+  labels?: readonly string[];
+}
+
+/** The labels that every metric of a GPU has. */
+export const GPU_LABELS = ["gpu", "gpu_uuid", "gpu_model"] as const;
+
+/** The labels that every metric of a container's GPU has, beside {@link GPU_LABELS}; the last three are empty where they do not apply. */
+export const GPU_CONTAINER_LABELS = [
+  "id",
+  "name",
+  "image",
+  "llm_server",
+  "compose_project",
+  "compose_service",
+] as const;
+
+/** What each running container has of each GPU that it may use, or uses. */
+export const GPU_CONTAINER_METRICS = {
+  container_gpu_info: {
+    help: "A GPU that the container may use, or uses; always 1",
+    labels: ["allocation"],
+  },
+  container_gpu_memory_used_bytes: { help: "GPU memory that the container's processes hold, in bytes" },
+  container_gpu_memory_total_bytes: { help: "Memory of that GPU, in bytes" },
+  container_gpu_utilization_ratio: {
+    help: "Share of the GPU's multiprocessors that the container's processes kept busy, 0 to 1; not on MIG devices",
+  },
+  container_gpu_processes: { help: "Processes of the container on that GPU" },
+  container_gpu_device_memory_used_bytes: { help: "Memory of that GPU in use by anybody, in bytes" },
+  container_gpu_device_utilization_ratio: {
+    help: "Share of time in which anybody kept that GPU busy, 0 to 1",
+  },
+  container_gpu_device_temperature_celsius: { help: "Temperature of that GPU, in degrees Celsius" },
+  container_gpu_device_power_watts: { help: "Power that that GPU draws, in watts" },
+} as const satisfies Record<string, GpuMetric>;
+
+/** What the driver tells of each GPU, and of each MIG device as far as it applies. What it does not tell is absent. */
+export const GPU_METRICS = {
+  gpu_up: { help: "Whether the GPU answers: 0 when it fell off the bus, or the driver does not answer" },
+  gpu_memory_total_bytes: { help: "Memory, in bytes" },
+  gpu_memory_used_bytes: { help: "Memory in use, what the driver reserves left out, in bytes" },
+  gpu_utilization_ratio: { help: "Share of time in which a kernel ran, 0 to 1" },
+  gpu_memory_utilization_ratio: { help: "Share of time in which memory was read or written, 0 to 1" },
+  gpu_power_watts: { help: "Power drawn, in watts" },
+  gpu_power_limit_watts: { help: "Power limit in force, in watts" },
+  gpu_temperature_celsius: { help: "Temperature, in degrees Celsius" },
+  gpu_clock_hertz: {
+    help: "Clock, in hertz, by its name: graphics, sm, memory or video",
+    labels: ["clock"],
+  },
+  gpu_ecc_errors_total: {
+    help: "Memory errors since the driver was loaded, by type: corrected or uncorrected",
+    labels: ["type"],
+  },
+  gpu_throttle_reason_active: {
+    help: "Whether a reason holds the clocks down: 1 or 0, by the driver's reason, such as sw_power_cap",
+    labels: ["reason"],
+  },
+  gpu_host_memory_used_bytes: { help: "Memory held by processes outside of containers, in bytes" },
+  gpu_host_processes: { help: "Processes outside of containers on the GPU" },
+} as const satisfies Record<string, GpuMetric>;
+
+/** What the GPU exporter tells of itself and of the driver. */
+export const GPU_EXPORTER_METRICS = {
+  gpu_driver_info: {
+    help: "The NVIDIA driver and the newest CUDA that it supports; always 1",
+    labels: ["driver_version", "cuda_version"],
+  },
+  gpu_exporter_driver_up: { help: "Whether the driver answered this scrape: 1 or 0" },
+  gpu_exporter_docker_up: { help: "Whether Docker answered this scrape: 1 or 0" },
+  gpu_exporter_duration_seconds: {
+    help: "How long driver and Docker took to answer this scrape, in seconds",
+  },
+  gpu_exporter_errors_total: {
+    help: "Failures by stage (driver, docker, processes) and reason (timeout, failed, missing, unparsable; device: a GPU does not answer)",
+    labels: ["stage", "reason"],
+  },
+} as const satisfies Record<string, GpuMetric>;
+
+/** The labels of the GPU metrics that container metrics do not have. */
+export const GPU_LABEL_MEANINGS: Readonly<Record<string, string>> = {
+  gpu: 'the GPU\'s index as in nvidia-smi, "3"; of a MIG device "3:0"; it can change when the host boots',
+  gpu_uuid: "the GPU's or MIG device's UUID, which stays",
+  gpu_model: "the GPU's model, with the profile of a MIG device",
+  allocation:
+    "how the container came to the GPU: device_request (--gpus, Compose), cdi, runtime (NVIDIA's runtime and NVIDIA_VISIBLE_DEVICES), device (--device /dev/nvidia0), none (it uses a GPU that nothing gave it, as privileged containers can)",
+};
+
 /** The labels of the container metrics, with what each one holds. */
 export const CONTAINER_LABELS: Readonly<Record<string, string>> = {
-  job: 'the scrape job, "cadvisor"',
+  job: 'the scrape job, "cadvisor", or "gpu"',
   instance: "where the job scrapes, as host:port",
   host: "the Docker host, as the setting hostLabel or the daemon names it",
   id: "the container's cgroup, which ends in its 64-digit id",

@@ -13,6 +13,18 @@ const IMAGE_WORDS: Readonly<Record<string, string>> = {
   triton: "tritonserver|triton-inference-server",
 };
 
+/** The regular expression of an image with one of the words. */
+const pattern = (words: string) => `(?:.*/)?(?:[^/:@]*[._-])?(?:${words})(?:[/:@._-].*)?`;
+
+/** The LLM server that a container is, by its image and {@link LLM_SERVER_LABEL}; "" for none. Agrees with {@link llmServerRules}. */
+export function llmServer(image: string, label: string): string {
+  if (label) return label === "none" ? "" : label;
+  const matching = Object.entries(IMAGE_WORDS).filter(([, words]) =>
+    new RegExp(`^${pattern(words)}$`).test(image),
+  );
+  return matching.pop()?.[0] ?? "";
+}
+
 /**
  * Rules that set `llm_server`, from the image first and then from the container label.
  *
@@ -21,7 +33,7 @@ const IMAGE_WORDS: Readonly<Record<string, string>> = {
 export function llmServerRules(containerLabel: string): RelabelRule[] {
   const fromImage = Object.entries(IMAGE_WORDS).map(([server, words]) => ({
     source_labels: ["image"],
-    regex: `(?:.*/)?(?:[^/:@]*[._-])?(?:${words})(?:[/:@._-].*)?`,
+    regex: pattern(words),
     target_label: "llm_server",
     replacement: server,
   }));

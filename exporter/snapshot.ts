@@ -1,0 +1,138 @@
+import { allocated } from "./allocation";
+import type { Container, Containers } from "./containers";
+import type { Device, Driver, Process, Reading } from "./driver";
+import { DriverError } from "./driver/nvidiaSmi";
+
+/** What a container holds of a device. */
+export interface ContainerUse {
+  container: Container;
+  device: Device;
+  /** How it came to the device; "none" for use that nothing allowed, as by a privileged container. */
+  allocation: string;
+  use: Use | undefined;
+}
+
+/** Sums over processes. A sum with an unknown part is unknown. */
+export interface Use {
+  processes: number;
+  memoryBytes: number | undefined;
+  utilizationRatio: number | undefined;
+}
+
+/** Everything that one scrape tells. */
+export interface Snapshot {
+  reading: Reading | undefined;
+  /** Each device that was ever seen, and whether it answers now. */
+  devices: { device: Device; up: boolean }[];
+  /** Undefined when Docker does not answer: then no process can be told to be the host's. */
+  containers: ContainerUse[] | undefined;
+  /** What processes outside of containers hold of each device that answers, by UUID. */
+  host: Map<string, Use> | undefined;
+  errors: { stage: "driver" | "docker" | "processes"; reason: string; message: string }[];
+}
+
+/** Brings the driver's view, pids on devices, and Docker's view, containers, together. */
+export class Collector {
+  /** The devices that answered last, by UUID: GPUs that fall off the bus are remembered. */
+  private known = new Map<string, Device>();
+
+  constructor(
+    private readonly driver: Driver,
+    private readonly containers: Containers,
+  ) {}
+
+  /** @param seconds to wait for the driver at most */
+  async snapshot(seconds: number): Promise<Snapshot> {
+    const errors: Snapshot["errors"] = [];
+    const [reading, running] = await Promise.all([
+      this.driver.read(seconds).catch((error: unknown) => {
+        const reason = error instanceof DriverError ? error.reason : "failed";
+        errors.push({ stage: "driver", reason, message: (error as Error).message });
+        return undefined;
+      }),
+      this.containers.list().catch((error: unknown) => {
+        errors.push({ stage: "docker", reason: "failed", message: (error as Error).message });
+        return undefined;
+      }),
+    ]);
+    if (reading?.complaint) errors.push({ stage: "driver", reason: "device", message: reading.complaint });
+    if (reading) this.remember(reading);
+
+    const owners = running && reading && (await this.owners(reading.processes, errors));
+    const answering = new Set(reading?.devices.map(({ uuid }) => uuid));
+    return {
+      reading,
+      devices: [...this.known.values()].map((device) => ({ device, up: answering.has(device.uuid) })),
+      containers: running && this.uses([...running.values()], answering, owners),
+      host: owners && hostUse(reading.devices, owners),
+      errors,
+    };
+  }
+
+  /** MIG devices come and go with the division of their GPU; GPUs go only by a fault. */
+  private remember({ devices }: Reading): void {
+    const answering = new Set(devices.map(({ uuid }) => uuid));
+    const lost = [...this.known.values()].filter(
+      ({ uuid, mig }) => !answering.has(mig?.parent ?? uuid) && !answering.has(uuid),
+    );
+    this.known = new Map([...devices, ...lost].map((device) => [device.uuid, device]));
+  }
+
+  private async owners(processes: Process[], errors: Snapshot["errors"]): Promise<Owned[] | undefined> {
+    try {
+      return await Promise.all(
+        processes.map(async (process) => ({
+          process,
+          container: await this.containers.containerOf(process.pid),
+        })),
+      );
+    } catch (error) {
+      errors.push({ stage: "processes", reason: "failed", message: (error as Error).message });
+      return undefined;
+    }
+  }
+
+  private uses(running: Container[], answering: Set<string>, owners: Owned[] | undefined): ContainerUse[] {
+    const devices = [...this.known.values()];
+    return running.flatMap((container) => {
+      const own = owners?.filter((one) => one.container?.id === container.id).map(({ process }) => process);
+      const allowed = allocated(container.allocation?.ids ?? [], devices);
+      const used = devices.filter(({ uuid }) => own?.some((process) => process.device === uuid));
+      return [...new Set([...allowed, ...used])].map((device) => ({
+        container,
+        device,
+        allocation: allowed.includes(device) ? (container.allocation?.source ?? "none") : "none",
+        use:
+          own && answering.has(device.uuid)
+            ? sum(own.filter((process) => process.device === device.uuid))
+            : undefined,
+      }));
+    });
+  }
+}
+
+/** A process, and the container that it is in, if any. */
+interface Owned {
+  process: Process;
+  container: Container | undefined;
+}
+
+const hostUse = (devices: Device[], owners: Owned[]): Map<string, Use> =>
+  new Map(
+    devices.map(({ uuid }) => [
+      uuid,
+      sum(
+        owners.filter((one) => !one.container && one.process.device === uuid).map(({ process }) => process),
+      ),
+    ]),
+  );
+
+function sum(processes: Process[]): Use {
+  const total = (values: (number | undefined)[]) =>
+    values.reduce((a, b) => (a === undefined || b === undefined ? undefined : a + b), 0);
+  return {
+    processes: processes.length,
+    memoryBytes: total(processes.map((process) => process.memoryBytes)),
+    utilizationRatio: total(processes.map((process) => process.utilizationRatio)),
+  };
+}
