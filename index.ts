@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics } from "./components/containerMetrics";
+import { gpuPlan } from "./components/gpuExporter";
 import { readHostFacts } from "./components/hostFacts";
-import { CONTAINER_LABELS } from "./prometheus/catalogue";
-import { OWN_JOBS, parseSettings, SETTING_KEYS } from "./settings";
+import { CONTAINER_LABELS, GPU_LABEL_MEANINGS } from "./prometheus/catalogue";
+import { parseSettings, SETTING_KEYS } from "./settings";
 
 /** The program: settings and host are checked before anything is declared; the outputs are described in docs/outputs.md. */
 export = () => program().catch(refuse);
@@ -10,23 +11,31 @@ export = () => program().catch(refuse);
 async function program(): Promise<Record<string, unknown>> {
   const settings = parseSettings(configuration());
   const host = await readHostFacts(new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"]);
+  const gpu = gpuPlan(settings.gpu, host);
+  if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
   const environment = pulumi.getStack();
-  const { network, cadvisor, prometheus, hostLabel, cadvisorScrapeConfig, report } = new ContainerMetrics(
-    `${pulumi.getProject()}-${environment}`,
-    { settings, environment, host },
-  );
+  const { network, cadvisor, prometheus, gpuExporter, hostLabel, cadvisorScrapeConfig, jobNames, report } =
+    new ContainerMetrics(`${pulumi.getProject()}-${environment}`, { settings, environment, host, gpu });
 
   return {
     cadvisorUrl: cadvisor.url,
     prometheusUrl: prometheus.url,
     networkName: network.name,
     networkId: network.id,
-    containerNames: { cadvisor: cadvisor.container.name, prometheus: prometheus.container.name },
-    images: { cadvisor: settings.cadvisorImage, prometheus: settings.prometheusImage },
+    containerNames: {
+      cadvisor: cadvisor.container.name,
+      prometheus: prometheus.container.name,
+      ...(gpuExporter && { gpuExporter: gpuExporter.container.name }),
+    },
+    images: {
+      cadvisor: settings.cadvisorImage,
+      prometheus: settings.prometheusImage,
+      ...(gpuExporter && { gpuExporter: settings.gpuExporterImage }),
+    },
     hostLabel,
     scrapeInterval: settings.scrapeInterval,
-    jobNames: [...Object.values(OWN_JOBS), ...settings.scrapeJobs.map((job) => job.job_name)],
-    labels: CONTAINER_LABELS,
+    jobNames,
+    labels: { ...CONTAINER_LABELS, ...(gpuExporter && GPU_LABEL_MEANINGS) },
     cadvisorScrapeConfig,
     probeReport: report,
   };

@@ -22,6 +22,13 @@ export interface Settings {
   retentionSize: string;
   /** Empty: the name that the Docker daemon reports. */
   hostLabel: string;
+  /** Whether GPUs are measured: where the host has them, always, or never. */
+  gpu: "auto" | "on" | "off";
+  gpuExporterImage: string;
+  /** Memory limit in MiB. */
+  gpuExporterMemory: number;
+  /** host:port of a dcgm-exporter that is there already; empty: none. */
+  dcgmExporter: string;
   protectData: boolean;
   /** Whether Prometheus may reach other hosts. */
   outbound: boolean;
@@ -30,7 +37,7 @@ export interface Settings {
 }
 
 /** The jobs that the program itself declares; an extra job may not take their names. */
-export const OWN_JOBS = { cadvisor: "cadvisor", prometheus: "prometheus" } as const;
+export const OWN_JOBS = { cadvisor: "cadvisor", prometheus: "prometheus", gpu: "gpu", dcgm: "dcgm" } as const;
 
 function isRe2(pattern: string): boolean {
   try {
@@ -159,6 +166,12 @@ const schema = z
     retentionTime: duration,
     retentionSize: size,
     hostLabel,
+    gpu: z.enum(["auto", "on", "off"], { error: "must be auto, on or off" }),
+    gpuExporterImage: image,
+    gpuExporterMemory: memory,
+    dcgmExporter: z.union([z.literal(""), hostPort], {
+      error: "must be host:port, such as dcgm-exporter:9400",
+    }),
     protectData: z.boolean({ error: "must be true or false" }),
     outbound: z.boolean({ error: "must be true or false" }),
     scrapeJobs: z.array(extraScrapeJob, { error: "must be a list of scrape jobs" }),

@@ -2,7 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { EXPORTED_CONTAINER_LABELS, EXPORTED_ENVIRONMENT } from "../prometheus/relabeling";
 import { HARDENED, healthcheck, onlyCapabilities } from "./hardening";
-import type { HostFacts } from "./hostFacts";
+import type { HostFacts } from "./dockerInfo";
 
 /** The port that cAdvisor listens on inside its container. */
 const PORT = 8080;

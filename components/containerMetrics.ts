@@ -1,13 +1,14 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { CONTAINER_METRICS, REQUIRED_LABELS } from "../prometheus/catalogue";
-import { prometheusConfig, toYaml } from "../prometheus/config";
+import { configFiles, prometheusConfig, toYaml } from "../prometheus/config";
 import { durationSeconds } from "../prometheus/units";
 import type { ProbeReport } from "../probes/report";
 import type { Settings } from "../settings";
 import { Cadvisor } from "./cadvisor";
+import { GpuExporter, type GpuPlan } from "./gpuExporter";
 import { HealthProbe } from "./healthProbe";
-import type { HostFacts } from "./hostFacts";
+import type { HostFacts } from "./dockerInfo";
 import { PrometheusServer } from "./prometheusServer";
 
 export interface ContainerMetricsArgs {
@@ -17,25 +18,31 @@ export interface ContainerMetricsArgs {
   environment: string;
   /** Facts of the Docker host. */
   host: HostFacts;
+  /** Whether GPUs are measured. */
+  gpu: GpuPlan;
 }
 
-/** The container metrics of one Docker host: cAdvisor measures, Prometheus keeps, and a probe shows that it works. */
+/** The container metrics of one Docker host: cAdvisor and, where there are GPUs, the GPU exporter measure, Prometheus keeps, and a probe shows that it works. */
 export class ContainerMetrics extends pulumi.ComponentResource {
   /** The network that both containers are on; a container of yours that Prometheus has to scrape joins it. */
   readonly network: docker.Network;
   readonly cadvisor: Cadvisor;
   readonly prometheus: PrometheusServer;
+  /** Where GPUs are measured. */
+  readonly gpuExporter?: GpuExporter;
   /** Value of the label `host`. */
   readonly hostLabel: string;
   /** The scrape job of cAdvisor, as YAML for a Prometheus that is there already. */
   readonly cadvisorScrapeConfig: string;
+  /** Names of the scrape jobs. */
+  readonly jobNames: string[];
   /** What the probe saw. */
   readonly report: pulumi.Output<ProbeReport>;
 
   /** @param name the prefix of every name on the Docker host, so that two environments do not meet */
   constructor(
     name: string,
-    { settings, environment, host }: ContainerMetricsArgs,
+    { settings, environment, host, gpu }: ContainerMetricsArgs,
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("llm-metrics:docker:ContainerMetrics", name, {}, opts);
@@ -72,10 +79,26 @@ export class ContainerMetrics extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    if (gpu.access)
+      this.gpuExporter = new GpuExporter(
+        `${name}-gpu-exporter`,
+        {
+          containerName: `${name}-gpu-exporter`,
+          image: settings.gpuExporterImage,
+          memory: settings.gpuExporterMemory,
+          access: gpu.access,
+          host,
+          dockerHost,
+          network: this.network,
+          labels,
+        },
+        { parent: this },
+      );
     const config = prometheusConfig(settings, {
       environment,
       host: this.hostLabel,
       cadvisorTarget: this.cadvisor.target,
+      ...(this.gpuExporter && { gpuTarget: this.gpuExporter.target }),
     });
     this.prometheus = new PrometheusServer(
       `${name}-prometheus`,
@@ -84,7 +107,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         image: settings.prometheusImage,
         publish: { address: settings.bindAddress, port: settings.prometheusPort },
         memory: settings.prometheusMemory,
-        config: toYaml(config),
+        config: configFiles(config),
         protectData: settings.protectData,
         dockerHost,
         network: this.network,
@@ -103,14 +126,21 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           metrics: CONTAINER_METRICS.filter((metric) => metric.everyContainer).map((metric) => metric.name),
           labels: [...REQUIRED_LABELS],
           config: toYaml(config),
+          gpu: gpu.access ? { measured: true } : { measured: false, reason: gpu.reason },
         },
         dockerHost,
-        triggers: [this.cadvisor.container.id, this.prometheus.container.id],
+        triggers: [this.cadvisor, this.prometheus, this.gpuExporter].flatMap(
+          (part) => part?.container.id ?? [],
+        ),
       },
-      { parent: this, dependsOn: [this.cadvisor, this.prometheus] },
+      {
+        parent: this,
+        dependsOn: [this.cadvisor, this.prometheus, ...(this.gpuExporter ? [this.gpuExporter] : [])],
+      },
     );
 
     this.cadvisorScrapeConfig = toYaml({ scrape_configs: config.scrape_configs.slice(0, 1) });
+    this.jobNames = config.scrape_configs.map((job) => job.job_name);
     this.report = probe.report;
     this.registerOutputs({ report: this.report });
   }

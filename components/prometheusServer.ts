@@ -1,6 +1,8 @@
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { dump } from "js-yaml";
+import { CONFIG_FOLDER } from "../prometheus/config";
 import { HARDENED, healthcheck, onlyCapabilities } from "./hardening";
 import { program } from "./program";
 
@@ -16,8 +18,8 @@ export interface PrometheusServerArgs {
   publish: { address: string; port: number };
   /** Memory limit in MiB. */
   memory: number;
-  /** The text of prometheus.yml. A change is checked, swapped in and loaded without a restart. */
-  config: string;
+  /** The files of its configuration, by name. A change is checked, swapped in and loaded without a restart. */
+  config: Record<string, string>;
   /** Whether destroying the volume with the samples is refused. */
   protectData: boolean;
   /** Address of the Docker daemon, as in DOCKER_HOST. */
@@ -67,7 +69,7 @@ export class PrometheusServer extends pulumi.ComponentResource {
         name: args.containerName,
         image: args.image,
         command: [
-          "--config.file=/etc/prometheus/prometheus.yml",
+          `--config.file=${CONFIG_FOLDER}/prometheus.yml`,
           "--storage.tsdb.path=/prometheus",
           `--web.external-url=${this.url}`,
         ],
@@ -80,7 +82,7 @@ export class PrometheusServer extends pulumi.ComponentResource {
         ports: [{ internal: PORT, external: args.publish.port, ip: args.publish.address }],
         volumes: [
           { volumeName: this.data.name, containerPath: "/prometheus" },
-          { volumeName: config.name, containerPath: "/etc/prometheus" },
+          { volumeName: config.name, containerPath: CONFIG_FOLDER },
         ],
         capabilities: onlyCapabilities(),
         memory: args.memory,
@@ -99,7 +101,7 @@ export class PrometheusServer extends pulumi.ComponentResource {
           CONTAINER: args.containerName,
           PROMETHEUS_URL: this.url,
         }),
-        stdin: args.config,
+        stdin: dump(args.config, { lineWidth: -1 }),
         triggers: [this.container.id],
       },
       { parent: this, deleteBeforeReplace: true },

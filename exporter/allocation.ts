@@ -2,7 +2,7 @@ import type { Device } from "./driver";
 
 /** What `docker inspect` says of a container, as far as it decides about GPUs. */
 export interface ContainerConfig {
-  Config: { Env?: string[] | null };
+  Config: { Env?: string[] | null; Labels?: Record<string, string> | null };
   HostConfig: {
     Runtime?: string;
     DeviceRequests?:
@@ -17,6 +17,9 @@ export interface ContainerConfig {
   };
   Mounts?: { Source?: string; Destination: string }[];
 }
+
+/** The container label by which a container says, with the value `none`, that it only looks at its GPUs. */
+export const GPU_LABEL = "llm-metrics.gpu";
 
 /** How a container came to its GPUs; the label `allocation`. */
 export type Source = "device_request" | "cdi" | "runtime" | "device";
@@ -50,6 +53,7 @@ const onlyLooks = (capabilities: string[]) =>
  * @returns undefined for a container without GPUs
  */
 export function gpuAllocation(container: ContainerConfig, runtimes: Runtimes): GpuAllocation | undefined {
+  if (container.Config.Labels?.[GPU_LABEL] === "none") return undefined;
   return fromDeviceRequests(container) ?? fromRuntime(container, runtimes) ?? fromDevices(container);
 }
 

@@ -28,28 +28,21 @@ export class Containers {
   private known = new Map<string, Container>();
   private runtimes: (Runtimes & { systemd: boolean; until: number }) | undefined;
 
-  /**
-   * @param proc where the host's procfs is
-   * @param self id of the container that this runs in, which holds no GPU of its own
-   */
+  /** @param proc where the host's procfs is */
   constructor(
     private readonly docker: Docker,
     private readonly proc = "/proc",
-    private readonly self = "",
   ) {}
 
   async list(): Promise<Map<string, Container>> {
-    const running = await this.docker.listContainers();
     const entries = await Promise.all(
-      running
-        .filter(({ Id: id }) => id !== this.self)
-        .map(async ({ Id: id }) => {
-          const known = this.known.get(id);
-          // What it was created with cannot change; the process does when it is restarted.
-          const same = known && (await this.cgroupOf(known.pid, id)) !== undefined;
-          const container = same ? known : await this.inspect(id);
-          return container && ([id, container] as const);
-        }),
+      (await this.docker.listContainers()).map(async ({ Id: id }) => {
+        const known = this.known.get(id);
+        // What it was created with cannot change; the process does when it is restarted.
+        const same = known && (await this.cgroupOf(known.pid, id)) !== undefined;
+        const container = same ? known : await this.inspect(id);
+        return container && ([id, container] as const);
+      }),
     );
     this.known = new Map(entries.filter((entry) => entry !== undefined));
     return this.known;

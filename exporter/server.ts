@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Metrics } from "./metrics";
 import type { Collector, Snapshot } from "./snapshot";
 
@@ -48,19 +47,4 @@ export function exporterServer(collector: Collector, report: (line: string) => v
 function patience({ headers }: IncomingMessage): number {
   const timeout = Number(headers["x-prometheus-scrape-timeout-seconds"]);
   return timeout > 0 ? Math.min(PATIENCE, timeout * (1 - RESERVE)) : PATIENCE;
-}
-
-/** Ends the server when the container is stopped. */
-export async function untilStopped(server: Server): Promise<void> {
-  await new Promise<void>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const)
-      process.once(signal, () => {
-        resolve();
-      });
-  });
-  server.close();
-  await Promise.race([
-    new Promise((resolve) => server.once("close", resolve)),
-    sleep(5000, undefined, { ref: false }),
-  ]);
 }

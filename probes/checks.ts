@@ -1,4 +1,4 @@
-import { runningContainers } from "./docker";
+import { gpuContainers, runningContainers } from "./docker";
 import { get, query, type Sample } from "./http";
 import { requireLoaded } from "./loadedConfig";
 import type { Expectation } from "./report";
@@ -32,7 +32,7 @@ export function checks(expectation: Expectation): Check[] {
       deadline: START,
       ask: () => requireLoaded(prometheusUrl, expectation.config),
     },
-    { name: "the target cadvisor is up", deadline: scraped, ask: () => targetUp(prometheusUrl) },
+    { name: "the target cadvisor is up", deadline: scraped, ask: () => targetUp(prometheusUrl, "cadvisor") },
     { name: "the samples are fresh", deadline: scraped, ask: () => fresh(prometheusUrl, interval) },
     {
       name: "every running container is listed by name",
@@ -44,6 +44,18 @@ export function checks(expectation: Expectation): Check[] {
       deadline: scraped,
       ask: () => complete(prometheusUrl, expectation),
     },
+    ...gpuChecks(expectation, scraped),
+  ];
+}
+
+function gpuChecks({ gpu, prometheusUrl }: Expectation, deadline: number): Check[] {
+  const every = "every GPU container has its GPU series";
+  if (!gpu.measured)
+    return [{ name: every, deadline, ask: () => Promise.resolve(`no GPU containers: ${gpu.reason}`) }];
+  return [
+    { name: "the target gpu is up", deadline, ask: () => targetUp(prometheusUrl, "gpu") },
+    { name: "the GPU driver answers", deadline, ask: () => driverAnswers(prometheusUrl) },
+    { name: every, deadline, ask: () => gpuComplete(prometheusUrl) },
   ];
 }
 
@@ -54,8 +66,8 @@ async function healthy(url: string): Promise<string> {
   return body.trim();
 }
 
-async function targetUp(prometheus: string): Promise<string> {
-  const { body } = await get(`${prometheus}/api/v1/targets?scrapePool=cadvisor`);
+async function targetUp(prometheus: string, job: string): Promise<string> {
+  const { body } = await get(`${prometheus}/api/v1/targets?scrapePool=${job}`);
   interface Target {
     health: string;
     scrapeUrl: string;
@@ -70,8 +82,8 @@ async function targetUp(prometheus: string): Promise<string> {
   if (target?.health !== "up")
     throw new Mismatch(
       seen,
-      "target cadvisor up",
-      "See whether the cAdvisor container runs and is on the network of the stack.",
+      `target ${job} up`,
+      `See whether the container that serves ${job} runs and is on the network of the stack.`,
     );
   return target.scrapeUrl;
 }
@@ -128,6 +140,50 @@ async function complete(prometheus: string, { metrics, labels }: Expectation): P
       "Compare with what cAdvisor itself serves at /metrics.",
     );
   return `${metrics.length} metrics of ${running.length} containers, each with ${labels.join(", ")}`;
+}
+
+async function driverAnswers(prometheus: string): Promise<string> {
+  const [up] = await query(prometheus, 'gpu_exporter_driver_up{job="gpu"}');
+  if (up?.value !== 1) {
+    const errors = await query(prometheus, 'gpu_exporter_errors_total{job="gpu",stage="driver"}');
+    const reasons = errors.map(({ labels, value }) => `${labels["reason"] ?? ""} (${value} times)`);
+    throw new Mismatch(
+      up ? `no answer from the driver: ${reasons.join(", ")}` : "no sample of the job gpu",
+      "an answer of nvidia-smi",
+      "Run `nvidia-smi -q` on the host; see `docker logs` of the GPU exporter for what it said.",
+    );
+  }
+  const gpus = await query(prometheus, 'gpu_up{job="gpu"}');
+  const lost = gpus.filter(({ value }) => value !== 1).map(({ labels }) => labels["gpu_uuid"] ?? "");
+  if (lost.length > 0)
+    throw new Mismatch(
+      `${lost.length} of ${gpus.length} do not answer: ${lost.join(", ")}`,
+      "every GPU that was seen",
+      "Look for `fallen off the bus` in the kernel's log; the host has to be restarted then.",
+    );
+  return `${gpus.length} GPUs and MIG devices`;
+}
+
+async function gpuComplete(prometheus: string): Promise<string> {
+  const containers = await gpuContainers();
+  if (containers.length === 0) return "no GPU containers";
+  const infos = byContainer(await query(prometheus, 'container_gpu_info{job="gpu"}'));
+  const labels = ["name", "image", "gpu", "gpu_uuid", "gpu_model"];
+  const gaps = containers.flatMap(({ id, name }) => {
+    const info = infos.get(id) ?? [];
+    if (info.length === 0) return [`${name} has no container_gpu_info`];
+    return labels
+      .filter((label) => info.some((sample) => !sample.labels[label]))
+      .map((label) => `${name} has no label ${label}`);
+  });
+  if (gaps.length > 0)
+    throw new Mismatch(
+      gaps.slice(0, 10).join("; "),
+      `container_gpu_info with ${labels.join(", ")} for each container that has GPUs`,
+      "Compare the GPUs that `docker inspect` says with those of `nvidia-smi -L`: an id that the host does not have is passed over.",
+    );
+  const held = containers.map(({ id, name }) => `${name} (${infos.get(id)?.length ?? 0})`);
+  return `${containers.length} containers with their number of GPUs: ${held.sort().join(", ")}`;
 }
 
 /** Samples by the 64-digit container id in which their label `id` ends. */

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { gpuAllocation, type ContainerConfig } from "../exporter/allocation";
 
 /**
  * Runs the Docker CLI, which finds the daemon by DOCKER_HOST.
@@ -18,6 +19,26 @@ export function docker(args: string[], input = ""): Promise<string> {
       else resolve(stdout);
     });
     child.stdin?.end(input);
+  });
+}
+
+/** Id and name of each running container that may use GPUs. */
+export async function gpuContainers(): Promise<{ id: string; name: string }[]> {
+  const running = await runningContainers();
+  if (running.length === 0) return [];
+  const [info, inspected] = await Promise.all([
+    docker(["info", "--format", "{{json .}}"]),
+    docker(["inspect", ...running.map(({ id }) => id)]),
+  ]);
+  const { DefaultRuntime, Runtimes } = JSON.parse(info) as {
+    DefaultRuntime: string;
+    Runtimes: Record<string, { path?: string }>;
+  };
+  const paths = Object.fromEntries(Object.entries(Runtimes).map(([name, { path = "" }]) => [name, path]));
+  const configs = JSON.parse(inspected) as (ContainerConfig & { Id: string })[];
+  return running.filter(({ id }) => {
+    const config = configs.find(({ Id }) => Id === id);
+    return config && gpuAllocation(config, { default: DefaultRuntime, paths });
   });
 }
 

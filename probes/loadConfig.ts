@@ -1,17 +1,23 @@
 import { text } from "node:stream/consumers";
+import { load as parse } from "js-yaml";
+import { CONFIG_FOLDER } from "../prometheus/config";
 import { docker } from "./docker";
 import { get } from "./http";
 import { requireLoaded } from "./loadedConfig";
 import { Mismatch, retry } from "./retry";
 
-const FILE = "/etc/prometheus/prometheus.yml";
+const FILE = `${CONFIG_FOLDER}/prometheus.yml`;
 
 /**
- * Gives a running Prometheus the configuration on standard input: written beside the old one, checked by the promtool of
- * the very image, swapped in at once, loaded without a restart, and confirmed. A refused one leaves the old one in force.
+ * Gives a running Prometheus the configuration on standard input, files by name: written beside the old one, checked by the
+ * promtool of the very image, swapped in at once, loaded without a restart, and confirmed. A refused one leaves the old one
+ * in force. The names of rule files change with their text, so that old and new ones lie side by side.
  */
 async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv): Promise<void> {
-  const config = await text(process.stdin);
+  const { "prometheus.yml": config = "", ...rules } = parse(await text(process.stdin)) as Record<
+    string,
+    string
+  >;
   const inside = (command: string, input?: string) =>
     docker(["exec", ...(input === undefined ? [] : ["-i"]), CONTAINER, "sh", "-ec", command], input);
 
@@ -22,6 +28,8 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
       console.error(`waiting for Prometheus: ${mismatch.seen}`);
     },
   );
+  for (const [name, content] of Object.entries(rules))
+    await inside(`cat > ${CONFIG_FOLDER}/${name}`, content);
   await inside(`cat > ${FILE}.new`, config);
   try {
     await docker(["exec", CONTAINER, "promtool", "check", "config", `${FILE}.new`]);
@@ -46,7 +54,10 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
       `Prometheus did not load this configuration, so the old one was put back:\n  ${(error as Error).message}`,
     );
   }
-  await inside(`rm ${FILE}.old`);
+  const unused = `*" $file "*) ;; *) rm -f "$file";;`;
+  await inside(
+    `rm ${FILE}.old; cd ${CONFIG_FOLDER}; for file in rules.*; do case " ${Object.keys(rules).join(" ")} " in ${unused} esac; done`,
+  );
   console.error("the configuration is loaded");
 }
 

@@ -10,6 +10,8 @@ export interface Expectation {
   labels: string[];
   /** The declared prometheus.yml. */
   config: string;
+  /** Whether GPUs are measured, and why not. */
+  gpu: { measured: true } | { measured: false; reason: string };
 }
 
 /** One answer of the running system. */

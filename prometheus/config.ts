@@ -1,6 +1,10 @@
 import { dump } from "js-yaml";
 import type { Settings } from "../settings";
-import { cadvisorJob, extraJob, prometheusJob, type ScrapeJob } from "./scrapeJobs";
+import { GPU_RULES, rulesFile } from "./rules";
+import { cadvisorJob, dcgmJob, extraJob, gpuJob, prometheusJob, type ScrapeJob } from "./scrapeJobs";
+
+/** Where Prometheus's container has its configuration. */
+export const CONFIG_FOLDER = "/etc/prometheus";
 
 /** `prometheus.yml`, in Prometheus's own words and order. */
 export interface PrometheusConfig {
@@ -11,6 +15,7 @@ export interface PrometheusConfig {
     external_labels: Record<string, string>;
   };
   storage: { tsdb: { retention: { time: string; size: string } } };
+  rule_files?: string[];
   alerting?: { alertmanagers: { static_configs: { targets: string[] }[] }[] };
   scrape_configs: ScrapeJob[];
 }
@@ -23,12 +28,14 @@ export interface Surroundings {
   host: string;
   /** cAdvisor's host:port, as Prometheus reaches it. */
   cadvisorTarget: string;
+  /** The GPU exporter's, where there is one. */
+  gpuTarget?: string;
 }
 
 /** The configuration that the settings ask for. */
 export function prometheusConfig(
   settings: Settings,
-  { environment, host, cadvisorTarget }: Surroundings,
+  { environment, host, cadvisorTarget, gpuTarget }: Surroundings,
 ): PrometheusConfig {
   return {
     global: {
@@ -39,15 +46,24 @@ export function prometheusConfig(
       external_labels: { environment },
     },
     storage: { tsdb: { retention: { time: settings.retentionTime, size: settings.retentionSize } } },
+    ...(gpuTarget && { rule_files: [`${CONFIG_FOLDER}/${rulesFile(GPU_RULES).name}`] }),
     ...(settings.alertmanagers.length > 0 && {
       alerting: { alertmanagers: [{ static_configs: [{ targets: settings.alertmanagers }] }] },
     }),
     scrape_configs: [
       cadvisorJob(cadvisorTarget, host, settings.scrapeInterval),
       prometheusJob(host),
+      ...(gpuTarget ? [gpuJob(gpuTarget, host)] : []),
+      ...(settings.dcgmExporter ? [dcgmJob(settings.dcgmExporter, host)] : []),
       ...settings.scrapeJobs.map((job) => extraJob(job, host)),
     ],
   };
+}
+
+/** The files of Prometheus's configuration folder, by name: `prometheus.yml`, and the rules that it names. */
+export function configFiles(config: PrometheusConfig): Record<string, string> {
+  const { name, text } = rulesFile(GPU_RULES);
+  return { "prometheus.yml": toYaml(config), ...(config.rule_files && { [name]: text }) };
 }
 
 /** The YAML of a configuration or a part of one; the same object always gives the same text. */

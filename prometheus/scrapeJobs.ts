@@ -43,6 +43,34 @@ export function cadvisorJob(target: string, host: string, scrapeInterval: string
   };
 }
 
+/**
+ * The job that scrapes the GPU exporter, which serves nothing but the catalogue.
+ *
+ * @param target the exporter's host:port
+ */
+export const gpuJob = (target: string, host: string): ScrapeJob => ({
+  job_name: OWN_JOBS.gpu,
+  ...LIMITS,
+  static_configs: [{ targets: [target], labels: { host } }],
+});
+
+/**
+ * The job that scrapes a dcgm-exporter: its GPUs are told by the same label `gpu_uuid` as everybody's.
+ *
+ * @param target its host:port
+ */
+export const dcgmJob = (target: string, host: string): ScrapeJob => ({
+  job_name: OWN_JOBS.dcgm,
+  ...LIMITS,
+  static_configs: [{ targets: [target], labels: { host } }],
+  metric_relabel_configs: [
+    { source_labels: ["__name__"], regex: "DCGM_FI_.*", action: "keep" },
+    { source_labels: ["UUID"], target_label: "gpu_uuid" },
+    { source_labels: ["modelName"], target_label: "gpu_model" },
+    { regex: "UUID|modelName|device|pci_bus_id|Hostname|DCGM_FI_DRIVER_VERSION", action: "labeldrop" },
+  ],
+});
+
 /** The job by which Prometheus watches itself, on its own port inside the container. */
 export function prometheusJob(host: string): ScrapeJob {
   return {

@@ -49,6 +49,13 @@ const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Reci
       ],
     };
   },
+  // This machine's Node and its libraries; what runs in it is made for Node 20 and newer.
+  "node:24.11.1-bookworm-slim": async () => ({
+    files: await withLibraries(process.execPath, "usr/local/bin/node"),
+    applets: ["cat", "ls", "mv", "rm", "tail", "touch", "xargs"],
+    owned: [],
+    changes: ["ENV PATH=/usr/local/bin:/usr/bin:/bin", 'CMD ["node"]'],
+  }),
   "ghcr.io/google/cadvisor:v0.60.5": async (progress) => ({
     files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(progress), "cadvisor") } },
     applets: ["wget"],
@@ -122,12 +129,21 @@ async function importImage(reference: string, recipe: Recipe, dockerHost: string
     const changes = [
       ...recipe.changes,
       `LABEL ${LABEL}=${identity}`,
-      "LABEL org.opencontainers.image.description=Made_from_Go_modules_by_llm-metrics",
+      "LABEL org.opencontainers.image.description=Made_by_llm-metrics_from_package_registries",
     ];
     await docker("import", ...changes.flatMap((change) => ["--change", change]), archive, reference);
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** A program and the shared libraries that it needs, where it looks for them. */
+async function withLibraries(program: string, to: string): Promise<Recipe["files"]> {
+  const libraries = (await run("ldd", [program])).matchAll(/(?:=> )?(\/\S+) \(0x/g);
+  return Object.fromEntries([
+    [to, { copy: program }],
+    ...[...libraries].map(([, library = ""]) => [library.slice(1), { copy: library }]),
+  ]) as Recipe["files"];
 }
 
 /** Changes with everything that the image is made of. */

@@ -106,13 +106,16 @@ async function integration(engine: keyof typeof ENGINES): Promise<Count> {
   await Promise.all([pulumiEnvironment(), staticBusybox()]);
   const daemon = await startDaemon(engine);
   try {
-    await stackImages("of-the-tests", daemon.host);
+    await stackImages("of-the-tests", daemon.host, { gpus: true });
     return await jest(
       ["tests/integration", "--runInBand", "--verbose", "--testTimeout=600000"],
       daemon.inside,
       {
         DOCKER_HOST: daemon.host,
         TMPDIR: daemon.temporary,
+        DAEMON_PID: String(daemon.pid),
+        DAEMON_CONFIG: daemon.config,
+        GPU_HOST: daemon.gpuHost,
       },
     );
   } finally {

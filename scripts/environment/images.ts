@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { load } from "js-yaml";
 import { buildImage } from "../../airgap/images";
 import { run } from "../../airgap/toolchain/goCommands";
+import { dockerInfo, gpuAccess } from "../../components/dockerInfo";
 import { say } from "./say";
 
 const SILENCE_SECONDS = 8;
@@ -12,13 +13,15 @@ const SILENCE_SECONDS = 8;
  *
  * @param stack the stack's short name, which its configuration file is called after
  * @param dockerHost the daemon's address, as in DOCKER_HOST
+ * @param gpus whether the host has GPUs; by default, Docker is asked
  */
 export async function stackImages(
   stack: string,
   dockerHost = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock",
+  { gpus }: { gpus?: boolean } = {},
 ): Promise<void> {
   const env = { ...process.env, DOCKER_HOST: dockerHost };
-  for (const image of await configuredImages(stack)) {
+  for (const image of await configuredImages(stack, gpus ?? (await hasGpus(env)))) {
     if (await run("docker", ["image", "inspect", image], { env }).then(Boolean, () => false)) {
       say(`image ${image}: found on the Docker host`);
     } else if (await pull(image, env)) {
@@ -30,16 +33,25 @@ export async function stackImages(
   }
 }
 
-/** The images that a stack's configuration names, or the defaults of Pulumi.yaml. */
-export async function configuredImages(stack: string): Promise<string[]> {
+const hasGpus = async (env: NodeJS.ProcessEnv): Promise<boolean> =>
+  gpuAccess(
+    dockerInfo.parse(JSON.parse(await run("docker", ["info", "--format", "{{json .}}"], { env }))),
+  ) !== undefined;
+
+/**
+ * The images that a stack's configuration names, or the defaults of Pulumi.yaml.
+ *
+ * @param gpus whether the Docker host has GPUs, so that the GPU exporter is deployed unless the setting `gpu` is off
+ */
+export async function configuredImages(stack: string, gpus: boolean): Promise<string[]> {
   const read = async <T>(file: string) =>
     (load(await readFile(file, "utf8").catch(() => "{}")) as { config?: Record<string, T> } | null)?.config ??
     {};
   const project = await read<{ default: string }>("Pulumi.yaml");
   const own = await read<string>(`Pulumi.${stack}.yaml`);
-  return ["cadvisorImage", "prometheusImage"].map(
-    (key) => own[`llm-metrics:${key}`] ?? project[key]?.default ?? "",
-  );
+  const setting = (key: string) => own[`llm-metrics:${key}`] ?? project[key]?.default ?? "";
+  const exporter = gpus && setting("gpu") !== "off" ? ["gpuExporterImage"] : [];
+  return ["cadvisorImage", "prometheusImage", ...exporter].map(setting);
 }
 
 /** Pulls an image. A registry that says nothing for 8 s is given up. */

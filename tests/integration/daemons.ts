@@ -7,19 +7,20 @@ import { buildEngine29 } from "../../airgap/toolchain/engine29";
 import { run } from "../../airgap/toolchain/goCommands";
 import { installDocker } from "../../scripts/environment/docker";
 import { installPackages } from "../../scripts/environment/packages";
+import { GpuHost } from "../emulatedDriver/gpuHost";
 import { say } from "../../scripts/environment/say";
 
 /** The Docker engines on which the integration tests run. */
 export const ENGINES = {
   /** The engine of the distribution, with the graph driver overlay2. */
-  distribution: { prepare: installDocker, options: ["--storage-driver=overlay2"] },
+  distribution: { prepare: installDocker, options: () => ["--storage-driver=overlay2"] },
   /** Engine 29, with the containerd image store. */
   engine29: {
     prepare: async () => {
       await installDocker(); // Its command-line client and iptables.
       return buildEngine29(say);
     },
-    options: ["--feature=containerd-snapshotter=true"],
+    options: (cdi: string) => ["--feature=containerd-snapshotter=true", `--cdi-spec-dir=${cdi}`],
   },
 } as const;
 
@@ -31,6 +32,10 @@ export interface Daemon {
   inside: string[];
   /** A folder for temporary files of what runs inside. */
   temporary: string;
+  /** Its process, its configuration file, and the emulated GPU toolkit that it can be given; see gpu.test.ts. */
+  pid: number;
+  config: string;
+  gpuHost: string;
   /** Removes its containers, the daemon itself, what still runs inside, and everything that they wrote. */
   stop: () => Promise<void>;
 }
@@ -54,7 +59,10 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
 
   const folder = await mkdtemp(path.join(os.tmpdir(), `llm-metrics-${engine}-`));
   const host = `unix://${folder}/docker.sock`;
-  await writeFile(path.join(folder, "daemon.json"), "{}");
+  const config = path.join(folder, "daemon.json");
+  await writeFile(config, "{}");
+  const gpuHost = path.join(folder, "gpu");
+  const toolkit = await GpuHost.at(gpuHost).install();
   const temporary = path.join(folder, "tmp");
   await mkdir(temporary);
   const log = await open(path.join(folder, "dockerd.log"), "w");
@@ -68,15 +76,18 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
       "-ec",
       'ip link set lo up; exec dockerd "$@"',
       "dockerd",
-      `--config-file=${folder}/daemon.json`,
+      `--config-file=${config}`,
       `--host=${host}`,
       ...places,
-      ...options,
+      ...options(toolkit.cdi),
     ],
     {
       detached: true, // Ctrl-C in the terminal must not end it before its containers are removed.
       stdio: ["ignore", log.fd, log.fd],
-      env: { ...process.env, PATH: [programs, process.env["PATH"]].filter(Boolean).join(":") },
+      env: {
+        ...process.env,
+        PATH: [programs, toolkit.programs, process.env["PATH"]].filter(Boolean).join(":"),
+      },
     },
   );
   await log.close();
@@ -95,7 +106,9 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
   for (let second = 0; second < 60 && daemon.exitCode === null; second++) {
     if (await docker("version").then(Boolean, () => false)) {
       namespace = await networkNamespace(daemon.pid ?? 0);
-      return { host, inside: ["nsenter", `--net=/proc/${daemon.pid ?? 0}/ns/net`, "--"], temporary, stop };
+      const { pid = 0 } = daemon;
+      const inside = ["nsenter", `--net=/proc/${pid}/ns/net`, "--"];
+      return { host, inside, temporary, pid, config, gpuHost, stop };
     }
     await sleep(1000);
   }

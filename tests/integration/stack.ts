@@ -66,8 +66,9 @@ export class Stack {
   }
 
   /** Name of a container, volume or network of the stack. */
-  resource = (suffix: "cadvisor" | "prometheus" | "prometheus-data" | "prometheus-config"): string =>
-    `llm-metrics-${this.name}-${suffix}`;
+  resource = (
+    suffix: "cadvisor" | "gpu-exporter" | "prometheus" | "prometheus-data" | "prometheus-config",
+  ): string => `llm-metrics-${this.name}-${suffix}`;
 
   /** URLs of both servers. */
   get cadvisor(): string {

@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { load } from "js-yaml";
 import { ContainerMetrics } from "../../components/containerMetrics";
-import type { HostFacts } from "../../components/hostFacts";
+import { gpuPlan } from "../../components/gpuExporter";
+import type { HostFacts } from "../../components/dockerInfo";
 import type { PrometheusConfig } from "../../prometheus/config";
 import type { Expectation } from "../../probes/report";
 import type { Settings } from "../../settings";
@@ -18,7 +19,9 @@ const host: HostFacts = {
   name: "llm-1",
   rootDirectory: "/data/docker",
   dockerSocket: "/run/docker.sock",
+  socketGroup: 998,
 };
+const runtime: Partial<HostFacts> = { gpus: { runtime: "nvidia" } };
 
 beforeAll(async () => {
   await pulumi.runtime.setMocks({
@@ -42,6 +45,7 @@ async function declare(
     settings: settings(changes),
     environment,
     host: { ...host, ...facts },
+    gpu: gpuPlan(settings(changes).gpu, { ...host, ...facts }),
   });
   await new Promise((resolve) => stack.report.apply(resolve));
   const find = (type: string, suffix: string) => {
@@ -58,6 +62,12 @@ async function declare(
     probe: find("command:local:Command", "probe-command"),
   };
 }
+
+/** The files that the configuration step loads, and of them prometheus.yml. */
+const files = (configuration: Record<string, unknown>) =>
+  load(configuration["stdin"] as string) as Record<string, string>;
+const prometheusYml = (configuration: Record<string, unknown>) =>
+  load(files(configuration)["prometheus.yml"] ?? "") as PrometheusConfig;
 
 test("cAdvisor monitors and never controls: one capability, nothing writable, nothing privileged", async () => {
   const { cadvisor } = await declare();
@@ -171,8 +181,7 @@ test("two environments share no name on the host", async () => {
 test("the host label is the daemon's name unless the settings give one", async () => {
   const label = async (changes: object) => {
     const { configuration } = await declare(changes);
-    return (load(configuration["stdin"] as string) as PrometheusConfig).scrape_configs[0]?.static_configs[0]
-      ?.labels["host"];
+    return prometheusYml(configuration).scrape_configs[0]?.static_configs[0]?.labels["host"];
   };
   expect(await label({})).toBe("llm-1");
   expect(await label({ hostLabel: "rack-7" })).toBe("rack-7");
@@ -192,11 +201,86 @@ test("the probe expects what is declared, and asks again when a container or the
     cadvisorUrl: "http://127.0.0.1:8080",
     prometheusUrl: "http://127.0.0.1:23001",
     scrapeIntervalSeconds: 30,
-    config: configuration["stdin"],
+    config: files(configuration)["prometheus.yml"],
+    gpu: { measured: false },
   });
   expect(probe["triggers"]).toEqual([
     "llm-metrics-dev-cadvisor-container-id",
     "llm-metrics-dev-prometheus-container-id",
   ]);
   expect(load(stack.cadvisorScrapeConfig)).toMatchObject({ scrape_configs: [{ job_name: "cadvisor" }] });
+});
+
+/** As {@link declare}, with the inputs of the GPU exporter's container where it is declared. */
+async function declareGpu(...args: Parameters<typeof declare>) {
+  const all = await declare(...args);
+  return { ...all, exporter: declared.find(({ name }) => name.endsWith("gpu-exporter-container"))?.inputs };
+}
+
+test("where the host has NVIDIA's runtime, the GPU exporter looks at every GPU, as nobody, with nothing writable and no port", async () => {
+  const { exporter } = await declareGpu({}, runtime);
+  expect(exporter).toMatchObject({
+    runtime: "nvidia",
+    envs: ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility"],
+    user: "65534:65534",
+    groupAdds: ["998"],
+    pidMode: "host",
+    cgroupnsMode: "host",
+    readOnly: true,
+    capabilities: { drops: ["ALL"] },
+    securityOpts: ["no-new-privileges:true", "label=disable"],
+    memory: 192,
+    volumes: [
+      { containerPath: "/exporter", readOnly: true },
+      { hostPath: "/run/docker.sock", containerPath: "/var/run/docker.sock", readOnly: true },
+    ],
+  });
+  for (const input of ["ports", "privileged", "deviceRequests"]) expect(exporter).not.toHaveProperty(input);
+  expect(exporter?.["capabilities"]).not.toHaveProperty("adds");
+});
+
+test("where the host has CDI devices only, the GPU exporter gets the one that stands for all", async () => {
+  const { exporter } = await declareGpu({}, { gpus: { cdiDevice: "nvidia.com/gpu=all" } });
+  expect(exporter).toMatchObject({ deviceRequests: [{ driver: "cdi", deviceIds: ["nvidia.com/gpu=all"] }] });
+  expect(exporter).not.toHaveProperty("runtime");
+});
+
+test("the GPU exporter's program is put into its volume before it starts, and a changed program replaces it", async () => {
+  const { exporter } = await declareGpu({}, runtime);
+  const install = declared.find(({ name }) => name.endsWith("gpu-exporter-install"))?.inputs;
+  const file = (exporter?.["command"] as string[])[1]?.replace("/exporter/", "");
+  expect(file).toMatch(/^exporter-[0-9a-f]{12}\.cjs$/);
+  expect(install).toMatchObject({
+    create: expect.stringContaining("installExporter.ts") as unknown,
+    environment: { VOLUME: "llm-metrics-dev-gpu-exporter-program", IMAGE: settings().gpuExporterImage },
+  });
+  expect(install?.["triggers"]).toContain(file);
+});
+
+test.each([
+  ["auto on a host without GPUs", "auto", {}, /neither NVIDIA's container runtime nor CDI devices/],
+  ["off", "off", runtime, /the setting gpu is off/],
+] as const)("gpu: %s deploys no exporter and tells why", async (_, gpu, facts, reason) => {
+  const { exporter, stack, probe } = await declareGpu({ gpu }, facts);
+  expect(exporter).toBeUndefined();
+  expect(stack.jobNames).toEqual(["cadvisor", "prometheus"]);
+  const { gpu: measured } = JSON.parse(probe["stdin"] as string) as Expectation;
+  expect(measured).toEqual({ measured: false, reason: expect.stringMatching(reason) as unknown });
+});
+
+test("gpu: on is refused on a host without GPUs, with the reason and the remedy", () => {
+  expect(() => gpuPlan("on", host)).toThrow(
+    /llm-metrics:gpu is "on", but .* nothing was changed.*nvidia-ctk runtime configure/,
+  );
+  expect(gpuPlan("on", { ...host, ...runtime })).toEqual({ access: { runtime: "nvidia" } });
+});
+
+test("with GPUs, Prometheus scrapes the exporter and records what GPU containers use beside", async () => {
+  const { stack, configuration } = await declareGpu({ dcgmExporter: "dcgm-exporter:9400" }, runtime);
+  expect(stack.jobNames).toEqual(["cadvisor", "prometheus", "gpu", "dcgm"]);
+  const { rule_files: [rules = ""] = [], scrape_configs } = prometheusYml(configuration);
+  expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
+    "gpu_container:gpu_memory_used_bytes:sum",
+  );
+  expect(scrape_configs[2]).toMatchObject({ static_configs: [{ targets: ["gpu-exporter:9835"] }] });
 });

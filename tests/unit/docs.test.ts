@@ -1,5 +1,13 @@
 import { readFileSync } from "node:fs";
-import { CONTAINER_LABELS, CONTAINER_METRICS } from "../../prometheus/catalogue";
+import {
+  CONTAINER_LABELS,
+  CONTAINER_METRICS,
+  GPU_CONTAINER_METRICS,
+  GPU_EXPORTER_METRICS,
+  GPU_LABEL_MEANINGS,
+  GPU_METRICS,
+} from "../../prometheus/catalogue";
+import { GPU_RULES } from "../../prometheus/rules";
 import { SETTING_KEYS } from "../../settings";
 
 /** The first column and the last one of the tables of a document. */
@@ -14,6 +22,19 @@ test("every metric and label of a container is documented, in the words of the c
   const documented = rows("docs/metrics.md");
   for (const { name, help } of CONTAINER_METRICS) expect(documented).toContainEqual([name, help]);
   for (const label of Object.entries(CONTAINER_LABELS)) expect(documented).toContainEqual(label);
+});
+
+test("every metric, label and recorded series of GPUs is documented, in the words of the catalogue", () => {
+  const documented = rows("docs/metrics.md");
+  for (const [name, { help }] of Object.entries({
+    ...GPU_CONTAINER_METRICS,
+    ...GPU_METRICS,
+    ...GPU_EXPORTER_METRICS,
+  }))
+    expect(documented).toContainEqual([name, help]);
+  for (const label of Object.entries(GPU_LABEL_MEANINGS)) expect(documented).toContainEqual(label);
+  for (const { record } of GPU_RULES.flatMap((group) => group.rules))
+    expect(documented.map(([name]) => name)).toContain(record);
 });
 
 test("every setting is documented, and no other", () => {

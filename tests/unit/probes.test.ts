@@ -7,16 +7,15 @@ import { Mismatch, retry } from "../../probes/retry";
 
 let server: Server;
 let url: string;
-/** What the server answers, by path. */
+/** What the server answers, by path: a text, an object, or what a function makes of the request. */
 const answers = new Map<string, { status: number; body: unknown }>();
 
 beforeAll(async () => {
   server = createServer((request, response) => {
-    const { status, body } = answers.get(new URL(request.url ?? "", "http://x").pathname) ?? {
-      status: 404,
-      body: "none",
-    };
-    response.writeHead(status).end(typeof body === "string" ? body : JSON.stringify(body));
+    const asked = new URL(request.url ?? "", "http://x");
+    const { status, body } = answers.get(asked.pathname) ?? { status: 404, body: "none" };
+    const said = typeof body === "function" ? (body as (request: URL) => unknown)(asked) : body;
+    response.writeHead(status).end(typeof said === "string" ? said : JSON.stringify(said));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -33,6 +32,7 @@ const ask = (name: string) => {
     scrapeIntervalSeconds: 30,
     metrics: [],
     labels: [],
+    gpu: { measured: true } as const,
     config: "global:\n  scrape_interval: 30s\nscrape_configs:\n  - job_name: a\n",
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
@@ -139,4 +139,39 @@ test("a size and a duration are the same in other words", () => {
 test("a refused query is told with the query", async () => {
   answers.set("/api/v1/query", { status: 400, body: "parse error" });
   await expect(query(url, "up{")).rejects.toThrow(/the query up\{ answered 400: parse error/);
+});
+
+/** Answers queries by the metric that they begin with. */
+function samples(byMetric: Record<string, [labels: object, value: number][]>): void {
+  answers.set("/api/v1/query", {
+    status: 200,
+    body: (request: URL) => {
+      const found = Object.entries(byMetric).find(([metric]) =>
+        request.searchParams.get("query")?.startsWith(metric),
+      );
+      return {
+        data: {
+          result: (found?.[1] ?? []).map(([metric, value]) => ({ metric, value: [0, String(value)] })),
+        },
+      };
+    },
+  });
+}
+
+test("a driver that does not answer is told with the reason", async () => {
+  samples({ gpu_exporter_driver_up: [[{}, 0]], gpu_exporter_errors_total: [[{ reason: "timeout" }, 3]] });
+  await expect(ask("GPU driver answers")).rejects.toThrow("no answer from the driver: timeout (3 times)");
+  samples({});
+  await expect(ask("GPU driver answers")).rejects.toThrow("no sample of the job gpu");
+});
+
+test("a GPU that fell off the bus is told by its UUID", async () => {
+  const gpus = (up: number): [object, number][] => [
+    [{ gpu_uuid: "GPU-a" }, 1],
+    [{ gpu_uuid: "GPU-b" }, up],
+  ];
+  samples({ gpu_exporter_driver_up: [[{}, 1]], gpu_up: gpus(1) });
+  await expect(ask("GPU driver answers")).resolves.toBe("2 GPUs and MIG devices");
+  samples({ gpu_exporter_driver_up: [[{}, 1]], gpu_up: gpus(0) });
+  await expect(ask("GPU driver answers")).rejects.toThrow("1 of 2 do not answer: GPU-b");
 });

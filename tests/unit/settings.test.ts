@@ -49,6 +49,10 @@ test("values are accepted as Pulumi hands them over: as text, lists as JSON", ()
 
 const bad: [key: string, values: Record<string, unknown>][] = [
   ["cadvisorPort", { cadvisorPort: 0 }],
+  ["gpu", { gpu: "yes" }],
+  ["gpuExporterImage", { gpuExporterImage: "node:latest" }],
+  ["gpuExporterMemory", { gpuExporterMemory: "8MB" }],
+  ["dcgmExporter", { dcgmExporter: "dcgm-exporter" }],
   ["cadvisorPort", { cadvisorPort: 70_000 }],
   ["prometheusPort", { prometheusPort: "http" }],
   ["prometheusPort", { prometheusPort: 23001.5 }],

@@ -38,7 +38,7 @@ export const container: ResourceType = {
 
   async read(id, state) {
     const info = await unless((await engine()).getContainer(id).inspect());
-    return info && { inputs: actualInputs(info, state), outputs: outputsOf(info) };
+    return info && { inputs: actualInputs(info, state), outputs: outputsOf(info, state) };
   },
 
   async update(id, olds, values) {

@@ -1,4 +1,4 @@
-import type { ContainerInspectInfo } from "dockerode";
+import type { ContainerInspectInfo, HostConfig } from "dockerode";
 import type { Values } from "../values";
 import { goDuration, type ContainerInputs } from "./containerInputs";
 import { mebibytes } from "./containerOptions";
@@ -17,6 +17,10 @@ export function actualInputs(info: ContainerInspectInfo, declared: Partial<Conta
     image: declared.image?.startsWith("sha256:") ? info.Image : config.Image,
     command: config.Cmd,
     user: config.User,
+    groupAdds: hostConfig.GroupAdd,
+    runtime: hostConfig.Runtime,
+    ...(declared.pidMode && { pidMode: hostConfig.PidMode }),
+    ...(declared.deviceRequests && { deviceRequests: actualDeviceRequests(hostConfig.DeviceRequests) }),
     restart: hostConfig.RestartPolicy?.Name,
     ...(stopped && { mustRun: false }),
     readOnly: hostConfig.ReadonlyRootfs,
@@ -62,6 +66,16 @@ function actualPorts(info: ContainerInspectInfo, declared: NonNullable<Container
   });
 }
 
+const actualDeviceRequests = (requests: HostConfig["DeviceRequests"]): Values[] =>
+  (requests ?? []).map(
+    ({ Driver: driver, Count: count, DeviceIDs: deviceIds, Capabilities: [capabilities] = [] }) => ({
+      driver,
+      count,
+      ...(deviceIds?.length && { deviceIds }),
+      ...(capabilities?.length && { capabilities }),
+    }),
+  );
+
 /** The devices; a path in the container that is the host's is left out where it was not declared. */
 function actualDevices(
   info: ContainerInspectInfo,
@@ -79,11 +93,11 @@ function actualDevices(
  * What programs use of a container beyond its inputs, and what the official plugin has to find in the state lest it replaces
  * the container when it takes over.
  */
-export function outputsOf(info: ContainerInspectInfo): Values {
+export function outputsOf(info: ContainerInspectInfo, declared: Partial<ContainerInputs>): Values {
   return {
     attach: false,
     entrypoints: info.Config.Entrypoint ?? [],
-    envs: [],
+    ...(!declared.envs && { envs: [] }),
     logs: false,
     memoryReservation: 0,
     rm: false,

@@ -9,6 +9,8 @@ export interface ContainerInputs {
   image: string;
   command?: string[];
   user?: string;
+  groupAdds?: string[];
+  envs?: string[];
   labels?: Label[];
   restart: string;
   mustRun?: boolean;
@@ -24,6 +26,10 @@ export interface ContainerInputs {
   healthcheck?: Healthcheck;
   ports?: { internal: number; external?: number; ip: string; protocol: string }[];
   volumes?: { containerPath: string; hostPath?: string; volumeName?: string; readOnly?: boolean }[];
+  runtime?: string;
+  deviceRequests?: { driver: string; deviceIds?: string[]; capabilities?: string[]; count: number }[];
+  pidMode?: string;
+  cgroupnsMode?: string;
   devices?: { hostPath: string; containerPath?: string; permissions: string }[];
   networksAdvanced?: { name: string; aliases?: string[] }[];
   destroyGraceSeconds?: number;
@@ -49,6 +55,8 @@ export const inputs: ResourceType["inputs"] = {
   image: replace,
   command: computed,
   user: computed,
+  groupAdds: { on: "replace", set: true },
+  envs: { ...computed, set: true },
   labels: { ...items("label", "value"), computed: true },
   restart: { ...update, refuse: matching(/^(no|on-failure|always|unless-stopped)$/) },
   mustRun: update,
@@ -70,6 +78,13 @@ export const inputs: ResourceType["inputs"] = {
   ports: { ...items("internal", "external", "ip", "protocol"), added: { ip: "0.0.0.0", protocol: "tcp" } },
   volumes: { ...items("containerPath", "hostPath", "volumeName", "readOnly"), refuse: relativePath },
   devices: { ...items("hostPath", "containerPath", "permissions"), added: { permissions: "rwm" } },
+  runtime: computed,
+  deviceRequests: {
+    ...items("driver", "deviceIds", "capabilities", "count"),
+    added: { driver: "cdi", count: 0 },
+  },
+  pidMode: replace,
+  cgroupnsMode: replace,
   networksAdvanced: items("name", "aliases"),
   destroyGraceSeconds: update,
 };

@@ -12,6 +12,7 @@ export function createOptions(inputs: ContainerInputs): ContainerCreateOptions {
     Image: inputs.image,
     ...(inputs.command && { Cmd: inputs.command }),
     ...(inputs.user && { User: inputs.user }),
+    ...(inputs.envs && { Env: inputs.envs }),
     Labels: labelMap(inputs.labels),
     Volumes: Object.fromEntries(volumes.map(({ containerPath }) => [containerPath, {}])),
     ExposedPorts: Object.fromEntries(ports.map((port) => [portKey(port), {}])),
@@ -26,6 +27,11 @@ export function createOptions(inputs: ContainerInputs): ContainerCreateOptions {
     }),
     HostConfig: {
       NetworkMode: "bridge",
+      ...(inputs.runtime && { Runtime: inputs.runtime }),
+      ...(inputs.groupAdds && { GroupAdd: inputs.groupAdds }),
+      ...(inputs.pidMode && { PidMode: inputs.pidMode }),
+      ...(inputs.cgroupnsMode && { CgroupnsMode: inputs.cgroupnsMode as "host" | "private" }),
+      ...(inputs.deviceRequests && { DeviceRequests: inputs.deviceRequests.map(deviceRequest) }),
       RestartPolicy: { Name: inputs.restart },
       ReadonlyRootfs: inputs.readOnly ?? false,
       CapAdd: capabilities(inputs.capabilities?.adds),
@@ -48,6 +54,19 @@ export function createOptions(inputs: ContainerInputs): ContainerCreateOptions {
     },
   };
 }
+
+/** As the official plugin asks for devices: all capabilities in one set. */
+const deviceRequest = ({
+  driver,
+  count,
+  deviceIds = [],
+  capabilities: named = [],
+}: NonNullable<ContainerInputs["deviceRequests"]>[number]) => ({
+  Driver: driver,
+  Count: count,
+  DeviceIDs: deviceIds,
+  Capabilities: [named],
+});
 
 /** As the Docker client of the official plugin sends them: `ALL`, or with the prefix `CAP_`. */
 const capabilities = (names: string[] = []): string[] =>

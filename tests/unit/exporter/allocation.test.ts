@@ -157,6 +157,12 @@ test.each<[string, string, ContainerConfig, string | undefined]>([
     undefined,
   ],
   [
+    "--gpus all, with the label llm-metrics.gpu=none",
+    "docs/metrics.md",
+    { ...container(gpus(-1)), Config: { Labels: { "llm-metrics.gpu": "none" } } },
+    undefined,
+  ],
+  [
     "a plain container",
     "docker/docs, docker run",
     container({ DeviceRequests: null, Devices: null }),

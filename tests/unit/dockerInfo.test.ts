@@ -1,4 +1,4 @@
-import { parseDockerInfo } from "../../components/hostFacts";
+import { parseDockerInfo } from "../../components/dockerInfo";
 
 const info = {
   Name: "llm-1",
@@ -9,13 +9,14 @@ const info = {
   SecurityOptions: ["name=seccomp,profile=default"],
 };
 const parse = (changes: object) =>
-  parseDockerInfo(JSON.stringify({ ...info, ...changes }), "unix:///run/docker.sock");
+  parseDockerInfo(JSON.stringify({ ...info, ...changes }), "unix:///run/docker.sock", 998);
 
 test("the root directory and the socket are those of the host's daemon", () => {
   expect(parse({})).toEqual({
     name: "llm-1",
     rootDirectory: "/data/docker",
     dockerSocket: "/run/docker.sock",
+    socketGroup: 998,
   });
 });
 
@@ -41,4 +42,29 @@ test.each([
   ],
 ])("%s is refused with the reason and the remedy", (_, changes, message) => {
   expect(() => parse(changes)).toThrow(message);
+});
+
+const runc = { runc: { path: "runc" } };
+const cdi = (ID: string) => ({ Source: "cdi", ID });
+test.each<[string, object, object | undefined]>([
+  [
+    "NVIDIA's runtime",
+    { Runtimes: { ...runc, nvidia: { path: "nvidia-container-runtime" } } },
+    { runtime: "nvidia" },
+  ],
+  ["NVIDIA's runtime by its kind alone", { Runtimes: { ...runc, nvidia: {} } }, { runtime: "nvidia" }],
+  [
+    "NVIDIA's runtime under another name",
+    { Runtimes: { gpu: { path: "/usr/bin/nvidia-container-runtime" } } },
+    { runtime: "gpu" },
+  ],
+  [
+    "CDI devices",
+    { Runtimes: runc, DiscoveredDevices: [cdi("nvidia.com/gpu=0"), cdi("nvidia.com/gpu=all")] },
+    { cdiDevice: "nvidia.com/gpu=all" },
+  ],
+  ["CDI devices of another vendor", { DiscoveredDevices: [cdi("amd.com/gpu=all")] }, undefined],
+  ["nothing", { Runtimes: runc, DiscoveredDevices: null }, undefined],
+])("a host with %s: how a container gets to its GPUs", (_, changes, expected) => {
+  expect(parse(changes).gpus).toEqual(expected);
 });

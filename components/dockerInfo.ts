@@ -1,0 +1,98 @@
+import { z } from "zod";
+
+/** What the deployment has to know of the Docker host. */
+export interface HostFacts {
+  /** The host's name, as its daemon reports it. */
+  name: string;
+  /** Docker's root directory, where the writable layers are. */
+  rootDirectory: string;
+  /** Path of the Docker API's socket on the host. */
+  dockerSocket: string;
+  /** Path of containerd's socket, on hosts whose images are in the containerd image store; else undefined. */
+  containerdSocket?: string;
+  /** Group of the Docker API's socket. */
+  socketGroup: number;
+  /** How a container gets to see every GPU; undefined on hosts that offer no way. */
+  gpus?: GpuAccess;
+}
+
+/** Through NVIDIA's container runtime, by its name in Docker, or through a CDI device. */
+export type GpuAccess = { runtime: string } | { cdiDevice: string };
+
+const OLDEST_ENGINE = [20, 10] as const;
+export const DEFAULT_SOCKET = "unix:///var/run/docker.sock";
+const DEFAULT_CONTAINERD = "/run/containerd/containerd.sock";
+
+/** The part of `docker info` that matters here. Source: docker/docs, Engine API, `GET /info`. */
+export const dockerInfo = z.object({
+  Name: z.string().default(""),
+  ServerVersion: z.string().default(""),
+  OSType: z.string().default(""),
+  DockerRootDir: z.string().default(""),
+  DriverStatus: z.array(z.array(z.string())).nullish(),
+  SecurityOptions: z.array(z.string()).nullish(),
+  Containerd: z.object({ Address: z.string().default("") }).nullish(),
+  Runtimes: z.record(z.string(), z.object({ path: z.string().default("") })).nullish(),
+  DiscoveredDevices: z.array(z.object({ Source: z.string(), ID: z.string() })).nullish(),
+  ServerErrors: z.array(z.string()).nullish(),
+});
+
+/**
+ * Reads the answer of `docker info --format '{{json .}}'`.
+ *
+ * @throws Error when the host is not one that can be monitored, with the reason and what to do
+ */
+export function parseDockerInfo(json: string, dockerHost = DEFAULT_SOCKET, socketGroup = 0): HostFacts {
+  const info = dockerInfo.parse(JSON.parse(json));
+  const [major = 0, minor = 0] = info.ServerVersion.split(".").map(Number);
+  const security = info.SecurityOptions ?? [];
+  const refuse = (seen: string, remedy: string) =>
+    new Error(`this Docker host cannot be monitored: ${seen}. ${remedy}`);
+
+  if (info.ServerErrors?.length || !info.ServerVersion)
+    throw refuse(
+      info.ServerErrors?.join("; ") ?? "the daemon did not answer",
+      `Start Docker, or set docker:host to where it listens (now ${dockerHost}).`,
+    );
+  if (info.OSType !== "linux")
+    throw refuse(`its containers run on ${info.OSType}`, "cAdvisor reads Linux cgroups: use a Linux host.");
+  if (major < OLDEST_ENGINE[0] || (major === OLDEST_ENGINE[0] && minor < OLDEST_ENGINE[1]))
+    throw refuse(`its engine is ${info.ServerVersion}`, `Upgrade it to ${OLDEST_ENGINE.join(".")} or newer.`);
+  if (security.some((option) => option.includes("name=rootless")))
+    throw refuse(
+      "its daemon is rootless, so no container can read the host's cgroups",
+      "Use a daemon that runs as root.",
+    );
+  if (security.some((option) => option.includes("name=userns")))
+    throw refuse(
+      "its daemon remaps users (userns-remap), so no container can read the Docker socket",
+      "Remove userns-remap from daemon.json.",
+    );
+
+  const containerdStore = info.DriverStatus?.some(
+    ([key, value]) => key === "driver-type" && value?.startsWith("io.containerd."),
+  );
+  const gpus = gpuAccess(info);
+  return {
+    name: info.Name,
+    rootDirectory: info.DockerRootDir,
+    dockerSocket: dockerHost.slice("unix://".length),
+    ...(containerdStore && { containerdSocket: info.Containerd?.Address || DEFAULT_CONTAINERD }),
+    socketGroup,
+    ...(gpus && { gpus }),
+  };
+}
+
+/** NVIDIA's runtime under whatever name it has, else the CDI device that stands for every GPU. */
+export function gpuAccess({
+  Runtimes,
+  DiscoveredDevices,
+}: z.infer<typeof dockerInfo>): GpuAccess | undefined {
+  const runtimes = Object.entries(Runtimes ?? {});
+  const nvidia = runtimes.find(
+    ([name, { path }]) => name === "nvidia" || /(^|\/)nvidia-container-runtime[^/]*$/.test(path),
+  );
+  if (nvidia) return { runtime: nvidia[0] };
+  const cdi = DiscoveredDevices?.find(({ Source, ID }) => Source === "cdi" && ID === "nvidia.com/gpu=all");
+  return cdi && { cdiDevice: cdi.ID };
+}

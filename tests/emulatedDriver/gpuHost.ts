@@ -1,0 +1,89 @@
+import { chmod, mkdir, rename, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { buildNvidiaSmi } from "./build";
+import type { EmulatedHost } from "./host";
+
+/** Where the emulated runtime puts the host's description in containers. */
+const INSIDE = "/run/emulated-gpus";
+
+/**
+ * What NVIDIA's toolkit installs on a host, emulated: a container runtime that puts `nvidia-smi` into the containers that ask
+ * for GPUs, the hook whose presence makes dockerd accept `--gpus`, and CDI specifications.
+ */
+export class GpuHost {
+  private constructor(private readonly folder: string) {}
+
+  /** The toolkit in a folder that is there already, or is to be filled by {@link install}. */
+  static at = (folder: string): GpuHost => new GpuHost(folder);
+
+  /** Folder of the hook, for the PATH of dockerd. */
+  get programs(): string {
+    return path.join(this.folder, "bin");
+  }
+  /** Folder of the CDI specifications, for dockerd. */
+  get cdi(): string {
+    return path.join(this.folder, "cdi");
+  }
+  /** Path of the container runtime, for dockerd's setting `runtimes`. */
+  get runtime(): string {
+    return path.join(this.programs, "nvidia-container-runtime");
+  }
+
+  async install(): Promise<this> {
+    const described = path.join(this.folder, "described");
+    for (const folder of [this.programs, this.cdi, described]) await mkdir(folder, { recursive: true });
+    const nvidiaSmi = await buildNvidiaSmi(this.folder, `${INSIDE}/host.json`);
+    const mounts = [
+      { destination: "/usr/bin/nvidia-smi", source: nvidiaSmi, type: "bind", options: ["bind", "ro"] },
+      { destination: INSIDE, source: described, type: "bind", options: ["bind", "ro"] },
+    ];
+    const inject = path.join(this.folder, "inject.cjs");
+    await writeFile(
+      inject,
+      `(${injectMounts.toString()})(${JSON.stringify(mounts)}, process.argv.slice(2));\n`,
+    );
+    await executable(this.runtime, `"${process.execPath}" "${inject}" "$@"\nexec runc "$@"`);
+    await executable(path.join(this.programs, "nvidia-container-runtime-hook"), "exit 0");
+    await writeFile(
+      path.join(this.cdi, "nvidia.json"),
+      JSON.stringify({
+        cdiVersion: "0.6.0",
+        kind: "nvidia.com/gpu",
+        devices: ["0", "1", "all"].map((name) => ({
+          name,
+          containerEdits: { env: [`EMULATED_CDI_DEVICE=${name}`] },
+        })),
+      }),
+    );
+    await this.describe({ driver: "550.127.05", gpus: [], processes: [] });
+    return this;
+  }
+
+  /** From now on, `nvidia-smi` answers for this host. */
+  async describe(host: EmulatedHost): Promise<void> {
+    const file = path.join(this.folder, "described", "host.json");
+    await writeFile(`${file}.new`, JSON.stringify(host));
+    await rename(`${file}.new`, file);
+  }
+}
+
+async function executable(file: string, script: string): Promise<void> {
+  await writeFile(file, `#!/bin/sh\n${script}\n`);
+  await chmod(file, 0o755);
+}
+
+/** Runs by itself, before runc: as NVIDIA's runtime, it changes only containers whose environment asks for GPUs. */
+function injectMounts(mounts: object[], args: string[]): void {
+  /* eslint-disable @typescript-eslint/no-require-imports -- it is written into a file of its own */
+  const fs = require("node:fs") as typeof import("node:fs");
+  const at = args.indexOf("--bundle");
+  if (!args.includes("create") || at < 0) return;
+  const file = `${args[at + 1] ?? ""}/config.json`;
+  const config = JSON.parse(fs.readFileSync(file, "utf8")) as {
+    process: { env: string[] };
+    mounts: object[];
+  };
+  if (!config.process.env.some((entry) => /^NVIDIA_VISIBLE_DEVICES=(?!void$|none$|$)/.test(entry))) return;
+  config.mounts.push(...mounts);
+  fs.writeFileSync(file, JSON.stringify(config));
+}
