@@ -2,7 +2,7 @@ import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { GPU_LABEL } from "../exporter/allocation";
-import { exporterBundle } from "../exporter/bundle";
+import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
 import type { Settings } from "../settings";
 import type { GpuAccess, HostFacts } from "./dockerInfo";
 import { HARDENED, onlyCapabilities } from "./hardening";
@@ -93,7 +93,7 @@ export class GpuExporter extends pulumi.ComponentResource {
         ...gpuInputs(args.access),
         name: args.containerName,
         image: args.image,
-        command: ["node", `/exporter/${file}`],
+        command: ["node", ...NODE_OPTIONS, `/exporter/${file}`],
         user: "65534:65534",
         groupAdds: [String(args.host.socketGroup)],
         // dockerd turns SELinux's labels off for a container that sees the host's pids; unsaid, each refresh would find it.

@@ -2,6 +2,11 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import { buildSync } from "esbuild";
 
+/** Node's options for the exporter: little that lives long, and what does not is collected early. */
+export const NODE_OPTIONS = ["--max-semi-space-size=1", "--max-old-space-size=64"];
+
+const ABSENT = path.join(__dirname, "absent.ts");
+
 /** The exporter as one file for Node 20 and newer; `file` is its name, which changes with its text. */
 export function exporterBundle(): { file: string; code: string } {
   const { outputFiles } = buildSync({
@@ -11,8 +16,7 @@ export function exporterBundle(): { file: string; code: string } {
     minify: true,
     platform: "node",
     target: "node20",
-    // Optional parts of ssh2, which dockerode brings and nothing here uses.
-    external: ["cpu-features", "*.node"],
+    alias: { "@grpc/grpc-js": ABSENT, "@grpc/proto-loader": ABSENT, protobufjs: ABSENT, ssh2: ABSENT },
     logLevel: "error",
   });
   const code = outputFiles[0]?.text ?? "";

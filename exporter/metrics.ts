@@ -36,6 +36,7 @@ export class Metrics {
     exporter.add("gpu_exporter_docker_up", {}, Number(snapshot.containers !== undefined));
     exporter.add("gpu_exporter_duration_seconds", {}, seconds);
     if (snapshot.reading) {
+      exporter.add("gpu_exporter_driver_duration_seconds", {}, snapshot.reading.seconds);
       const { driverVersion: driver_version, cudaVersion: cuda_version } = snapshot.reading;
       exporter.add("gpu_driver_info", { driver_version, cuda_version }, 1);
     }

@@ -146,7 +146,7 @@ async function driverAnswers(prometheus: string): Promise<string> {
   const [up] = await query(prometheus, 'gpu_exporter_driver_up{job="gpu"}');
   if (up?.value !== 1) {
     const errors = await query(prometheus, 'gpu_exporter_errors_total{job="gpu",stage="driver"}');
-    const reasons = errors.map(({ labels, value }) => `${labels["reason"] ?? ""} (${value} times)`);
+    const reasons = errors.map(({ labels }) => labels["reason"] ?? "");
     throw new Mismatch(
       up ? `no answer from the driver: ${reasons.join(", ")}` : "no sample of the job gpu",
       "an answer of nvidia-smi",

@@ -191,6 +191,7 @@ export const GPU_EXPORTER_METRICS = {
   },
   gpu_exporter_driver_up: { help: "Whether the driver answered this scrape: 1 or 0" },
   gpu_exporter_docker_up: { help: "Whether Docker answered this scrape: 1 or 0" },
+  gpu_exporter_driver_duration_seconds: { help: "How long nvidia-smi took in this scrape, in seconds" },
   gpu_exporter_duration_seconds: {
     help: "How long driver and Docker took to answer this scrape, in seconds",
   },

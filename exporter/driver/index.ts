@@ -27,6 +27,8 @@ export interface Reading {
   /** The devices that answer. */
   devices: Device[];
   processes: Process[];
+  /** How long `nvidia-smi` took. */
+  seconds: number;
   /** What the driver complained of, while it answered for other GPUs. */
   complaint?: string;
 }
@@ -63,17 +65,15 @@ export class Driver {
   private async ask(seconds: number): Promise<Reading> {
     const end = Date.now() + seconds * 1000;
     const left = () => Math.max(0.1, (end - Date.now()) / 1000);
-    const [{ log, complaint }, utilization] = await Promise.all([
+    const [{ log, complaint, seconds: logSeconds }, pmon] = await Promise.all([
       this.log(left),
       // Not every driver and GPU can tell it, and nothing else depends on it.
-      this.nvidiaSmi.run(["pmon", "-c", "1", "-s", "u"], left()).then(
-        ({ stdout }) => parseProcessUtilization(stdout),
-        () => new Map<string, number>(),
-      ),
+      this.nvidiaSmi.run(["pmon", "-c", "1", "-s", "u"], left()).catch(() => ({ stdout: "", seconds: 0 })),
     ]);
+    const utilization = parseProcessUtilization(pmon.stdout);
     for (const { uuid, mig } of log.devices) if (!mig) this.uuids.add(uuid);
 
-    const names = await this.names(log.devices, left);
+    const { names, seconds: listSeconds } = await this.names(log.devices, left);
     const devices = log.devices.map((device) => ({ ...device, ...names(device) }));
     const processes = log.processes.flatMap(({ device, ...process }) => {
       const at = log.devices.findIndex(({ uuid }) => uuid === device);
@@ -83,55 +83,60 @@ export class Driver {
         : [];
     });
     const { driverVersion, cudaVersion } = log;
-    return { driverVersion, cudaVersion, devices, processes, ...(complaint && { complaint }) };
+    return {
+      driverVersion,
+      cudaVersion,
+      devices,
+      processes,
+      seconds: Math.max(logSeconds, pmon.seconds) + listSeconds,
+      ...(complaint && { complaint }),
+    };
   }
 
   /** All GPUs at once; when that fails and GPUs are known, each by itself, so that a lost one does not hide the others. */
-  private async log(left: () => number): Promise<{ log: Log; complaint?: string }> {
+  private async log(left: () => number): Promise<{ log: Log; seconds: number; complaint?: string }> {
     const query = ["-q", "-x"];
     try {
-      const { stdout, stderr } = await this.nvidiaSmi.run(query, left() * 0.7);
+      const { stdout, stderr, seconds } = await this.nvidiaSmi.run(query, left() * 0.7);
       // Complaints of a lost GPU stand before the document, or on standard error.
       const start = Math.max(0, stdout.indexOf("<?xml"));
       const complaint = (stderr + stdout.slice(0, start)).trim();
-      return { log: parseLog(stdout.slice(start)), ...(complaint && { complaint }) };
+      return { log: parseLog(stdout.slice(start)), seconds, ...(complaint && { complaint }) };
     } catch (error) {
       if (!(error instanceof DriverError) || error.reason === "missing") throw error;
-      const logs: Log[] = [];
+      const answers: { log: Log; seconds: number }[] = [];
       if (error.reason !== "timeout")
         for (const uuid of this.uuids)
           await this.nvidiaSmi
             .run([...query, "-i", uuid], left())
-            .then(({ stdout }) => logs.push(parseLog(stdout)))
+            .then(({ stdout, seconds }) => answers.push({ log: parseLog(stdout), seconds }))
             .catch(() => undefined);
-      const [some] = logs;
+      const [some] = answers;
       if (!some) throw error;
       const log = {
-        ...some,
-        devices: logs.flatMap((one) => one.devices),
-        processes: logs.flatMap((one) => one.processes),
+        ...some.log,
+        devices: answers.flatMap((one) => one.log.devices),
+        processes: answers.flatMap((one) => one.log.processes),
       };
-      return { log, complaint: error.message };
+      return { log, seconds: answers.reduce((sum, one) => sum + one.seconds, 0), complaint: error.message };
     }
   }
 
   /** Index, UUID and model of each device, from a list that is asked for again when other devices answer. */
   private async names(devices: DeviceReading[], left: () => number) {
     const answering = devices.map(({ uuid }) => uuid).join();
-    if (answering !== this.listedFor) {
-      this.listed = await this.nvidiaSmi.run(["-L"], left()).then(
-        ({ stdout }) => {
-          this.listedFor = answering;
-          return parseList(stdout);
-        },
-        (error: unknown) => {
-          if (this.listed.length === 0) throw error;
-          return this.listed;
-        },
-      );
-    }
+    let seconds = 0;
+    if (answering !== this.listedFor)
+      try {
+        const answer = await this.nvidiaSmi.run(["-L"], left());
+        this.listed = parseList(answer.stdout);
+        this.listedFor = answering;
+        seconds = answer.seconds;
+      } catch (error) {
+        if (this.listed.length === 0) throw error;
+      }
     const gpu = (uuid: string) => this.listed.find((listed) => listed.uuid === uuid);
-    return ({ uuid, model, mig }: DeviceReading): ListedDevice => {
+    const names = ({ uuid, model, mig }: DeviceReading): ListedDevice => {
       const place = mig && `${gpu(mig.parent)?.gpu ?? ""}:${mig.index}`;
       return (
         this.listed.find((listed) => (place ? listed.gpu === place : listed.uuid === uuid)) ?? {
@@ -141,5 +146,6 @@ export class Driver {
         }
       );
     };
+    return { names, seconds };
   }
 }

@@ -12,6 +12,12 @@ export class DriverError extends Error {
   }
 }
 
+export interface Answer {
+  stdout: string;
+  stderr: string;
+  seconds: number;
+}
+
 /** More than the longest answer seen: 8 GPUs with their clocks take 0.4 MB. */
 const MOST_OUTPUT = 32 * 1024 ** 2;
 
@@ -24,14 +30,16 @@ export class NvidiaSmi {
 
   /**
    * @param seconds after which it is killed
-   * @returns what it wrote, warnings included: it exits 0 too when it has to leave out a GPU that does not answer
+   * @returns what it wrote, warnings included (it exits 0 too when it has to leave out a GPU that does not answer), and how
+   *   long it took
    * @throws DriverError also while an earlier run hangs, so that runs do not pile up
    */
-  run(args: string[], seconds: number): Promise<{ stdout: string; stderr: string }> {
+  run(args: string[], seconds: number): Promise<Answer> {
     if (this.hanging.size > 0)
       return Promise.reject(
         new DriverError("timeout", `${this.program} hangs in the driver and cannot be killed`),
       );
+    const start = performance.now();
     return new Promise((resolve, reject) => {
       const child = spawn(this.program, args, { stdio: ["ignore", "pipe", "pipe"] });
       const written = { stdout: "", stderr: "" };
@@ -65,7 +73,7 @@ export class NvidiaSmi {
             `exit status ${status ?? signal ?? "?"}: ${(written.stderr + written.stdout).trim().slice(0, 300)}`,
           );
         clearTimeout(timer);
-        resolve(written);
+        resolve({ ...written, seconds: (performance.now() - start) / 1000 });
       });
     });
   }

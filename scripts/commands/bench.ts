@@ -1,4 +1,5 @@
 import { run } from "../../airgap/toolchain/goCommands";
+import { exporterCost } from "../../benchmarks/exporter";
 import { dockerDaemon } from "../environment/docker";
 import { stackImages } from "../environment/images";
 import { pulumiEnvironment } from "../pulumi";
@@ -6,11 +7,18 @@ import { pulumiEnvironment } from "../pulumi";
 const RUNS = 5;
 const STACK = ["--stack", "bench"];
 
+/** `npm run bench [-- exporter|deploy]`: what the stack costs. */
+export default async (args: string[]): Promise<number> => {
+  if (args.length === 0 || args.includes("exporter")) await exporterCost();
+  if (args.length === 0 || args.includes("deploy")) await deployTimes();
+  return 0;
+};
+
 /**
- * `npm run bench`: how long a deploy of the whole stack takes, probes included, against `docker compose up --wait` of the
+ * How long a deploy of the whole stack takes, probes included, against `docker compose up --wait` of the
  * same two containers, in turn; and a preview without changes. The ports 8080 and 23001 have to be free.
  */
-export default async (): Promise<number> => {
+async function deployTimes(): Promise<void> {
   await dockerDaemon();
   await stackImages("bench");
   const env = await pulumiEnvironment();
@@ -39,8 +47,7 @@ export default async (): Promise<number> => {
     await pulumi("destroy", "--yes", "--skip-preview");
     await run("pulumi", ["stack", "rm", "--yes", "bench"], { env });
   }
-  return 0;
-};
+}
 
 async function seconds(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rename, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { buildNvidiaSmi } from "./build";
 import type { EmulatedHost } from "./host";
@@ -33,10 +33,13 @@ export class GpuHost {
     const described = path.join(this.folder, "described");
     for (const folder of [this.programs, this.cdi, described]) await mkdir(folder, { recursive: true });
     const nvidiaSmi = await buildNvidiaSmi(this.folder, `${INSIDE}/host.json`);
-    const mounts = [
-      { destination: "/usr/bin/nvidia-smi", source: nvidiaSmi, type: "bind", options: ["bind", "ro"] },
-      { destination: INSIDE, source: described, type: "bind", options: ["bind", "ro"] },
-    ];
+    const files = { "/usr/bin/nvidia-smi": nvidiaSmi, [INSIDE]: described };
+    const mounts = Object.entries(files).map(([destination, source]) => ({
+      destination,
+      source,
+      type: "bind",
+      options: ["bind", "ro"],
+    }));
     const inject = path.join(this.folder, "inject.cjs");
     await writeFile(
       inject,
@@ -44,20 +47,25 @@ export class GpuHost {
     );
     await executable(this.runtime, `"${process.execPath}" "${inject}" "$@"\nexec runc "$@"`);
     await executable(path.join(this.programs, "nvidia-container-runtime-hook"), "exit 0");
+    const cdiMounts = Object.entries(files).map(([containerPath, hostPath]) => ({
+      containerPath,
+      hostPath,
+      options: ["bind", "ro"],
+    }));
     await writeFile(
       path.join(this.cdi, "nvidia.json"),
       JSON.stringify({
         cdiVersion: "0.6.0",
         kind: "nvidia.com/gpu",
-        devices: ["0", "1", "all"].map((name) => ({
-          name,
-          containerEdits: { env: [`EMULATED_CDI_DEVICE=${name}`] },
-        })),
+        devices: ["0", "1", "all"].map((name) => ({ name, containerEdits: { mounts: cdiMounts } })),
       }),
     );
     await this.describe({ driver: "550.127.05", gpus: [], processes: [] });
     return this;
   }
+
+  /** Takes the CDI devices away, as an administrator does. */
+  removeCdi = (): Promise<void> => rm(path.join(this.cdi, "nvidia.json"));
 
   /** From now on, `nvidia-smi` answers for this host. */
   async describe(host: EmulatedHost): Promise<void> {

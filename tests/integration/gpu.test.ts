@@ -277,8 +277,22 @@ test("a second update and a refresh change nothing, and an exporter that was rem
   expect((await inspect(stack.resource("gpu-exporter"))).State.Running).toBe(true);
 });
 
-test("without GPUs the exporter goes, the report says why, and gpu: on is refused with nothing changed", async () => {
+test("where Docker loses NVIDIA's runtime, the exporter gets to the GPUs by CDI, if there is any", async () => {
   await configureRuntime("other", "runc");
+  // Engine 20.10 knows no CDI, and command lines before 28 do not tell it: then the next test is about that.
+  if (!(await docker("info", "--format", "{{json .}}")).includes("nvidia.com/gpu=all")) return;
+  await succeeded(stack.up());
+  const { HostConfig: host } = await inspect(stack.resource("gpu-exporter"));
+  expect(host.DeviceRequests).toMatchObject([{ Driver: "cdi", DeviceIDs: ["nvidia.com/gpu=all"] }]);
+  expect(await values("container_gpu_memory_used_bytes")).toMatchObject({ "cdi 0": 32_000 * MIB });
+  await succeeded(stack.refresh("--expect-no-changes"));
+  await gpuHost.removeCdi();
+  await eventually(async () => {
+    expect(await docker("info", "--format", "{{json .}}")).not.toContain("nvidia.com/gpu");
+  });
+});
+
+test("without GPUs the exporter goes, the report says why, and gpu: on is refused with nothing changed", async () => {
   const output = await succeeded(stack.up());
   expect(output).toContain(
     "GPUs are not measured: Docker on this host has neither NVIDIA's container runtime",

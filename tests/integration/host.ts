@@ -27,6 +27,7 @@ export interface Inspected {
     Memory: number;
     NanoCpus: number;
     PidMode: string;
+    DeviceRequests?: { Driver: string; DeviceIDs: string[] }[];
     Devices: { PathOnHost: string; CgroupPermissions: string }[] | null;
     PortBindings: Record<string, { HostIp: string; HostPort: string }[]>;
   };

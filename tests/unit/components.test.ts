@@ -248,7 +248,7 @@ test("where the host has CDI devices only, the GPU exporter gets the one that st
 test("the GPU exporter's program is put into its volume before it starts, and a changed program replaces it", async () => {
   const { exporter } = await declareGpu({}, runtime);
   const install = declared.find(({ name }) => name.endsWith("gpu-exporter-install"))?.inputs;
-  const file = (exporter?.["command"] as string[])[1]?.replace("/exporter/", "");
+  const file = (exporter?.["command"] as string[]).pop()?.replace("/exporter/", "");
   expect(file).toMatch(/^exporter-[0-9a-f]{12}\.cjs$/);
   expect(install).toMatchObject({
     create: expect.stringContaining("installExporter.ts") as unknown,

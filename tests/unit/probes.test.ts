@@ -160,7 +160,7 @@ function samples(byMetric: Record<string, [labels: object, value: number][]>): v
 
 test("a driver that does not answer is told with the reason", async () => {
   samples({ gpu_exporter_driver_up: [[{}, 0]], gpu_exporter_errors_total: [[{ reason: "timeout" }, 3]] });
-  await expect(ask("GPU driver answers")).rejects.toThrow("no answer from the driver: timeout (3 times)");
+  await expect(ask("GPU driver answers")).rejects.toThrow("no answer from the driver: timeout");
   samples({});
   await expect(ask("GPU driver answers")).rejects.toThrow("no sample of the job gpu");
 });

@@ -211,7 +211,7 @@ test("a driver that hangs delays no scrape beyond its timeout, and one run serve
   const several = await Promise.all([scrape("5"), scrape("5"), scrape("5")]);
   for (const series of several) expect(series.get("gpu_exporter_driver_up")).toBe(0);
   expect(values(await scrape("5"), "gpu_exporter_errors_total", "reason")).toEqual({ timeout: 4 });
-});
+}, 30_000);
 
 test("a GPU that fell off the bus is told, the others go on under their own numbers", async () => {
   busy({ gpus: [h100(0), h100(1), h100(2)], processes: [{ pid: 21, gpu: 2, memory: 1024 }] });
