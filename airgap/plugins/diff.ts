@@ -28,8 +28,9 @@ export function diff(
 export function drifted(type: ResourceType, state: Values, actual: Values): Values {
   const entries = Object.keys({ ...type.inputs, ...type.added }).map((key) => {
     const input = type.inputs[key];
-    const declared = state[key] ?? undefined;
-    const leftToDaemon = declared === undefined && input?.computed;
+    // What the daemon decides can be in the state as an empty output, for the official plugin's sake.
+    const leftToDaemon = input?.computed && meaning(input, state[key]) === undefined;
+    const declared = leftToDaemon ? undefined : (state[key] ?? undefined);
     if (!(key in actual) || leftToDaemon || sameInput(input, declared, actual[key])) return [key, declared];
     return [key, hasSecret(declared) ? secret(actual[key]) : actual[key]];
   });

@@ -66,6 +66,7 @@ const deviceRequest = ({
   Count: count,
   DeviceIDs: deviceIds,
   Capabilities: [named],
+  Options: {},
 });
 
 /** As the Docker client of the official plugin sends them: `ALL`, or with the prefix `CAP_`. */
