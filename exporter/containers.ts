@@ -36,10 +36,10 @@ export class Containers {
 
   async list(): Promise<Map<string, Container>> {
     const entries = await Promise.all(
-      (await this.docker.listContainers()).map(async ({ Id: id }) => {
+      (await this.docker.listContainers()).map(async ({ Id: id, Names: names }) => {
         const known = this.known.get(id);
-        // What it was created with cannot change; the process does when it is restarted.
-        const same = known && (await this.cgroupOf(known.pid, id)) !== undefined;
+        // What it was created with cannot change; its process does when it is restarted, and its name can.
+        const same = known && names.includes(`/${known.labels.name}`) && (await this.cgroupOf(known.pid, id));
         const container = same ? known : await this.inspect(id);
         return container && ([id, container] as const);
       }),
@@ -48,15 +48,15 @@ export class Containers {
     return this.known;
   }
 
-  /** The container of a process among those last listed; undefined for a process of the host. */
-  async containerOf(pid: number): Promise<Container | undefined> {
+  /** Whose a process is: of a container among those last listed, or the host's; undefined when it has ended. */
+  async ownerOf(pid: number): Promise<Container | "host" | undefined> {
     const text = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch((error: unknown) => {
-      if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return ""; // It has ended.
+      if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
     });
-    return containersOf(text)
-      .map(({ id }) => this.known.get(id))
-      .find((container) => container !== undefined);
+    if (text === undefined) return undefined;
+    const containers = containersOf(text).map(({ id }) => this.known.get(id));
+    return containers.find((container) => container !== undefined) ?? "host";
   }
 
   /** @returns undefined when it ended in the meantime */

@@ -8,7 +8,7 @@ import { Collector } from "./snapshot";
 const PORT = 9835;
 
 // The GPU exporter: a container's program, in the host's pid and cgroup namespaces, with the Docker socket and `nvidia-smi`.
-const containers = new Containers(new Docker());
+const containers = new Containers(new Docker({ timeout: 10_000 }));
 const server = exporterServer(new Collector(new Driver(), containers));
 server.listen(PORT, () => {
   console.error(`the GPU exporter listens on port ${PORT}`);

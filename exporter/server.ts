@@ -2,9 +2,9 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import { Metrics } from "./metrics";
 import type { Collector, Snapshot } from "./snapshot";
 
-/** Seconds for the driver where the one who asks does not say how long it waits. */
+/** Seconds for the driver and for Docker where the one who asks does not say how long it waits. */
 const PATIENCE = 8;
-/** Of the time that Prometheus waits, what remains for everything but the driver. */
+/** Of the time that Prometheus waits, what remains for everything else. */
 const RESERVE = 0.2;
 
 /** Serves `/metrics` and `/healthz`. */

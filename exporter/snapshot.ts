@@ -2,6 +2,7 @@ import { allocated } from "./allocation";
 import type { Container, Containers } from "./containers";
 import type { Device, Driver, Process, Reading } from "./driver";
 import { DriverError } from "./driver/nvidiaSmi";
+import { within } from "./within";
 
 /** What a container holds of a device. */
 export interface ContainerUse {
@@ -41,7 +42,7 @@ export class Collector {
     private readonly containers: Containers,
   ) {}
 
-  /** @param seconds to wait for the driver at most */
+  /** @param seconds to wait at most for the driver and for Docker, which are asked at the same time */
   async snapshot(seconds: number): Promise<Snapshot> {
     const errors: Snapshot["errors"] = [];
     const [reading, running] = await Promise.all([
@@ -50,10 +51,12 @@ export class Collector {
         errors.push({ stage: "driver", reason, message: (error as Error).message });
         return undefined;
       }),
-      this.containers.list().catch((error: unknown) => {
-        errors.push({ stage: "docker", reason: "failed", message: (error as Error).message });
-        return undefined;
-      }),
+      within(this.containers.list(), seconds, () => new Error("Docker gave no answer")).catch(
+        (error: unknown) => {
+          errors.push({ stage: "docker", reason: "failed", message: (error as Error).message });
+          return undefined;
+        },
+      ),
     ]);
     if (reading?.complaint) errors.push({ stage: "driver", reason: "device", message: reading.complaint });
     if (reading) this.remember(reading);
@@ -80,12 +83,10 @@ export class Collector {
 
   private async owners(processes: Process[], errors: Snapshot["errors"]): Promise<Owned[] | undefined> {
     try {
-      return await Promise.all(
-        processes.map(async (process) => ({
-          process,
-          container: await this.containers.containerOf(process.pid),
-        })),
+      const owned = await Promise.all(
+        processes.map(async (process) => ({ process, owner: await this.containers.ownerOf(process.pid) })),
       );
+      return owned.filter((one): one is Owned => one.owner !== undefined);
     } catch (error) {
       errors.push({ stage: "processes", reason: "failed", message: (error as Error).message });
       return undefined;
@@ -95,7 +96,9 @@ export class Collector {
   private uses(running: Container[], answering: Set<string>, owners: Owned[] | undefined): ContainerUse[] {
     const devices = [...this.known.values()];
     return running.flatMap((container) => {
-      const own = owners?.filter((one) => one.container?.id === container.id).map(({ process }) => process);
+      const own = owners
+        ?.filter(({ owner }) => owner !== "host" && owner.id === container.id)
+        .map(({ process }) => process);
       const allowed = allocated(container.allocation?.ids ?? [], devices);
       const used = devices.filter(({ uuid }) => own?.some((process) => process.device === uuid));
       return [...new Set([...allowed, ...used])].map((device) => ({
@@ -111,10 +114,10 @@ export class Collector {
   }
 }
 
-/** A process, and the container that it is in, if any. */
+/** A process, and whose it is. */
 interface Owned {
   process: Process;
-  container: Container | undefined;
+  owner: Container | "host";
 }
 
 const hostUse = (devices: Device[], owners: Owned[]): Map<string, Use> =>
@@ -122,7 +125,9 @@ const hostUse = (devices: Device[], owners: Owned[]): Map<string, Use> =>
     devices.map(({ uuid }) => [
       uuid,
       sum(
-        owners.filter((one) => !one.container && one.process.device === uuid).map(({ process }) => process),
+        owners
+          .filter(({ owner, process }) => owner === "host" && process.device === uuid)
+          .map(({ process }) => process),
       ),
     ]),
   );

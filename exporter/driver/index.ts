@@ -1,3 +1,4 @@
+import { within } from "../within";
 import { DriverError, NvidiaSmi } from "./nvidiaSmi";
 import {
   parseList,
@@ -49,17 +50,10 @@ export class Driver {
    * @param seconds to wait at most
    * @throws DriverError with the reason
    */
-  async read(seconds: number): Promise<Reading> {
+  read(seconds: number): Promise<Reading> {
     this.underway ??= this.ask(seconds).finally(() => (this.underway = undefined));
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new DriverError("timeout", `nvidia-smi gave no answer within ${seconds.toFixed(1)} s`));
-      }, seconds * 1000);
-    });
-    return Promise.race([this.underway, late]).finally(() => {
-      clearTimeout(timer);
-    });
+    const late = () => new DriverError("timeout", `nvidia-smi gave no answer within ${seconds.toFixed(1)} s`);
+    return within(this.underway, seconds, late);
   }
 
   private async ask(seconds: number): Promise<Reading> {

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import Docker from "dockerode";
 import { buildShellImage } from "../../airgap/images";
 import { h100, gpuUuid, type EmulatedHost } from "../emulatedDriver/host";
@@ -88,6 +88,7 @@ beforeAll(async () => {
     one: await startContainer("example/embed:1", ["--gpus", "device=1"]),
     runtime: await startContainer("example/old:1", ["--runtime", "nvidia", "-e", "NVIDIA_VISIBLE_DEVICES=0"]),
     vllm: await startContainer("vllm/vllm-openai:v0.11.0", ["--gpus", `device=${gpuUuid(0)}`]),
+    idle: await startContainer("example/idle:1", ["--gpus", "device=1"]),
     cuda: await startContainer("nvidia/cuda:12.4.1-base-ubuntu22.04", baked),
     plain: await startContainer("example/web:1"),
   });
@@ -122,6 +123,7 @@ test("Prometheus knows how much of which GPU each container holds, however it ca
     "all 0": 1000 * MIB,
     "all 1": 2500 * MIB,
     "one 1": 4000 * MIB,
+    "idle 1": 0,
     "runtime 0": 8000 * MIB,
     "vllm 0": 16_000 * MIB,
     ...withCdi(32_000 * MIB),
@@ -130,6 +132,7 @@ test("Prometheus knows how much of which GPU each container holds, however it ca
     "all 0": 0.1,
     "all 1": 0.25,
     "one 1": 0.3,
+    "idle 1": 0,
     "runtime 0": 0.4,
     "vllm 0": 0.15,
     ...withCdi(0.01),
@@ -141,7 +144,7 @@ test("neither a CUDA image without a GPU, nor a plain container, nor the stack's
   const names = await query(stack.prometheus, 'group by (name) ({__name__=~"container_gpu_.+"})');
   const seen = names.map(({ metric }) => metric["name"]);
   expect(seen.sort()).toEqual(
-    ["all", "one", "runtime", "vllm", "cdi"].flatMap((which) => containers[which] ?? []).sort(),
+    ["all", "one", "idle", "runtime", "vllm", "cdi"].flatMap((which) => containers[which] ?? []).sort(),
   );
 });
 
@@ -161,7 +164,7 @@ test("GPU series carry the device's labels, the LLM server, and cAdvisor's label
     stack.prometheus,
     "container_memory_working_set_bytes and on (host, id, name, image) container_gpu_info",
   );
-  expect(joined).toHaveLength(containers["cdi"] ? 5 : 4);
+  expect(joined).toHaveLength(containers["cdi"] ? 6 : 5);
 });
 
 test("what the host's own processes hold is the host's, and everything adds up to the device", async () => {
@@ -172,6 +175,19 @@ test("what the host's own processes hold is the host's, and everything adds up t
     "sum by (gpu_uuid) (container_gpu_memory_used_bytes) + on (gpu_uuid) gpu_host_memory_used_bytes == on (gpu_uuid) gpu_memory_used_bytes",
   );
   expect(sums).toHaveLength(2);
+});
+
+test("Prometheus answers every question of the documentation, and names the container that wastes its GPU", async () => {
+  const documented = [
+    ...(await readFile("docs/metrics.md", "utf8")).matchAll(/^\| [^|]+\? .*\| `(.+)` *\|$/gm),
+  ];
+  const questions = documented.map(([, promql = ""]) => promql.replaceAll("\\|", "|"));
+  expect(questions.length).toBeGreaterThan(15);
+  for (const promql of questions) await query(stack.prometheus, promql);
+  const wasted =
+    questions.find((promql) => promql.includes("max_over_time(container_gpu_utilization_ratio")) ?? "";
+  const names = (await query(stack.prometheus, wasted)).map(({ metric }) => metric["name"]);
+  expect(names).toEqual([containers["idle"]]);
 });
 
 test("the recorded CPU and memory of a GPU container stand beside its GPU use", async () => {

@@ -38,6 +38,8 @@ export function emulate(host: EmulatedHost): void {
 /** A container of the emulated Docker host. */
 export interface EmulatedContainer {
   name: string;
+  /** By default it is made from the name. */
+  id?: string;
   image: string;
   pids: number[];
   labels?: Record<string, string>;
@@ -51,6 +53,8 @@ export const containerId = (name: string): string => createHash("sha256").update
 export class EmulatedDocker {
   /** Every request that it had, as "GET /path". */
   readonly requests: string[] = [];
+  /** Whether it takes requests and never answers. */
+  hangs = false;
   /** Where its procfs is. */
   readonly proc = path.join(folder, "proc");
   private server: Server | undefined;
@@ -64,8 +68,8 @@ export class EmulatedDocker {
       mkdirSync(path.join(this.proc, String(pid)), { recursive: true });
       writeFileSync(path.join(this.proc, String(pid), "cgroup"), text);
     };
-    for (const { name, pids } of containers)
-      for (const pid of pids) cgroup(pid, `0::/system.slice/docker-${containerId(name)}.scope\n`);
+    for (const { id, name, pids } of containers)
+      for (const pid of pids) cgroup(pid, `0::/system.slice/docker-${id ?? containerId(name)}.scope\n`);
     for (const pid of hostPids) cgroup(pid, "0::/system.slice/ssh.service\n");
   }
 
@@ -74,8 +78,11 @@ export class EmulatedDocker {
     this.server = createServer((request, response) => {
       const at = request.url ?? "";
       this.requests.push(`${request.method ?? ""} ${at}`);
+      if (this.hangs) return;
       response.setHeader("content-type", "application/json");
-      const one = this.containers.find(({ name }) => at.includes(`/containers/${containerId(name)}/json`));
+      const one = this.containers.find(({ id, name }) =>
+        at.includes(`/containers/${id ?? containerId(name)}/json`),
+      );
       if (at.startsWith("/info"))
         response.end(
           JSON.stringify({
@@ -85,7 +92,11 @@ export class EmulatedDocker {
           }),
         );
       else if (at.startsWith("/containers/json"))
-        response.end(JSON.stringify(this.containers.map(({ name }) => ({ Id: containerId(name) }))));
+        response.end(
+          JSON.stringify(
+            this.containers.map(({ id, name }) => ({ Id: id ?? containerId(name), Names: [`/${name}`] })),
+          ),
+        );
       else if (one)
         response.end(
           JSON.stringify({

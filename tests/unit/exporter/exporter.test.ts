@@ -246,6 +246,35 @@ test("when Docker does not answer, the GPUs' own metrics go on", async () => {
   expect([...series.keys()].filter((name) => /^(container_gpu|gpu_host)/.test(name))).toEqual([]);
 });
 
+test("a Docker that hangs delays no scrape beyond its timeout, and the GPUs' own metrics go on", async () => {
+  busy();
+  host.hangs = true;
+  const series = await scrape("5");
+  expect(series.get("gpu_exporter_docker_up")).toBe(0);
+  expect(values(series, "gpu_memory_used_bytes", "gpu")).toEqual({ "0": 50 * GIB, "1": 26 * GIB });
+}, 30_000);
+
+test("a container that was renamed has its new name", async () => {
+  const renamed = (name: string) => {
+    host.run([{ name, id: containerId("chat"), image: "a:1", pids: [11], config: all }]);
+  };
+  busy();
+  renamed("chat");
+  expect(values(await scrape(), "container_gpu_memory_used_bytes", "name", "gpu")).toMatchObject({
+    "chat 0": 40 * GIB,
+  });
+  renamed("talk");
+  expect(values(await scrape(), "container_gpu_memory_used_bytes", "name", "gpu")).toMatchObject({
+    "talk 0": 40 * GIB,
+  });
+});
+
+test("a process that has just ended is nobody's", async () => {
+  busy({ processes: [{ pid: 12345, gpu: 0, memory: 512 }] });
+  const series = await scrape();
+  expect(values(series, "gpu_host_memory_used_bytes", "gpu")).toEqual({ "0": 0, "1": 0 });
+});
+
 test("Docker is asked by GET only, and about a container only once", async () => {
   busy();
   await scrape();
