@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ContainerMetrics } from "./components/containerMetrics";
+import { ContainerMetrics, wanted } from "./components/containerMetrics";
 import { gpuPlan } from "./components/gpuExporter";
-import { readHostFacts } from "./components/hostFacts";
+import { readHost } from "./components/hostFacts";
+import { requireFree } from "./components/taken";
 import { CONTAINER_LABELS, GPU_LABEL_MEANINGS } from "./prometheus/catalogue";
 import { parseSettings, SETTING_KEYS } from "./settings";
 
@@ -10,12 +11,16 @@ export = () => program().catch(refuse);
 
 async function program(): Promise<Record<string, unknown>> {
   const settings = parseSettings(configuration());
-  const host = await readHostFacts(new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"]);
+  const { facts: host, containers } = await readHost(
+    new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"],
+  );
   const gpu = gpuPlan(settings.gpu, host);
-  if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
   const environment = pulumi.getStack();
+  const name = `${pulumi.getProject()}-${environment}`;
+  await requireFree(containers, wanted(name, environment, settings));
+  if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
   const { network, cadvisor, prometheus, gpuExporter, hostLabel, cadvisorScrapeConfig, jobNames, report } =
-    new ContainerMetrics(`${pulumi.getProject()}-${environment}`, { settings, environment, host, gpu });
+    new ContainerMetrics(name, { settings, environment, host, gpu });
 
   return {
     cadvisorUrl: cadvisor.url,

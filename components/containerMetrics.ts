@@ -10,6 +10,7 @@ import { GpuExporter, type GpuPlan } from "./gpuExporter";
 import { HealthProbe } from "./healthProbe";
 import type { HostFacts } from "./dockerInfo";
 import { PrometheusServer } from "./prometheusServer";
+import type { Wanted } from "./taken";
 
 export interface ContainerMetricsArgs {
   /** The checked configuration of the stack. */
@@ -21,6 +22,20 @@ export interface ContainerMetricsArgs {
   /** Whether GPUs are measured. */
   gpu: GpuPlan;
 }
+
+/** The label that says of which environment a container, network or volume is. */
+const ENVIRONMENT_LABEL = "llm-metrics.environment";
+
+/** What {@link ContainerMetrics} of that name takes on its host. */
+export const wanted = (name: string, environment: string, settings: Settings): Wanted => ({
+  containerNames: ["cadvisor", "gpu-exporter", "prometheus"].map((part) => `${name}-${part}`),
+  ports: {
+    cadvisorPort: { address: settings.bindAddress, port: settings.cadvisorPort },
+    prometheusPort: { address: settings.bindAddress, port: settings.prometheusPort },
+  },
+  own: (container) =>
+    container.name.startsWith(`${name}-`) && container.labels[ENVIRONMENT_LABEL] === environment,
+});
 
 /** The container metrics of one Docker host: cAdvisor and, where there are GPUs, the GPU exporter measure, Prometheus keeps, and a probe shows that it works. */
 export class ContainerMetrics extends pulumi.ComponentResource {
@@ -46,7 +61,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("llm-metrics:docker:ContainerMetrics", name, {}, opts);
-    const labels = [{ label: "llm-metrics.environment", value: environment }];
+    const labels = [{ label: ENVIRONMENT_LABEL, value: environment }];
     const dockerHost = `unix://${host.dockerSocket}`;
     this.hostLabel = settings.hostLabel || host.name;
 

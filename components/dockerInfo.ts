@@ -16,6 +16,15 @@ export interface HostFacts {
   gpus?: GpuAccess;
 }
 
+/** A container of the host, running or not. */
+export interface HostContainer {
+  name: string;
+  image: string;
+  labels: Record<string, string>;
+  /** What it publishes on the host, as long as it runs. */
+  ports: { address: string; port: number }[];
+}
+
 /** Through NVIDIA's container runtime, by its name in Docker, or through a CDI device. */
 export type GpuAccess = { runtime: string } | { cdiDevice: string };
 
@@ -95,4 +104,25 @@ export function gpuAccess({
   if (nvidia) return { runtime: nvidia[0] };
   const cdi = DiscoveredDevices?.find(({ Source, ID }) => Source === "cdi" && ID === "nvidia.com/gpu=all");
   return cdi && { cdiDevice: cdi.ID };
+}
+
+/** Reads the lines of `docker ps --all --format '{{json .}}'`. */
+export function parseContainers(lines: string[]): HostContainer[] {
+  return lines.map((line) => {
+    const { Names, Image, Labels, Ports } = JSON.parse(line) as Record<
+      "Names" | "Image" | "Labels" | "Ports",
+      string
+    >;
+    return {
+      name: Names,
+      image: Image,
+      labels: Object.fromEntries(
+        Labels.split(",").map((label) => [label.split("=")[0] ?? "", label.slice(label.indexOf("=") + 1)]),
+      ),
+      ports: [...Ports.matchAll(/([\d.]+):(\d+)->/g)].map(([, address = "", port]) => ({
+        address,
+        port: Number(port),
+      })),
+    };
+  });
 }
