@@ -39,7 +39,7 @@ export const wanted = (name: string, environment: string, settings: Settings): W
 
 /** The container metrics of one Docker host: cAdvisor and, where there are GPUs, the GPU exporter measure, Prometheus keeps, and a probe shows that it works. */
 export class ContainerMetrics extends pulumi.ComponentResource {
-  /** The network that both containers are on; a container of yours that Prometheus has to scrape joins it. */
+  /** The network that all containers are on; a container of yours that Prometheus has to scrape joins it. */
   readonly network: docker.Network;
   readonly cadvisor: Cadvisor;
   readonly prometheus: PrometheusServer;
@@ -138,10 +138,13 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           cadvisorUrl: this.cadvisor.url,
           prometheusUrl: this.prometheus.url,
           scrapeIntervalSeconds: durationSeconds(settings.scrapeInterval),
+          patienceSeconds: 60,
           metrics: CONTAINER_METRICS.filter((metric) => metric.everyContainer).map((metric) => metric.name),
           labels: [...REQUIRED_LABELS],
           config: toYaml(config),
-          gpu: gpu.access ? { measured: true } : { measured: false, reason: gpu.reason },
+          gpu: gpu.access
+            ? { measured: true, exporter: `${name}-gpu-exporter` }
+            : { measured: false, reason: gpu.reason },
         },
         dockerHost,
         triggers: [this.cadvisor, this.prometheus, this.gpuExporter].flatMap(

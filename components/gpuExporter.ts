@@ -74,18 +74,6 @@ export class GpuExporter extends pulumi.ComponentResource {
       { name: `${args.containerName}-program`, labels: args.labels },
       { parent: this, deleteBeforeReplace: true },
     );
-    const installed = new command.local.Command(
-      `${name}-install`,
-      {
-        ...program("installExporter", {
-          DOCKER_HOST: args.dockerHost,
-          VOLUME: `${args.containerName}-program`,
-          IMAGE: args.image,
-        }),
-        triggers: [volume.mountpoint, file],
-      },
-      { parent: this, dependsOn: image },
-    );
     this.container = new docker.Container(
       `${name}-container`,
       {
@@ -93,7 +81,11 @@ export class GpuExporter extends pulumi.ComponentResource {
         ...gpuInputs(args.access),
         name: args.containerName,
         image: args.image,
-        command: ["node", ...NODE_OPTIONS, `/exporter/${file}`],
+        // The program comes right after the container, by the step below.
+        command: [
+          ...["sh", "-c", 'until [ -f "$0" ]; do sleep 1; done; exec node "$@" "$0"', `/exporter/${file}`],
+          ...NODE_OPTIONS,
+        ],
         user: "65534:65534",
         groupAdds: [String(args.host.socketGroup)],
         // dockerd turns SELinux's labels off for a container that sees the host's pids; unsaid, each refresh would find it.
@@ -125,17 +117,34 @@ export class GpuExporter extends pulumi.ComponentResource {
       },
       {
         parent: this,
-        dependsOn: installed,
+        dependsOn: image,
         deleteBeforeReplace: true,
         replaceOnChanges: ["healthcheck"],
       },
+    );
+
+    new command.local.Command(
+      `${name}-install`,
+      {
+        ...program("installExporter", {
+          DOCKER_HOST: args.dockerHost,
+          VOLUME: `${args.containerName}-program`,
+          IMAGE: args.image,
+        }),
+        // Docker's volumes go only with the containers that use them, so a new volume comes with a new container.
+        triggers: [this.container.id],
+      },
+      { parent: this },
     );
 
     this.registerOutputs({ target: this.target });
   }
 }
 
-/** What makes NVIDIA's toolkit put `nvidia-smi` and every GPU into the container: to look at, as it has no CUDA. */
+/**
+ * What makes NVIDIA's toolkit put `nvidia-smi` and every GPU into the container. The runtime leaves out what computes; a
+ * CDI device brings all that its specification says.
+ */
 function gpuInputs(access: GpuAccess): Pick<docker.ContainerArgs, "runtime" | "envs" | "deviceRequests"> {
   return "runtime" in access
     ? {

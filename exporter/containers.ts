@@ -3,6 +3,7 @@ import type Docker from "dockerode";
 import { llmServer } from "../prometheus/llmServers";
 import { gpuAllocation, type ContainerConfig, type GpuAllocation, type Runtimes } from "./allocation";
 import { containersOf } from "./cgroup";
+import { within } from "./within";
 
 /** A running container. */
 export interface Container {
@@ -23,9 +24,16 @@ export interface Container {
   pid: number;
 }
 
+/** Seconds for what Docker says of one container. */
+const ONE = 2;
+/** More than any name that people give; what is longer would make Prometheus refuse the whole scrape. */
+const LONGEST_LABEL = 200;
+
 /** The running containers of a Docker host, asked for by GET only. */
 export class Containers {
   private known = new Map<string, Container>();
+  /** Ids of containers that run, but could not be looked at. */
+  private unknown = new Set<string>();
   private runtimes: (Runtimes & { systemd: boolean; until: number }) | undefined;
 
   /** @param proc where the host's procfs is */
@@ -34,29 +42,39 @@ export class Containers {
     private readonly proc = "/proc",
   ) {}
 
-  async list(): Promise<Map<string, Container>> {
+  /** @returns the containers by id, and why any of them could not be looked at */
+  async list(): Promise<{ containers: Map<string, Container>; failures: string[] }> {
+    const failures = new Map<string, string>();
     const entries = await Promise.all(
       (await this.docker.listContainers()).map(async ({ Id: id, Names: names }) => {
         const known = this.known.get(id);
         // What it was created with cannot change; its process does when it is restarted, and its name can.
         const same = known && names.includes(`/${known.labels.name}`) && (await this.cgroupOf(known.pid, id));
-        const container = same ? known : await this.inspect(id);
+        if (same) return [id, known] as const;
+        // Docker can hang over one container and answer for the others (moby 18848).
+        const inspected = within(this.inspect(id), ONE, () => new Error(`no answer about container ${id}`));
+        const container = await inspected.catch((error: unknown) => {
+          failures.set(id, (error as Error).message);
+          return undefined;
+        });
         return container && ([id, container] as const);
       }),
     );
     this.known = new Map(entries.filter((entry) => entry !== undefined));
-    return this.known;
+    this.unknown = new Set(failures.keys());
+    return { containers: this.known, failures: [...failures.values()] };
   }
 
-  /** Whose a process is: of a container among those last listed, or the host's; undefined when it has ended. */
+  /** Whose a process is: of a container among those last listed, or the host's; undefined when it has ended or nobody knows. */
   async ownerOf(pid: number): Promise<Container | "host" | undefined> {
     const text = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch((error: unknown) => {
       if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
     });
     if (text === undefined) return undefined;
-    const containers = containersOf(text).map(({ id }) => this.known.get(id));
-    return containers.find((container) => container !== undefined) ?? "host";
+    const ids = containersOf(text).map(({ id }) => id);
+    if (ids.some((id) => this.unknown.has(id))) return undefined;
+    return ids.map((id) => this.known.get(id)).find((container) => container !== undefined) ?? "host";
   }
 
   /** @returns undefined when it ended in the meantime */
@@ -71,7 +89,8 @@ export class Containers {
     if (!info?.State.Pid) return undefined;
     const { Pid: pid } = info.State;
     const runtimes = await this.hostRuntimes();
-    const label = (name: string) => info.Config.Labels[name] ?? "";
+    const labels = info.Config.Labels as Record<string, string> | null;
+    const label = (name: string) => (labels?.[name] ?? "").slice(0, LONGEST_LABEL);
     return {
       id,
       labels: {

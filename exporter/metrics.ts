@@ -104,20 +104,23 @@ const gpuLabels = ({ gpu, uuid, model }: Device) => ({ gpu, gpu_uuid: uuid, gpu_
 
 const containerLabels = ({ container }: ContainerUse) => ({ id: container.cgroup, ...container.labels });
 
-/** The metrics of a table, in a registry: counters where the name says so, else gauges. */
+/** The metrics of a table, in a registry as soon as they have a value: counters where the name says so, else gauges. */
 function family<Name extends string>(
   registry: Registry,
   metrics: Record<Name, GpuMetric>,
   common: readonly string[],
 ) {
-  const made = new Map(
-    Object.entries<GpuMetric>(metrics).map(([name, { help, labels = [] }]) => {
-      const definition = { name, help, labelNames: [...common, ...labels], registers: [registry] };
-      return [name, name.endsWith("_total") ? new Counter(definition) : new Gauge(definition)];
-    }),
-  );
-  const add = (name: Name, labels: Record<string, string>, value: number) =>
-    made.get(name)?.inc(labels, value);
+  const made = new Map<Name, Counter | Gauge>();
+  const make = (name: Name) => {
+    const { help, labels = [] } = metrics[name];
+    const definition = { name, help, labelNames: [...common, ...labels], registers: [registry] };
+    const metric = name.endsWith("_total") ? new Counter(definition) : new Gauge(definition);
+    made.set(name, metric);
+    return metric;
+  };
+  const add = (name: Name, labels: Record<string, string>, value: number) => {
+    (made.get(name) ?? make(name)).inc(labels, value);
+  };
   const addAll = (labels: Record<string, string>, values: Values<Name>) => {
     for (const [name, value] of Object.entries<number | undefined>(values))
       if (value !== undefined) add(name as Name, labels, value);

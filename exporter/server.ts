@@ -1,9 +1,8 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import { PATIENCE } from "./driver";
 import { Metrics } from "./metrics";
 import type { Collector, Snapshot } from "./snapshot";
 
-/** Seconds for the driver and for Docker where the one who asks does not say how long it waits. */
-const PATIENCE = 8;
 /** Of the time that Prometheus waits, what remains for everything else. */
 const RESERVE = 0.2;
 
@@ -28,7 +27,7 @@ export function exporterServer(collector: Collector, report: (line: string) => v
   };
 
   return createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? "/", "http://exporter");
+    const pathname = (request.url ?? "/").split("?")[0];
     if (request.method !== "GET" && request.method !== "HEAD") response.writeHead(405).end();
     else if (pathname === "/healthz") response.end("ok");
     else if (pathname === "/metrics")

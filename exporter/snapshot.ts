@@ -45,7 +45,7 @@ export class Collector {
   /** @param seconds to wait at most for the driver and for Docker, which are asked at the same time */
   async snapshot(seconds: number): Promise<Snapshot> {
     const errors: Snapshot["errors"] = [];
-    const [reading, running] = await Promise.all([
+    const [reading, listed] = await Promise.all([
       this.driver.read(seconds).catch((error: unknown) => {
         const reason = error instanceof DriverError ? error.reason : "failed";
         errors.push({ stage: "driver", reason, message: (error as Error).message });
@@ -58,6 +58,9 @@ export class Collector {
         },
       ),
     ]);
+    const running = listed?.containers;
+    for (const message of listed?.failures ?? [])
+      errors.push({ stage: "docker", reason: "container", message });
     if (reading?.complaint) errors.push({ stage: "driver", reason: "device", message: reading.complaint });
     if (reading) this.remember(reading);
 
@@ -105,10 +108,7 @@ export class Collector {
         container,
         device,
         allocation: allowed.includes(device) ? (container.allocation?.source ?? "none") : "none",
-        use:
-          own && answering.has(device.uuid)
-            ? sum(own.filter((process) => process.device === device.uuid))
-            : undefined,
+        use: own && answering.has(device.uuid) ? sum(device, own) : undefined,
       }));
     });
   }
@@ -120,24 +120,21 @@ interface Owned {
   owner: Container | "host";
 }
 
-const hostUse = (devices: Device[], owners: Owned[]): Map<string, Use> =>
-  new Map(
-    devices.map(({ uuid }) => [
-      uuid,
-      sum(
-        owners
-          .filter(({ owner, process }) => owner === "host" && process.device === uuid)
-          .map(({ process }) => process),
-      ),
-    ]),
-  );
+const hostUse = (devices: Device[], owners: Owned[]): Map<string, Use> => {
+  const own = owners.filter(({ owner }) => owner === "host").map(({ process }) => process);
+  return new Map(devices.map((device) => [device.uuid, sum(device, own)]));
+};
 
-function sum(processes: Process[]): Use {
+/** What processes hold of a device. */
+function sum(device: Device, processes: Process[]): Use {
+  const there = processes.filter((process) => process.device === device.uuid);
   const total = (values: (number | undefined)[]) =>
     values.reduce((a, b) => (a === undefined || b === undefined ? undefined : a + b), 0);
   return {
-    processes: processes.length,
-    memoryBytes: total(processes.map((process) => process.memoryBytes)),
-    utilizationRatio: total(processes.map((process) => process.utilizationRatio)),
+    processes: there.length,
+    memoryBytes: total(there.map((process) => process.memoryBytes)),
+    utilizationRatio: device.tellsShares
+      ? total(there.map((process) => process.utilizationRatio))
+      : undefined,
   };
 }

@@ -1,4 +1,4 @@
-import { gpuContainers, runningContainers } from "./docker";
+import { docker, gpuContainers, runningContainers } from "./docker";
 import { get, query, type Sample } from "./http";
 import { requireLoaded } from "./loadedConfig";
 import type { Expectation } from "./report";
@@ -16,20 +16,22 @@ export interface Check {
 
 const RUN_AGAIN = "Run `npm run up` again; if it stays so, look at `docker logs` of the container.";
 
-/** Seconds until a started server has to answer. */
-const START = 60;
-
 /** The checks in the order in which one rests on the other. */
 export function checks(expectation: Expectation): Check[] {
-  const { cadvisorUrl, prometheusUrl, scrapeIntervalSeconds: interval } = expectation;
+  const {
+    cadvisorUrl,
+    prometheusUrl,
+    scrapeIntervalSeconds: interval,
+    patienceSeconds: started,
+  } = expectation;
   // Prometheus spreads first scrapes over an interval, and looks for new targets every 5 s; cAdvisor sees a new container at once.
-  const scraped = START + 2 * interval;
+  const scraped = started + 2 * interval;
   return [
-    { name: "cAdvisor is healthy", deadline: START, ask: () => healthy(`${cadvisorUrl}/healthz`) },
-    { name: "Prometheus is ready", deadline: START, ask: () => healthy(`${prometheusUrl}/-/ready`) },
+    { name: "cAdvisor is healthy", deadline: started, ask: () => healthy(`${cadvisorUrl}/healthz`) },
+    { name: "Prometheus is ready", deadline: started, ask: () => healthy(`${prometheusUrl}/-/ready`) },
     {
       name: "the loaded configuration is the declared one",
-      deadline: START,
+      deadline: started,
       ask: () => requireLoaded(prometheusUrl, expectation.config),
     },
     { name: "the target cadvisor is up", deadline: scraped, ask: () => targetUp(prometheusUrl, "cadvisor") },
@@ -54,6 +56,11 @@ function gpuChecks({ gpu, prometheusUrl }: Expectation, deadline: number): Check
     return [{ name: every, deadline, ask: () => Promise.resolve(`no GPU containers: ${gpu.reason}`) }];
   return [
     { name: "the target gpu is up", deadline, ask: () => targetUp(prometheusUrl, "gpu") },
+    {
+      name: "the GPU exporter that runs has been scraped",
+      deadline,
+      ask: () => exporterScraped(prometheusUrl, gpu.exporter),
+    },
     { name: "the GPU driver answers", deadline, ask: () => driverAnswers(prometheusUrl) },
     { name: every, deadline, ask: () => gpuComplete(prometheusUrl) },
   ];
@@ -142,13 +149,26 @@ async function complete(prometheus: string, { metrics, labels }: Expectation): P
   return `${metrics.length} metrics of ${running.length} containers, each with ${labels.join(", ")}`;
 }
 
+/** After an exporter has been replaced, what is there can still be of the one before. */
+async function exporterScraped(prometheus: string, exporter: string): Promise<string> {
+  const started = Date.parse(await docker(["inspect", "--format", "{{.State.StartedAt}}", exporter])) / 1000;
+  const [told] = await query(prometheus, 'timestamp(gpu_exporter_driver_up{job="gpu"})');
+  if (!told || told.value < started)
+    throw new Mismatch(
+      told ? "only samples of an exporter before this one" : "no sample of the job gpu",
+      "a sample of the exporter that runs",
+      "See `docker logs` of the GPU exporter.",
+    );
+  return `${(told.value - started).toFixed(0)} s after it started`;
+}
+
 async function driverAnswers(prometheus: string): Promise<string> {
   const [up] = await query(prometheus, 'gpu_exporter_driver_up{job="gpu"}');
   if (up?.value !== 1) {
     const errors = await query(prometheus, 'gpu_exporter_errors_total{job="gpu",stage="driver"}');
     const reasons = errors.map(({ labels }) => labels["reason"] ?? "");
     throw new Mismatch(
-      up ? `no answer from the driver: ${reasons.join(", ")}` : "no sample of the job gpu",
+      `no answer from the driver: ${reasons.join(", ")}`,
       "an answer of nvidia-smi",
       "Run `nvidia-smi -q` on the host; see `docker logs` of the GPU exporter for what it said.",
     );

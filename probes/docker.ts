@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { Mismatch } from "./retry";
 import { gpuAllocation, type ContainerConfig } from "../exporter/allocation";
 
 /**
@@ -29,7 +30,14 @@ export async function gpuContainers(): Promise<{ id: string; name: string }[]> {
   const [info, inspected] = await Promise.all([
     docker(["info", "--format", "{{json .}}"]),
     docker(["inspect", ...running.map(({ id }) => id)]),
-  ]);
+  ]).catch((error: unknown) => {
+    // A container can end between the two questions.
+    throw new Mismatch(
+      (error as Error).message,
+      "an answer about each running container",
+      "Run `npm run up` again.",
+    );
+  });
   const { DefaultRuntime, Runtimes } = JSON.parse(info) as {
     DefaultRuntime: string;
     Runtimes: Record<string, { path?: string }>;

@@ -4,14 +4,16 @@ export interface Expectation {
   prometheusUrl: string;
   /** Seconds between two scrapes. */
   scrapeIntervalSeconds: number;
+  /** Seconds until a started server has to answer; a check that needs scrapes waits two intervals longer. */
+  patienceSeconds: number;
   /** Metrics that every running container has. */
   metrics: string[];
   /** Labels that are not empty on each of these metrics. */
   labels: string[];
   /** The declared prometheus.yml. */
   config: string;
-  /** Whether GPUs are measured, and why not. */
-  gpu: { measured: true } | { measured: false; reason: string };
+  /** Whether GPUs are measured, by which container, or why not. */
+  gpu: { measured: true; exporter: string } | { measured: false; reason: string };
 }
 
 /** One answer of the running system. */

@@ -196,7 +196,7 @@ export const GPU_EXPORTER_METRICS = {
     help: "How long driver and Docker took to answer this scrape, in seconds",
   },
   gpu_exporter_errors_total: {
-    help: "Failures by stage (driver, docker, processes) and reason (timeout, failed, missing, unparsable; device: a GPU does not answer)",
+    help: "Failures by stage (driver, docker, processes) and reason (timeout, failed, missing, unparsable; device: a GPU does not answer; container: Docker does not answer about one)",
     labels: ["stage", "reason"],
   },
 } as const satisfies Record<string, GpuMetric>;

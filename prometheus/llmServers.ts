@@ -39,7 +39,7 @@ export function llmServerRules(containerLabel: string): RelabelRule[] {
   }));
   return [
     ...fromImage,
-    { source_labels: [containerLabel], regex: "(.+)", target_label: "llm_server", replacement: "$1" },
+    { source_labels: [containerLabel], regex: "(.{1,200}).*", target_label: "llm_server", replacement: "$1" },
     { source_labels: ["llm_server"], regex: "none", target_label: "llm_server", replacement: "" },
   ];
 }

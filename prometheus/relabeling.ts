@@ -43,6 +43,8 @@ export function cadvisorRelabeling(): RelabelRule[] {
     },
     ...Object.entries(CLEAN_LABELS).map(([docker, clean]) => ({
       source_labels: [exported(docker)],
+      // An image can bring a label that is longer than Prometheus's limit, which refuses the whole scrape.
+      regex: "(.{0,200}).*",
       target_label: clean,
     })),
     { source_labels: ["container_env_nvidia_visible_devices"], target_label: "nvidia_visible_devices" },

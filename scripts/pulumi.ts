@@ -5,6 +5,7 @@ import { dockerDaemon } from "./environment/docker";
 import { stackImages } from "./environment/images";
 import { airgapPlugins } from "./environment/plugins";
 import { pulumiCli } from "./environment/pulumiCli";
+import { repair } from "./repair";
 import { namedStack, shortName, withStack } from "./stackName";
 
 /**
@@ -57,13 +58,13 @@ export async function knownStacks(env: NodeJS.ProcessEnv): Promise<Map<string, n
  *
  * @param command the command and the flags that come before the user's
  * @param args the user's arguments
- * @param images whether the stack's images are needed
+ * @param deploys whether it deploys: then the stack's images are made available, and what Pulumi cannot repair is repaired
  */
-export async function onStack(command: string[], args: string[], { images = false } = {}): Promise<number> {
+export async function onStack(command: string[], args: string[], { deploys = false } = {}): Promise<number> {
   const chosen = withStack(args);
   const host = async () => {
     const address = await dockerDaemon();
-    if (images) await stackImages(chosen.stack, address);
+    if (deploys) await stackImages(chosen.stack, address);
     return address;
   };
   const [env, address] = await Promise.all([pulumiEnvironment(), host()]);
@@ -71,5 +72,7 @@ export async function onStack(command: string[], args: string[], { images = fals
     const made = await pulumi(["stack", "init", "--no-select", namedStack(chosen.args) ?? chosen.stack], env);
     if (made.status !== 0) return made.status;
   }
-  return (await pulumi([...command, ...chosen.args], { ...env, DOCKER_HOST: address })).status;
+  const onHost = { ...env, DOCKER_HOST: address };
+  if (deploys) await repair(chosen.stack, onHost);
+  return (await pulumi([...command, ...chosen.args], onHost)).status;
 }

@@ -52,7 +52,7 @@ const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Reci
   // This machine's Node and its libraries; what runs in it is made for Node 20 and newer.
   "node:24.11.1-bookworm-slim": async () => ({
     files: await withLibraries(process.execPath, "usr/local/bin/node"),
-    applets: ["cat", "ls", "mv", "rm", "tail", "touch", "xargs"],
+    applets: ["cat", "ls", "mv", "rm", "sleep", "tail", "touch", "xargs"],
     owned: [],
     changes: ["ENV PATH=/usr/local/bin:/usr/bin:/bin", 'CMD ["node"]'],
   }),

@@ -14,6 +14,8 @@ import {
 export interface Device extends DeviceReading {
   /** Index, as in `nvidia-smi`: "3", or for a MIG device "3:0". It can change when the host boots; the UUID does not. */
   gpu: string;
+  /** Whether the driver tells how busy each process keeps it; it does not of MIG devices. */
+  tellsShares: boolean;
 }
 
 export interface Process extends GpuProcess {
@@ -34,6 +36,9 @@ export interface Reading {
   complaint?: string;
 }
 
+/** Seconds that the driver has for an answer, whoever asks. */
+export const PATIENCE = 8;
+
 /** The NVIDIA driver, asked through `nvidia-smi`. */
 export class Driver {
   private underway: Promise<Reading> | undefined;
@@ -45,13 +50,14 @@ export class Driver {
   constructor(private readonly nvidiaSmi = new NvidiaSmi()) {}
 
   /**
-   * Asks the driver. Who asks while an answer is under way gets that answer.
+   * Asks the driver. Who asks while an answer is under way gets that answer; the patience of who asked first is not that
+   * of the others.
    *
    * @param seconds to wait at most
    * @throws DriverError with the reason
    */
   read(seconds: number): Promise<Reading> {
-    this.underway ??= this.ask(seconds).finally(() => (this.underway = undefined));
+    this.underway ??= this.ask(PATIENCE).finally(() => (this.underway = undefined));
     const late = () => new DriverError("timeout", `nvidia-smi gave no answer within ${seconds.toFixed(1)} s`);
     return within(this.underway, seconds, late);
   }
@@ -61,19 +67,24 @@ export class Driver {
     const left = () => Math.max(0.1, (end - Date.now()) / 1000);
     const [{ log, complaint, seconds: logSeconds }, pmon] = await Promise.all([
       this.log(left),
-      // Not every driver and GPU can tell it, and nothing else depends on it.
-      this.nvidiaSmi.run(["pmon", "-c", "1", "-s", "u"], left()).catch(() => ({ stdout: "", seconds: 0 })),
+      // Not every driver and GPU can tell it, so it must not keep the rest from being told.
+      this.nvidiaSmi
+        .run(["pmon", "-c", "1", "-s", "u"], left() * 0.5)
+        .catch(() => ({ stdout: "", seconds: 0 })),
     ]);
-    const utilization = parseProcessUtilization(pmon.stdout);
+    const { gpus, shares } = parseProcessUtilization(pmon.stdout);
     for (const { uuid, mig } of log.devices) if (!mig) this.uuids.add(uuid);
 
     const { names, seconds: listSeconds } = await this.names(log.devices, left);
-    const devices = log.devices.map((device) => ({ ...device, ...names(device) }));
+    const devices = log.devices.map((device) => {
+      const named = { ...device, ...names(device) };
+      return { ...named, tellsShares: !device.mig && gpus.has(named.gpu) };
+    });
     const processes = log.processes.flatMap(({ device, ...process }) => {
       const at = log.devices.findIndex(({ uuid }) => uuid === device);
       const of = devices[at];
       return of
-        ? { ...process, device: of.uuid, utilizationRatio: utilization.get(`${of.gpu} ${process.pid}`) }
+        ? { ...process, device: of.uuid, utilizationRatio: shares.get(`${of.gpu} ${process.pid}`) }
         : [];
     });
     const { driverVersion, cudaVersion } = log;
@@ -91,7 +102,7 @@ export class Driver {
   private async log(left: () => number): Promise<{ log: Log; seconds: number; complaint?: string }> {
     const query = ["-q", "-x"];
     try {
-      const { stdout, stderr, seconds } = await this.nvidiaSmi.run(query, left() * 0.7);
+      const { stdout, stderr, seconds } = await this.nvidiaSmi.run(query, left() * 0.6);
       // Complaints of a lost GPU stand before the document, or on standard error.
       const start = Math.max(0, stdout.indexOf("<?xml"));
       const complaint = (stderr + stdout.slice(0, start)).trim();
@@ -100,7 +111,7 @@ export class Driver {
       if (!(error instanceof DriverError) || error.reason === "missing") throw error;
       const answers: { log: Log; seconds: number }[] = [];
       if (error.reason !== "timeout")
-        for (const uuid of this.uuids)
+        for (const uuid of await this.knownUuids(left))
           await this.nvidiaSmi
             .run([...query, "-i", uuid], left())
             .then(({ stdout, seconds }) => answers.push({ log: parseLog(stdout), seconds }))
@@ -114,6 +125,13 @@ export class Driver {
       };
       return { log, seconds: answers.reduce((sum, one) => sum + one.seconds, 0), complaint: error.message };
     }
+  }
+
+  /** The GPUs that have answered so far; when none has yet, those that are listed. */
+  private async knownUuids(left: () => number): Promise<string[]> {
+    if (this.uuids.size > 0) return [...this.uuids];
+    const { stdout } = await this.nvidiaSmi.run(["-L"], left()).catch(() => ({ stdout: "" }));
+    return parseList(stdout).flatMap(({ uuid }) => (uuid.startsWith("GPU-") ? uuid : []));
   }
 
   /** Index, UUID and model of each device, from a list that is asked for again when other devices answer. */

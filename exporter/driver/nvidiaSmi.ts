@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** Why the driver gave no answer; a label of `gpu_exporter_errors_total`. */
 export type DriverFailure = "missing" | "timeout" | "failed" | "unparsable";
@@ -18,6 +19,9 @@ export interface Answer {
   seconds: number;
 }
 
+/** Milliseconds in which a killed process is gone, unless the kernel keeps it. */
+const TO_DIE = 200;
+
 /** More than the longest answer seen: 8 GPUs with their clocks take 0.4 MB. */
 const MOST_OUTPUT = 32 * 1024 ** 2;
 
@@ -34,11 +38,10 @@ export class NvidiaSmi {
    *   long it took
    * @throws DriverError also while an earlier run hangs, so that runs do not pile up
    */
-  run(args: string[], seconds: number): Promise<Answer> {
+  async run(args: string[], seconds: number): Promise<Answer> {
+    if (this.hanging.size > 0) await sleep(TO_DIE);
     if (this.hanging.size > 0)
-      return Promise.reject(
-        new DriverError("timeout", `${this.program} hangs in the driver and cannot be killed`),
-      );
+      throw new DriverError("timeout", `${this.program} hangs in the driver and cannot be killed`);
     const start = performance.now();
     return new Promise((resolve, reject) => {
       const child = spawn(this.program, args, { stdio: ["ignore", "pipe", "pipe"] });

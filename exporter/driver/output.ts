@@ -68,11 +68,15 @@ export function parseLog(xml: string): Log {
   };
 }
 
-/** The parser takes half a document for a whole one, so it is validated first. */
+/**
+ * The parser takes half a document for a whole one, so it is validated first. Names of processes are left out before: they
+ * are whatever a process calls itself, nvidia-smi does not escape them, and nobody reads them here.
+ */
 function parsed(xml: string): Node {
   try {
-    SyntaxValidator.validate(xml);
-    return parser.parse(xml) as Node;
+    const nameless = xml.replace(/<process_name>[^]*?<\/process_name>(?=\s*<used_memory>)/g, "");
+    SyntaxValidator.validate(nameless);
+    return parser.parse(nameless) as Node;
   } catch (error) {
     throw new DriverError("unparsable", `nvidia-smi -q -x: ${(error as Error).message}`);
   }
@@ -226,22 +230,23 @@ export function parseList(text: string): ListedDevice[] {
  * Reads the answer of `nvidia-smi pmon -c 1 -s u`: the share of a GPU's multiprocessors that a process kept busy, from 0 to 1.
  * A process that did nothing has a dash. Columns differ between drivers, so they are found by the header.
  *
- * @returns by "index pid", and nothing where the driver does not tell (MIG, WSL)
+ * @returns the GPUs that it tells about, by index, and the shares by "index pid"; nothing of what it does not cover (MIG, WSL)
  */
-export function parseProcessUtilization(text: string): Map<string, number> {
-  const result = new Map<string, number>();
+export function parseProcessUtilization(text: string): { gpus: Set<string>; shares: Map<string, number> } {
+  const [gpus, shares] = [new Set<string>(), new Map<string, number>()];
   const lines = text.split("\n").map((line) => line.trim().split(/\s+/));
   const header = lines.find((words) => words[0] === "#" && words.includes("pid"))?.slice(1) ?? [];
-  const [gpu, pid, sm] = ["gpu", "pid", "sm"].map((name) => header.indexOf(name));
-  if (gpu === undefined || pid === undefined || sm === undefined || sm < 0) return result;
+  const [gpuAt = -1, pidAt = -1, smAt = -1] = ["gpu", "pid", "sm"].map((name) => header.indexOf(name));
+  if (gpuAt < 0 || pidAt < 0 || smAt < 0) return { gpus, shares };
   for (const words of lines) {
-    const value = words[sm] === "-" ? 0 : Number(words[sm]);
-    if (!/^\d+$/.test(words[gpu] ?? "") || !/^\d+$/.test(words[pid] ?? "") || !(value >= 0)) continue;
-    const key = `${words[gpu] ?? ""} ${words[pid] ?? ""}`;
+    const [gpu = "", pid = "", sm = ""] = [words[gpuAt], words[pidAt], words[smAt]];
+    const share = sm === "-" ? 0 : Number(sm) / 100;
+    if (!/^\d+$/.test(gpu) || !(share >= 0)) continue;
+    gpus.add(gpu);
     // A process with a compute and a graphics context has a line for each, with the same number.
-    result.set(key, Math.max(result.get(key) ?? 0, value / 100));
+    if (/^\d+$/.test(pid)) shares.set(`${gpu} ${pid}`, Math.max(shares.get(`${gpu} ${pid}`) ?? 0, share));
   }
-  return result;
+  return { gpus, shares };
 }
 
 const isNode = (value: unknown): value is Node =>

@@ -113,9 +113,7 @@ async function integration(engine: keyof typeof ENGINES): Promise<Count> {
       {
         DOCKER_HOST: daemon.host,
         TMPDIR: daemon.temporary,
-        DAEMON_PID: String(daemon.pid),
-        DAEMON_CONFIG: daemon.config,
-        GPU_HOST: daemon.gpuHost,
+        DAEMON_FOLDER: daemon.folder,
       },
     );
   } finally {

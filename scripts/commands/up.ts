@@ -1,5 +1,8 @@
 import { onStack } from "../pulumi";
 
-/** `npm run up [-- ARGS]`: deploys a stack. Settings and host are checked before anything is changed, so no preview comes first. */
+/**
+ * `npm run up [-- ARGS]`: deploys a stack, and repairs what was changed by hand. Settings and host are checked before
+ * anything is changed, so no preview comes first.
+ */
 export default (args: string[]): Promise<number> =>
-  onStack(["up", "--yes", "--skip-preview"], args, { images: true });
+  onStack(["up", "--yes", "--skip-preview", "--refresh"], args, { deploys: true });

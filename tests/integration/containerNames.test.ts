@@ -15,7 +15,7 @@ test("the probe for names fails where cAdvisor cannot ask who a container is, an
     (await hasContainerdStore()) ? "/run/containerd/containerd.sock" : "/var/run/docker.sock",
   );
   const expectation = JSON.parse((await stack.inputs("probe-command"))["stdin"] as string) as Expectation;
-  const output = await failed(stack.probe(JSON.stringify(expectation)));
+  const output = await failed(stack.probe(JSON.stringify({ ...expectation, patienceSeconds: 20 })));
   expect(output).toMatch(/probe failed after \d+ s: every running container is listed by name/);
   expect(output).toContain("Registration of the docker container factory failed");
 

@@ -32,10 +32,8 @@ export interface Daemon {
   inside: string[];
   /** A folder for temporary files of what runs inside. */
   temporary: string;
-  /** Its process, its configuration file, and the emulated GPU toolkit that it can be given; see gpu.test.ts. */
-  pid: number;
-  config: string;
-  gpuHost: string;
+  /** Where all of its files are; see daemon.ts. */
+  folder: string;
   /** Removes its containers, the daemon itself, what still runs inside, and everything that they wrote. */
   stop: () => Promise<void>;
 }
@@ -59,35 +57,24 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
 
   const folder = await mkdtemp(path.join(os.tmpdir(), `llm-metrics-${engine}-`));
   const host = `unix://${folder}/docker.sock`;
-  const config = path.join(folder, "daemon.json");
-  await writeFile(config, "{}");
-  const gpuHost = path.join(folder, "gpu");
-  const toolkit = await GpuHost.at(gpuHost).install();
+  await writeFile(path.join(folder, "daemon.json"), "{}");
+  const toolkit = await GpuHost.at(path.join(folder, "gpu")).install();
   const temporary = path.join(folder, "tmp");
   await mkdir(temporary);
   const log = await open(path.join(folder, "dockerd.log"), "w");
   const places = ["data-root", "exec-root", "pidfile"].map((option) => `--${option}=${folder}/${option}`);
+  const command = {
+    args: [`--config-file=${folder}/daemon.json`, `--host=${host}`, ...places, ...options(toolkit.cdi)],
+    path: [programs, toolkit.programs, process.env["PATH"]].filter(Boolean).join(":"),
+  };
+  await writeFile(path.join(folder, "command.json"), JSON.stringify(command));
   const daemon = spawn(
     "unshare",
-    [
-      "--net",
-      "--",
-      "sh",
-      "-ec",
-      'ip link set lo up; exec dockerd "$@"',
-      "dockerd",
-      `--config-file=${config}`,
-      `--host=${host}`,
-      ...places,
-      ...options(toolkit.cdi),
-    ],
+    ["--net", "--", "sh", "-ec", 'ip link set lo up; exec dockerd "$@"', "dockerd", ...command.args],
     {
       detached: true, // Ctrl-C in the terminal must not end it before its containers are removed.
       stdio: ["ignore", log.fd, log.fd],
-      env: {
-        ...process.env,
-        PATH: [programs, toolkit.programs, process.env["PATH"]].filter(Boolean).join(":"),
-      },
+      env: { ...process.env, PATH: command.path },
     },
   );
   await log.close();
@@ -106,9 +93,8 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
   for (let second = 0; second < 60 && daemon.exitCode === null; second++) {
     if (await docker("version").then(Boolean, () => false)) {
       namespace = await networkNamespace(daemon.pid ?? 0);
-      const { pid = 0 } = daemon;
-      const inside = ["nsenter", `--net=/proc/${pid}/ns/net`, "--"];
-      return { host, inside, temporary, pid, config, gpuHost, stop };
+      const inside = ["nsenter", `--net=/proc/${daemon.pid ?? 0}/ns/net`, "--"];
+      return { host, inside, temporary, folder, stop };
     }
     await sleep(1000);
   }

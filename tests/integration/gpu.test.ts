@@ -1,18 +1,19 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
 import Docker from "dockerode";
 import { buildShellImage } from "../../airgap/images";
 import { h100, gpuUuid, type EmulatedHost } from "../emulatedDriver/host";
 import { GpuHost } from "../emulatedDriver/gpuHost";
+import { DAEMON_FOLDER, reloadDaemon } from "./daemon";
 import { docker, DOCKER_HOST, eventually, hasContainerdStore, inspect, query, startContainer } from "./host";
 import { failed, Stack, succeeded } from "./stack";
 
 const MIB = 1024 ** 2;
-const gpuHost = GpuHost.at(process.env["GPU_HOST"] ?? "");
+const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
 
-/** Makes the daemon one with NVIDIA's runtime or without, as an administrator does: by its configuration, loaded anew. */
-async function configureRuntime(name: "nvidia" | "other", path: string): Promise<void> {
-  await writeFile(process.env["DAEMON_CONFIG"] ?? "", JSON.stringify({ runtimes: { [name]: { path } } }));
-  process.kill(Number(process.env["DAEMON_PID"]), "SIGHUP");
+/** Makes the daemon one with NVIDIA's runtime or without, as an administrator does. */
+async function configureRuntime(name: "nvidia" | "other", program: string): Promise<void> {
+  await reloadDaemon({ runtimes: { [name]: { path: program } } });
   await eventually(async () => {
     const runtimes = await docker("info", "--format", "{{json .Runtimes}}");
     expect(Object.keys(JSON.parse(runtimes) as object).includes("nvidia")).toBe(name === "nvidia");
@@ -263,7 +264,7 @@ test("a container that ends leaves no GPU series, and one that comes has its own
 test("a driver that hangs is told by a metric and by the probe, while the target stays up", async () => {
   const probe = JSON.stringify({
     ...(JSON.parse((await stack.inputs("probe-command"))["stdin"] as string) as object),
-    scrapeIntervalSeconds: 1,
+    patienceSeconds: 5,
   });
   await gpuHost.describe(await described({ fault: "hang" }));
   await eventually(async () => {

@@ -4,9 +4,11 @@ import { mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { dump } from "js-yaml";
 import { stackImages } from "../../scripts/environment/images";
 import { pulumiEnvironment } from "../../scripts/pulumi";
+import { repair } from "../../scripts/repair";
 import { DOCKER_HOST } from "./host";
 
 const PROJECT = path.join(__dirname, "../..");
@@ -88,6 +90,29 @@ export class Stack {
   }
 
   up = (...args: string[]): Promise<Result> => this.pulumi("up", "--yes", "--skip-preview", ...args);
+
+  /** What `npm run up` does. */
+  async repairAndUp(): Promise<Result> {
+    await repair(this.name, { ...this.env, DOCKER_HOST });
+    return this.up("--refresh");
+  }
+
+  /** Starts an update and kills it after some time, with everything that it started; whether it was still under way. */
+  async killedUp(milliseconds: number): Promise<boolean> {
+    const child = spawn("pulumi", ["up", "--yes", "--skip-preview"], {
+      cwd: this.folder,
+      env: { ...this.env, DOCKER_HOST },
+      stdio: "ignore",
+      detached: true,
+    });
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    await Promise.race([ended, sleep(milliseconds)]);
+    if (child.exitCode !== null) return false;
+    process.kill(-(child.pid ?? 0), "SIGKILL");
+    await ended;
+    return true;
+  }
+
   preview = (...args: string[]): Promise<Result> => this.pulumi("preview", ...args);
   refresh = (...args: string[]): Promise<Result> =>
     this.pulumi("refresh", "--yes", "--skip-preview", ...args);

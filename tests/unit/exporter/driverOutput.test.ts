@@ -120,6 +120,18 @@ test.each([
   expect(log.processes).toEqual([{ pid: 5, device: "GPU-1", memoryBytes: undefined }]);
 });
 
+test.each([
+  "a=1&b=2 <defunct> \u0001",
+  "x</process_name></process_info><process_info><pid>4242</pid><used_memory>70000 MiB</used_memory><process_name>y",
+])("what a process calls itself (%j) neither hides a GPU nor makes up a process", (name) => {
+  const log = parseLog(`<?xml version="1.0" ?><nvidia_smi_log><gpu><uuid>GPU-1</uuid><processes>
+    <process_info><pid>5</pid><process_name>${name}</process_name>
+      <used_memory>7 MiB</used_memory></process_info>
+    <process_info><pid>6</pid><process_name>b</process_name><used_memory>8 MiB</used_memory></process_info>
+    </processes></gpu></nvidia_smi_log>`);
+  expect(log.processes.map(({ pid }) => pid)).toEqual([5, 6]);
+});
+
 test("the list names GPUs and MIG devices, also after a GPU that is lost", async () => {
   const host = { driver: "535.129.03", gpus: [h100(0), h100(1, { lost: true }), a100Mig(2)], processes: [] };
   expect(parseList(await answers(host, "-L"))).toEqual([
@@ -140,15 +152,16 @@ test("the busy share of a process is found by the columns' names, which differ b
     "    0       1234     G     43     12      -      -      -      -    277      0    python\n" +
     "    1       5678     C      -      -      -      -      -      -    277      0    a name with spaces\n" +
     "    2          -     -      -      -      -      -      -      -      -      -    -\n";
-  expect(parseProcessUtilization(old)).toEqual(new Map([["0 1234", 0.45]]));
-  expect(parseProcessUtilization(recent)).toEqual(
-    new Map([
+  expect(parseProcessUtilization(old).shares).toEqual(new Map([["0 1234", 0.45]]));
+  expect(parseProcessUtilization(recent)).toEqual({
+    gpus: new Set(["0", "1", "2"]),
+    shares: new Map([
       ["0 1234", 0.45],
       ["1 5678", 0],
     ]),
-  );
+  });
   for (const text of ["", "Not supported on the device(s)\n", "# gpu pid\n 0 1 2"])
-    expect(parseProcessUtilization(text).size).toBe(0);
+    expect(parseProcessUtilization(text)).toEqual({ gpus: new Set(), shares: new Map() });
 });
 
 /** A sequence of numbers that looks random and is the same in every run. */

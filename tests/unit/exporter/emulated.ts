@@ -55,6 +55,8 @@ export class EmulatedDocker {
   readonly requests: string[] = [];
   /** Whether it takes requests and never answers. */
   hangs = false;
+  /** Name of a container that it does not answer about. */
+  silentAbout = "";
   /** Where its procfs is. */
   readonly proc = path.join(folder, "proc");
   private server: Server | undefined;
@@ -83,6 +85,7 @@ export class EmulatedDocker {
       const one = this.containers.find(({ id, name }) =>
         at.includes(`/containers/${id ?? containerId(name)}/json`),
       );
+      if (one && one.name === this.silentAbout) return;
       if (at.startsWith("/info"))
         response.end(
           JSON.stringify({

@@ -1,4 +1,4 @@
-import type { Server } from "node:http";
+import { request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type Docker from "dockerode";
 import { exporterServer } from "../../../exporter/server";
@@ -162,6 +162,8 @@ test("MIG devices are devices of their own", async () => {
   expect(values(series, "container_gpu_memory_used_bytes", "name", "gpu", "gpu_uuid", "gpu_model")).toEqual({
     [`small 0:1 ${migUuid(1)} NVIDIA A100-SXM4-40GB MIG 1g.5gb`]: GIB / 2,
   });
+  // The driver does not tell how busy a process keeps a MIG device.
+  expect(values(series, "container_gpu_utilization_ratio", "name")).toEqual({});
   expect(values(series, "gpu_memory_total_bytes", "gpu")).toEqual({
     "0": 40 * GIB,
     "0:0": 19.5 * GIB,
@@ -291,6 +293,62 @@ test("every metric is one of the catalogue, and has all of its labels", async ()
   names.add("gpu_exporter_errors_total"); // Only after an error.
   expect([...names].sort()).toEqual(Object.keys(catalogue).sort());
 });
+
+test("an asker without patience does not spoil the answer of another", async () => {
+  busy({ delay: 300 });
+  const [hasty, patient] = await Promise.all([scrape("0.2").catch(() => undefined), scrape()]);
+  expect(hasty?.get("gpu_exporter_driver_up") ?? 0).toBe(0);
+  expect(patient.get("gpu_exporter_driver_up")).toBe(1);
+});
+
+test("a container that Docker does not answer about hides no other, and its processes are not the host's", async () => {
+  busy();
+  host.silentAbout = "chat";
+  const series = await scrape();
+  expect(values(series, "container_gpu_memory_used_bytes", "name", "gpu")).toEqual({
+    "embed 1": 4 * GIB,
+    "idle 0": 0,
+  });
+  expect(values(series, "gpu_host_memory_used_bytes", "gpu")).toEqual({ "0": 0, "1": 2 * GIB });
+  expect(values(series, "gpu_exporter_errors_total", "stage", "reason")).toEqual({ "docker container": 1 });
+});
+
+test("labels of images that are too long are cut, so that Prometheus takes the scrape", async () => {
+  busy();
+  host.run([
+    {
+      name: "chat",
+      image: "a:1",
+      pids: [11],
+      config: all,
+      labels: { "com.docker.compose.project": "x".repeat(3000) },
+    },
+  ]);
+  const [info = ""] = [...(await scrape()).keys()].filter((name) => name.startsWith("container_gpu_info"));
+  expect(/compose_project="(x*)"/.exec(info)?.[1]).toHaveLength(200);
+});
+
+test("a first answer that a lost GPU spoils is asked for GPU by GPU", async () => {
+  busy({ gpus: [h100(0), h100(1, { lost: true })], fault: "lost-fatal" });
+  const series = await scrape();
+  expect(series.get("gpu_exporter_driver_up")).toBe(1);
+  expect(values(series, "gpu_up", "gpu")).toEqual({ "0": 1 });
+});
+
+test.each(["//", "//:99999/", "/%", "http://[", "*"])(
+  "the strange request %s is answered, and the exporter goes on",
+  async (target) => {
+    const { port } = server.address() as AddressInfo;
+    const status = await new Promise((resolve, reject) => {
+      request({ port, host: "127.0.0.1", path: target }, (response) => { resolve(response.statusCode); })
+        .on("error", reject)
+        .end();
+    });
+    expect(status).toBe(404);
+    busy();
+    expect((await scrape()).get("gpu_exporter_driver_up")).toBe(1);
+  },
+);
 
 test("the health endpoint answers whatever the driver does, and only reading is allowed", async () => {
   busy({ fault: "hang" });

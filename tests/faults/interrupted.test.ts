@@ -1,0 +1,43 @@
+import { docker } from "../integration/host";
+import { failed, Stack, succeeded } from "../integration/stack";
+
+const POINTS = 10;
+
+test("an update that is killed at any point is completed by the next one", async () => {
+  const stack = await Stack.create({ scrapeInterval: "1s" });
+  try {
+    const start = performance.now();
+    await succeeded(stack.up());
+    const whole = performance.now() - start;
+    let killed = 0;
+    for (let point = 1; point <= POINTS; point++) {
+      await succeeded(stack.destroy());
+      if (await stack.killedUp((whole * point) / (POINTS + 1))) killed++;
+      await succeeded(stack.repairAndUp());
+      await succeeded(stack.preview("--expect-no-changes"));
+      const names = (
+        await docker("ps", "-a", "--filter", `name=${stack.name}`, "--format", "{{.Names}}")
+      ).split("\n");
+      expect(names.sort()).toEqual([stack.resource("cadvisor"), stack.resource("prometheus")]);
+    }
+    expect(killed).toBeGreaterThanOrEqual(POINTS - 2);
+  } finally {
+    await stack.remove();
+  }
+});
+
+test("of two updates at once, the second is told who is at it, and changes nothing", async () => {
+  const stack = await Stack.create({ scrapeInterval: "1s" });
+  try {
+    const first = stack.up();
+    for (;;) {
+      const { output } = await stack.pulumi("stack", "export");
+      if (output.includes("docker:index/network:Network")) break;
+    }
+    expect(await failed(stack.repairAndUp())).toMatch(/locked by 1 lock.*\n.*created by/s);
+    await succeeded(first);
+    await succeeded(stack.preview("--expect-no-changes"));
+  } finally {
+    await stack.remove();
+  }
+});

@@ -1,0 +1,41 @@
+import { spawn } from "node:child_process";
+import { open, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { docker, eventually } from "./host";
+
+/** Where the files of the daemon of the tests are; see daemons.ts. */
+export const DAEMON_FOLDER = process.env["DAEMON_FOLDER"] ?? "";
+
+const daemonPid = async () => Number(await readFile(path.join(DAEMON_FOLDER, "pidfile"), "utf8"));
+
+/** Gives the daemon another configuration without a restart. */
+export async function reloadDaemon(config: object): Promise<void> {
+  await writeFile(path.join(DAEMON_FOLDER, "daemon.json"), JSON.stringify(config));
+  process.kill(await daemonPid(), "SIGHUP");
+}
+
+/** Ends the daemon by a signal, as a restart or a crash does, and starts it again, as its service would. */
+export async function restartDaemon(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+  const pid = await daemonPid();
+  process.kill(pid, signal);
+  await eventually(() => {
+    expect(() => process.kill(pid, 0)).toThrow("ESRCH");
+    return Promise.resolve();
+  });
+  const { args, path: PATH } = JSON.parse(
+    await readFile(path.join(DAEMON_FOLDER, "command.json"), "utf8"),
+  ) as {
+    args: string[];
+    path: string;
+  };
+  const log = await open(path.join(DAEMON_FOLDER, "dockerd.log"), "a");
+  spawn("dockerd", args, {
+    detached: true,
+    stdio: ["ignore", log.fd, log.fd],
+    env: { ...process.env, PATH },
+  }).unref();
+  await log.close();
+  await eventually(async () => {
+    expect(await docker("version", "--format", "{{.Server.Version}}")).toBeTruthy();
+  });
+}
