@@ -24,39 +24,44 @@ const KINDS: Record<string, string> = {
 };
 
 /**
- * Repairs what Pulumi cannot: the lock of an update whose process is gone, what that update made without getting to note
- * it, and containers that somebody paused. Everything else, the update does.
+ * Repairs what Pulumi cannot: what an update that was killed left behind, and containers that somebody paused. Everything
+ * else, the update does.
  *
  * @param stack the stack's short name
  * @param env the environment of the Pulumi CLI, with DOCKER_HOST
  */
 export async function repair(stack: string, env: NodeJS.ProcessEnv): Promise<void> {
-  await removeDeadLock(stack, env);
-  await removeUnfinished(stack, env);
+  // Backends that are services do this themselves, or tell how.
+  const [, state] = /^file:\/\/(.+)$/.exec(env["PULUMI_BACKEND_URL"] ?? "") ?? [];
+  if (state) {
+    if ((await locks(state, stack, env)) === "alive") return; // Pulumi tells who is at it.
+    await removeUnfinished(stack, env);
+  }
   const mine = ["--filter", `label=llm-metrics.environment=${stack}`];
   const paused = await run("docker", ["ps", "--quiet", "--filter", "status=paused", ...mine], { env });
   for (const id of paused.split("\n").filter(Boolean)) {
-    say(`container ${(await run("docker", ["unpause", id], { env })).trim()} was paused, and goes on`);
+    const name = await run("docker", ["inspect", "--format", "{{.Name}}", id], { env });
+    await run("docker", ["unpause", id], { env });
+    say(`the container ${name.trim().slice(1)} was paused, and goes on`);
   }
 }
 
-/** A state in files is locked by a file that names the process; only one that is gone from this machine counts. */
-async function removeDeadLock(stack: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const [, root] = /^file:\/\/(.+)$/.exec(env["PULUMI_BACKEND_URL"] ?? "") ?? [];
-  if (!root) return;
-  const folder = path.join(root, ".pulumi", "locks");
+/** A state in files is locked by a file that names a process. The locks of processes that are gone from this machine are removed. */
+async function locks(state: string, stack: string, env: NodeJS.ProcessEnv): Promise<"alive" | "none"> {
+  const folder = path.join(state, ".pulumi", "locks");
   const files = (await readdir(folder, { recursive: true }).catch(() => [])).filter(
     (file) => path.basename(path.dirname(file)) === stack && file.endsWith(".json"),
   );
   for (const file of files) {
-    const { pid, hostname } = JSON.parse(await readFile(path.join(folder, file), "utf8")) as {
+    const lock = JSON.parse(await readFile(path.join(folder, file), "utf8")) as {
       pid: number;
       hostname: string;
     };
-    if (hostname !== os.hostname() || isAlive(pid)) continue;
-    say(`the last update was interrupted: its process ${pid} is gone, so its lock is removed`);
+    if (lock.hostname !== os.hostname() || isAlive(lock.pid)) return "alive";
+    say(`the last update was interrupted: its process ${lock.pid} is gone, so its lock is removed`);
     await run("pulumi", ["cancel", "--yes", "--stack", stack], { env });
   }
+  return "none";
 }
 
 function isAlive(pid: number): boolean {
