@@ -17,7 +17,7 @@ export const hasContainerdStore = async (): Promise<boolean> =>
 export interface Inspected {
   Id: string;
   Config: { Image: string; User: string; Healthcheck?: { Test: string[] } };
-  State: { Running: boolean };
+  State: { Running: boolean; StartedAt: string };
   HostConfig: {
     Privileged: boolean;
     CapAdd: string[] | null;

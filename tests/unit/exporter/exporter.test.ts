@@ -340,7 +340,9 @@ test.each(["//", "//:99999/", "/%", "http://[", "*"])(
   async (target) => {
     const { port } = server.address() as AddressInfo;
     const status = await new Promise((resolve, reject) => {
-      request({ port, host: "127.0.0.1", path: target }, (response) => { resolve(response.statusCode); })
+      request({ port, host: "127.0.0.1", path: target }, (response) => {
+        resolve(response.statusCode);
+      })
         .on("error", reject)
         .end();
     });

@@ -1,0 +1,98 @@
+import { writeFile } from "node:fs/promises";
+import { restartDaemon } from "../integration/daemon";
+import { docker, eventually, inspect, query } from "../integration/host";
+import { Stack, succeeded } from "../integration/stack";
+
+let stack: Stack;
+/** When the first sample of the stack was taken. */
+let first: number;
+beforeAll(async () => {
+  stack = await Stack.create({ scrapeInterval: "1s" });
+  await succeeded(stack.up());
+  await eventually(freshSamples);
+  first = await oldestSample();
+});
+afterAll(() => stack.remove());
+
+async function oldestSample(): Promise<number> {
+  const [oldest] = await query(
+    stack.prometheus,
+    'min(min_over_time(timestamp(up{job="prometheus"})[1h:1s]))',
+  );
+  return Number(oldest?.value[1]);
+}
+
+/** Both jobs are up, by samples of the last two scrapes. */
+async function freshSamples(): Promise<void> {
+  const fresh = await query(stack.prometheus, "time() - timestamp(up == 1) < 2.5");
+  expect(fresh.map(({ metric }) => metric["job"]).sort()).toEqual(["cadvisor", "prometheus"]);
+}
+
+/** Samples from before are there, and new ones come. */
+async function goesOn(): Promise<void> {
+  await eventually(freshSamples);
+  expect(await oldestSample()).toBe(first);
+}
+
+type Which = "cadvisor" | "prometheus";
+const pidOf = async (which: Which) =>
+  Number(await docker("inspect", "--format", "{{.State.Pid}}", stack.resource(which)));
+
+/** Makes the kernel kill the container's own process for memory, by somebody else's greed in the same container. */
+async function killForMemory(which: Which): Promise<void> {
+  await writeFile(`/proc/${await pidOf(which)}/oom_score_adj`, "1000");
+  await docker(
+    "exec",
+    stack.resource(which),
+    "/bin/busybox",
+    "dd",
+    "if=/dev/zero",
+    "of=/dev/null",
+    "bs=2000M",
+    "count=1",
+  ).catch(() => undefined);
+}
+
+describe.each(["cadvisor", "prometheus"] as const)("%s", (which) => {
+  test.each([
+    ["killed", async () => process.kill(await pidOf(which), "SIGKILL")],
+    ["killed for memory", () => killForMemory(which)],
+  ])("that was %s comes back by itself", async (_, disturb) => {
+    const { State: before } = await inspect(stack.resource(which));
+    await disturb();
+    await eventually(async () => {
+      const { State: after } = await inspect(stack.resource(which));
+      expect(after.Running && after.StartedAt !== before.StartedAt).toBe(true);
+    });
+    await goesOn();
+  });
+
+  test.each([
+    ["stopped", (name: string) => docker("stop", name)],
+    ["removed", (name: string) => docker("rm", "-f", name)],
+    ["paused", (name: string) => docker("pause", name)],
+  ])("that was %s is repaired by the next update", async (_, disturb) => {
+    await disturb(stack.resource(which));
+    await succeeded(stack.repairAndUp());
+    await goesOn();
+    await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+  });
+});
+
+test.each(["SIGTERM", "SIGKILL"] as const)(
+  "after the daemon ended by %s, everything comes back by itself",
+  async (signal) => {
+    await restartDaemon(signal);
+    await goesOn();
+    await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+  },
+);
+
+test("a network that was removed is repaired by the next update", async () => {
+  const network = `llm-metrics-${stack.name}`;
+  for (const which of ["cadvisor", "prometheus"] as const)
+    await docker("network", "disconnect", "--force", network, stack.resource(which));
+  await docker("network", "rm", network);
+  await succeeded(stack.repairAndUp());
+  await goesOn();
+});
