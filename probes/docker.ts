@@ -19,7 +19,8 @@ export function docker(args: string[], input = ""): Promise<string> {
         );
       else resolve(stdout);
     });
-    child.stdin?.end(input);
+    // A command that fails at once does not read; why it failed is told above.
+    child.stdin?.on("error", () => undefined).end(input);
   });
 }
 

@@ -22,13 +22,14 @@ const PARTS: Record<string, () => Promise<Count>> = {
       await command("eslint", ["."]),
       await command("prettier", ["--check", "."]),
     ),
-  unit: () => jest(["--testPathIgnorePatterns=/tests/integration/"]),
+  unit: () => jest(["--testPathIgnorePatterns=/tests/(integration|faults)/"]),
   ...Object.fromEntries(
     (Object.keys(ENGINES) as (keyof typeof ENGINES)[]).map((engine) => [
       `integration:${engine}`,
-      () => integration(engine),
+      () => onDaemon(engine, "tests/integration"),
     ]),
   ),
+  faults: () => onDaemon("distribution", "tests/faults"),
 };
 
 /** Aborted by Ctrl-C and the like, so that what is running ends, and daemons are removed on the way out. */
@@ -100,22 +101,18 @@ async function jest(args: string[], inside: string[] = [], env: NodeJS.ProcessEn
   }
 }
 
-/** Runs the integration tests on a daemon of their own. */
-async function integration(engine: keyof typeof ENGINES): Promise<Count> {
+/** Runs the tests of a folder on a daemon of their own. */
+async function onDaemon(engine: keyof typeof ENGINES, tests: string): Promise<Count> {
   // Whatever has to be downloaded or built comes first: the daemon's network namespace reaches nothing.
   await Promise.all([pulumiEnvironment(), staticBusybox()]);
   const daemon = await startDaemon(engine);
   try {
     await stackImages("of-the-tests", daemon.host, { gpus: true });
-    return await jest(
-      ["tests/integration", "--runInBand", "--verbose", "--testTimeout=600000"],
-      daemon.inside,
-      {
-        DOCKER_HOST: daemon.host,
-        TMPDIR: daemon.temporary,
-        DAEMON_FOLDER: daemon.folder,
-      },
-    );
+    return await jest([tests, "--runInBand", "--verbose", "--testTimeout=600000"], daemon.inside, {
+      DOCKER_HOST: daemon.host,
+      TMPDIR: daemon.temporary,
+      DAEMON_FOLDER: daemon.folder,
+    });
   } finally {
     await daemon.stop();
   }

@@ -1,4 +1,4 @@
-import { query, docker, eventually, inspect } from "../integration/host";
+import { query, eventually, inspect } from "../integration/host";
 import { failed, Stack, succeeded } from "../integration/stack";
 
 let stack: Stack;

@@ -227,7 +227,9 @@ test("the report says what each probe saw", () => {
     "the samples are fresh",
     "every running container is listed by name",
     "the required metrics are there with their labels",
+    "every GPU container has its GPU series",
   ]);
+  expect(outputs.probeReport.findings.at(-1)?.seen).toMatch(/^no GPU containers: Docker on this host/);
   expect(outputs.probeReport.findings[5]?.seen).toContain(containers.vllm);
 });
 

@@ -124,3 +124,9 @@ test("the recorded CPU and memory are those of containers with GPUs, beside thei
     await promtool({ [name]: text, "test.yml": dump(rulesTest) }, "test", "rules", "test.yml"),
   ).toContain("SUCCESS");
 });
+
+test("a docker command that fails before it has read its input is told by what it said", async () => {
+  await expect(docker(["exec", "-i", "no-such-container", "cat"], "a".repeat(1_000_000))).rejects.toThrow(
+    /no such container/i,
+  );
+});
