@@ -88,14 +88,14 @@ const bad: [string, object, RegExp][] = [
     /requires 'target_label' value/,
   ],
   [
-    "dropequal with a regex",
-    relabel({ action: "dropequal", source_labels: ["a"], target_label: "b", regex: "c" }),
-    /dropequal action requires only 'source_labels' and 'target_label'/,
+    "an expression that is none",
+    relabel({ source_labels: ["a"], regex: "(a", target_label: "b" }),
+    /regex is "\(a", but must be a regular expression/,
   ],
   [
-    "uppercase into no label",
-    relabel({ action: "uppercase", source_labels: ["a"], target_label: "1x-$" }),
-    /invalid 'target_label'/,
+    "lowercase without a target",
+    relabel({ action: "lowercase", source_labels: ["a"] }),
+    /requires 'target_label' value/,
   ],
   [
     "a timeout longer than the interval",
