@@ -1,4 +1,4 @@
-import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { buildNvidiaSmi } from "./build";
 import type { EmulatedHost } from "./host";
@@ -53,7 +53,7 @@ export class GpuHost {
       options: ["bind", "ro"],
     }));
     await writeFile(
-      path.join(this.cdi, "nvidia.json"),
+      path.join(this.folder, "cdi.json"),
       JSON.stringify({
         cdiVersion: "0.6.0",
         kind: "nvidia.com/gpu",
@@ -64,8 +64,10 @@ export class GpuHost {
     return this;
   }
 
-  /** Takes the CDI devices away, as an administrator does. */
-  removeCdi = (): Promise<void> => rm(path.join(this.cdi, "nvidia.json"));
+  /** Specifies CDI devices, or takes them away, as an administrator does. */
+  addCdi = (): Promise<void> =>
+    copyFile(path.join(this.folder, "cdi.json"), path.join(this.cdi, "nvidia.json"));
+  removeCdi = (): Promise<void> => rm(path.join(this.cdi, "nvidia.json"), { force: true });
 
   /** From now on, `nvidia-smi` answers for this host. */
   async describe(host: EmulatedHost): Promise<void> {

@@ -72,6 +72,7 @@ async function startWithCdi(): Promise<string> {
 
 beforeAll(async () => {
   await configureRuntime("nvidia", gpuHost.runtime);
+  await gpuHost.addCdi();
   const baked = [
     "-e",
     "NVIDIA_VISIBLE_DEVICES=all",
@@ -103,6 +104,7 @@ afterAll(async () => {
   await stack.remove();
   await docker("rm", "-f", ...Object.values(containers));
   await configureRuntime("other", "runc");
+  await gpuHost.removeCdi();
 });
 
 /** The values of a metric, by container and GPU. */
@@ -303,13 +305,13 @@ test("where Docker loses NVIDIA's runtime, the exporter gets to the GPUs by CDI,
   expect(host.DeviceRequests).toMatchObject([{ Driver: "cdi", DeviceIDs: ["nvidia.com/gpu=all"] }]);
   expect(await values("container_gpu_memory_used_bytes")).toMatchObject({ "cdi 0": 32_000 * MIB });
   await succeeded(stack.refresh("--expect-no-changes"));
+});
+
+test("without GPUs the exporter goes, the report says why, and gpu: on is refused with nothing changed", async () => {
   await gpuHost.removeCdi();
   await eventually(async () => {
     expect(await docker("info", "--format", "{{json .}}")).not.toContain("nvidia.com/gpu");
   });
-});
-
-test("without GPUs the exporter goes, the report says why, and gpu: on is refused with nothing changed", async () => {
   const output = await succeeded(stack.up());
   expect(output).toContain(
     "GPUs are not measured: Docker on this host has neither NVIDIA's container runtime",
