@@ -9,8 +9,11 @@ let first: number;
 beforeAll(async () => {
   stack = await Stack.create({ scrapeInterval: "1s" });
   await succeeded(stack.up());
-  await eventually(freshSamples);
-  first = await oldestSample();
+  await eventually(async () => {
+    await freshSamples();
+    first = await oldestSample();
+    expect(first).toBeGreaterThan(0);
+  });
 });
 afterAll(() => stack.remove());
 
