@@ -6,6 +6,8 @@ import { get } from "./http";
 import { requireLoaded } from "./loadedConfig";
 import { Mismatch, retry } from "./retry";
 
+/** Not by `docker kill`, which takes the container for stopped by hand: it would not come back after a crash or a reboot. */
+const RELOAD = "kill -HUP 1";
 const FILE = `${CONFIG_FOLDER}/prometheus.yml`;
 
 /**
@@ -42,14 +44,14 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
 
   await inside(`cp ${FILE} ${FILE}.old; mv ${FILE}.new ${FILE}`);
   const load = async () => {
-    await docker(["kill", "--signal", "HUP", CONTAINER]);
+    await inside(RELOAD);
     await requireLoaded(PROMETHEUS_URL, config);
   };
   try {
     await retry(load, 30, () => undefined);
   } catch (error) {
     await inside(`mv ${FILE}.old ${FILE}`);
-    await docker(["kill", "--signal", "HUP", CONTAINER]);
+    await inside(RELOAD);
     throw new Error(
       `Prometheus did not load this configuration, so the old one was put back:\n  ${(error as Error).message}`,
     );
