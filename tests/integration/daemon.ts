@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { open, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { run } from "../../airgap/toolchain/goCommands";
 import { docker, eventually } from "./host";
 
 /** Where the files of the daemon of the tests are; see daemons.ts. */
@@ -35,7 +36,8 @@ export async function restartDaemon(signal: "SIGTERM" | "SIGKILL"): Promise<void
     env: { ...process.env, PATH },
   }).unref();
   await log.close();
-  await eventually(async () => {
-    expect(await docker("version", "--format", "{{.Server.Version}}")).toBeTruthy();
+  await eventually(() => docker("version").then(() => undefined)).catch(async () => {
+    const written = await run("tail", ["-n", "15", path.join(DAEMON_FOLDER, "dockerd.log")]);
+    throw new Error(`the daemon did not start again:\n${written}`);
   });
 }
