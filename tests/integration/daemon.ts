@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { open, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../../airgap/toolchain/goCommands";
 import { docker, eventually } from "./host";
 
@@ -23,6 +24,7 @@ export async function restartDaemon(signal: "SIGTERM" | "SIGKILL"): Promise<void
     // Gone, or a zombie that nobody has asked about yet.
     expect(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "gone")).toMatch(/^gone|\) Z /);
   });
+  await sleep(2000); // Docker's service waits so long too; until then, the containerd of a killed daemon is still dying.
   const { args, path: PATH } = JSON.parse(
     await readFile(path.join(DAEMON_FOLDER, "command.json"), "utf8"),
   ) as {
