@@ -4,7 +4,8 @@ import type { types } from "@pulumi/docker";
 export const HARDENED = {
   readOnly: true,
   securityOpts: ["no-new-privileges:true"],
-  restart: "unless-stopped",
+  // Not "unless-stopped": a daemon that crashed takes what it finds running for stopped by hand, and does not start it again.
+  restart: "always",
   logDriver: "json-file",
   logOpts: { "max-size": "10m", "max-file": "3" },
 };

@@ -122,7 +122,7 @@ test.each(["cadvisor", "prometheus"] as const)(
       memorySwap: expect.any(Number) as unknown,
       cpus: expect.any(String) as unknown,
       logOpts: { "max-size": "10m", "max-file": "3" },
-      restart: "unless-stopped",
+      restart: "always",
     });
   },
 );
