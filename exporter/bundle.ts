@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import { buildSync } from "esbuild";
 
-/** Node's options for the exporter: little that lives long, what does not is collected early, and no code is compiled ahead. */
+/** Node's options for the exporter: little lives long, what does not is collected early, and memory counts more than speed. */
 export const NODE_OPTIONS = ["--max-semi-space-size=1", "--max-old-space-size=64", "--lite-mode"];
 
 const ABSENT = path.join(__dirname, "absent.ts");

@@ -1,5 +1,6 @@
 import { exporterBundle } from "../exporter/bundle";
 import { docker } from "./docker";
+import { run } from "./run";
 
 /**
  * Puts the GPU exporter's program into its volume, through a container that can do nothing else. The program before it
@@ -19,12 +20,4 @@ async function main({ VOLUME = "", IMAGE = "" }: NodeJS.ProcessEnv): Promise<voi
   console.error(`the GPU exporter is in the volume ${VOLUME}, as ${file}`);
 }
 
-process.exitCode = 1; // Until it is done: what ends early has failed.
-main(process.env).then(
-  () => {
-    process.exitCode = 0;
-  },
-  (error: unknown) => {
-    console.error((error as Error).message);
-  },
-);
+run(() => main(process.env));

@@ -5,6 +5,7 @@ import { docker } from "./docker";
 import { get } from "./http";
 import { requireLoaded } from "./loadedConfig";
 import { Mismatch, retry } from "./retry";
+import { run } from "./run";
 
 /** Not by `docker kill`, which takes the container for stopped by hand: it would not come back after a crash or a reboot. */
 const RELOAD = "kill -HUP 1";
@@ -69,12 +70,4 @@ async function ready(prometheus: string, container: string): Promise<void> {
     throw new Mismatch(`not ready (status ${status})`, "status 200", `See \`docker logs ${container}\`.`);
 }
 
-process.exitCode = 1; // Until it is done: what ends early has failed.
-main(process.env).then(
-  () => {
-    process.exitCode = 0;
-  },
-  (error: unknown) => {
-    console.error((error as Error).message);
-  },
-);
+run(() => main(process.env));

@@ -2,6 +2,7 @@ import { text } from "node:stream/consumers";
 import { checks } from "./checks";
 import type { Expectation, Finding, ProbeReport } from "./report";
 import { retry } from "./retry";
+import { run } from "./run";
 
 /** Reads the expectation from standard input, asks each check, shows progress on standard error, and writes the report. */
 async function main(): Promise<void> {
@@ -20,12 +21,4 @@ async function main(): Promise<void> {
   process.stdout.write(JSON.stringify(report));
 }
 
-process.exitCode = 1; // Until it is done: what ends early has failed.
-main().then(
-  () => {
-    process.exitCode = 0;
-  },
-  (error: unknown) => {
-    console.error((error as Error).message);
-  },
-);
+run(main);
