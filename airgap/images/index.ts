@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { buildCaddy } from "../toolchain/caddy";
 import { buildCadvisor } from "../toolchain/cadvisor";
 import { exists, run } from "../toolchain/goCommands";
 import { buildPrometheus } from "../toolchain/prometheus";
@@ -55,6 +56,17 @@ const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Reci
     applets: ["cat", "ls", "mv", "rm", "sleep", "tail", "touch", "xargs"],
     owned: [],
     changes: ["ENV PATH=/usr/local/bin:/usr/bin:/bin", 'CMD ["node"]'],
+  }),
+  "caddy:2.11.9-alpine": async (progress) => ({
+    files: { "usr/bin/caddy": { copy: path.join(await buildCaddy(progress), "caddy") } },
+    applets: ["cat", "cp", "ls", "mkdir", "mv", "rm", "sleep", "wget"],
+    owned: [],
+    changes: [
+      "ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data",
+      "EXPOSE 80 443",
+      "WORKDIR /srv",
+      'CMD ["caddy","run","--config","/etc/caddy/Caddyfile","--adapter","caddyfile"]',
+    ],
   }),
   "ghcr.io/google/cadvisor:v0.60.5": async (progress) => ({
     files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(progress), "cadvisor") } },

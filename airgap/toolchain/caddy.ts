@@ -1,0 +1,24 @@
+import { buildGoCommands } from "./goCommands";
+
+/** The version of Caddy. */
+export const CADDY_VERSION = "2.11.9";
+
+/**
+ * Builds Caddy with its standard modules.
+ *
+ * @returns the folder with `caddy`
+ */
+export const buildCaddy = (progress: (line: string) => void): Promise<string> =>
+  buildGoCommands(
+    {
+      name: "caddy",
+      module: {
+        path: "github.com/caddyserver/caddy/v2",
+        version: `v${CADDY_VERSION}`,
+        sum: "h1:bhZtcRKQOq0fuLvEgCdPYvUxXyGn9kzjG4lh2332DTE=",
+      },
+      packages: ["./cmd/caddy"],
+      ldflags: `-X github.com/caddyserver/caddy/v2.CustomVersion=v${CADDY_VERSION}`,
+    },
+    progress,
+  );
