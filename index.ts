@@ -11,13 +11,13 @@ export = () => program().catch(refuse);
 
 async function program(): Promise<Record<string, unknown>> {
   const settings = parseSettings(configuration());
-  const { facts: host, containers } = await readHost(
+  const { facts: host, ...taken } = await readHost(
     new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"],
   );
   const gpu = gpuPlan(settings.gpu, host);
   const environment = pulumi.getStack();
   const name = `${pulumi.getProject()}-${environment}`;
-  await requireFree(containers, wanted(name, environment, settings));
+  await requireFree(taken, wanted(name, environment, settings));
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
   const { network, cadvisor, prometheus, gpuExporter, hostLabel, cadvisorScrapeConfig, jobNames, report } =
     new ContainerMetrics(name, { settings, environment, host, gpu });

@@ -62,7 +62,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   ) {
     super("llm-metrics:docker:ContainerMetrics", name, {}, opts);
     const labels = [{ label: ENVIRONMENT_LABEL, value: environment }];
-    const dockerHost = `unix://${host.dockerSocket}`;
+    const dockerHost = host.address;
     this.hostLabel = settings.hostLabel || host.name;
 
     const network = (networkName: string, outbound: boolean) =>

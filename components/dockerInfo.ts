@@ -6,6 +6,8 @@ export interface HostFacts {
   name: string;
   /** Docker's root directory, where the writable layers are. */
   rootDirectory: string;
+  /** Address of the daemon for programs on this machine, as in DOCKER_HOST. */
+  address: string;
   /** Path of the Docker API's socket on the host. */
   dockerSocket: string;
   /** Path of containerd's socket, on hosts whose images are in the containerd image store; else undefined. */
@@ -23,6 +25,15 @@ export interface HostContainer {
   labels: Record<string, string>;
   /** What it publishes on the host, as long as it runs. */
   ports: { address: string; port: number }[];
+}
+
+/** What listens on a TCP port of the host. */
+export interface Listener {
+  /** An IPv4 address; `0.0.0.0` for all of them. */
+  address: string;
+  port: number;
+  /** Number of its socket. */
+  inode: string;
 }
 
 /** Through NVIDIA's container runtime, by its name in Docker, or through a CDI device. */
@@ -51,7 +62,10 @@ export const dockerInfo = z.object({
  *
  * @throws Error when the host is not one that can be monitored, with the reason and what to do
  */
-export function parseDockerInfo(json: string, dockerHost = DEFAULT_SOCKET, socketGroup = 0): HostFacts {
+export function parseDockerInfo(
+  json: string,
+  { address, socket, socketGroup }: Pick<HostFacts, "address" | "socketGroup"> & { socket: string },
+): HostFacts {
   const info = dockerInfo.parse(JSON.parse(json));
   const [major = 0, minor = 0] = info.ServerVersion.split(".").map(Number);
   const security = info.SecurityOptions ?? [];
@@ -61,7 +75,7 @@ export function parseDockerInfo(json: string, dockerHost = DEFAULT_SOCKET, socke
   if (info.ServerErrors?.length || !info.ServerVersion)
     throw refuse(
       info.ServerErrors?.join("; ") ?? "the daemon did not answer",
-      `Start Docker, or set docker:host to where it listens (now ${dockerHost}).`,
+      `Start Docker, or set docker:host to where it listens (now ${address}).`,
     );
   if (info.OSType !== "linux")
     throw refuse(`its containers run on ${info.OSType}`, "cAdvisor reads Linux cgroups: use a Linux host.");
@@ -78,6 +92,12 @@ export function parseDockerInfo(json: string, dockerHost = DEFAULT_SOCKET, socke
       "Remove userns-remap from daemon.json.",
     );
 
+  if (!socket.startsWith("unix://"))
+    throw refuse(
+      `its daemon is at ${JSON.stringify(socket)}, seen from itself`,
+      "cAdvisor needs the socket of a daemon on the same host: set docker:host to ssh://user@host for a daemon on another one.",
+    );
+
   const containerdStore = info.DriverStatus?.some(
     ([key, value]) => key === "driver-type" && value?.startsWith("io.containerd."),
   );
@@ -85,7 +105,8 @@ export function parseDockerInfo(json: string, dockerHost = DEFAULT_SOCKET, socke
   return {
     name: info.Name,
     rootDirectory: info.DockerRootDir,
-    dockerSocket: dockerHost.slice("unix://".length),
+    address,
+    dockerSocket: socket.slice("unix://".length),
     ...(containerdStore && { containerdSocket: info.Containerd?.Address || DEFAULT_CONTAINERD }),
     socketGroup,
     ...(gpus && { gpus }),
@@ -124,5 +145,19 @@ export function parseContainers(lines: string[]): HostContainer[] {
         port: Number(port),
       })),
     };
+  });
+}
+
+/** Reads lines of `/proc/net/tcp` and `/proc/net/tcp6`, as far as they tell who listens on IPv4. Source: proc(5). */
+export function parseListeners(lines: string[]): Listener[] {
+  const LISTEN = "0A";
+  return lines.flatMap((line) => {
+    const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
+    const [, ipv6, ipv4 = "", port = ""] = /^(\w{24})?(\w{8}):(\w{4})$/.exec(local) ?? [];
+    const mapped = !ipv6 || ipv6.endsWith("FFFF0000") || /^0+$/.test(ipv6 + ipv4);
+    if (state !== LISTEN || !mapped) return [];
+    // In the byte order of the machine, which is that of x86 and ARM.
+    const address = Buffer.from(ipv4, "hex").reverse().join(".");
+    return [{ address, port: parseInt(port, 16), inode }];
   });
 }

@@ -1,35 +1,63 @@
 import { local } from "@pulumi/command";
+import { remoteShell } from "../probes/dockerHost";
 import {
   DEFAULT_SOCKET,
   parseContainers,
   parseDockerInfo,
+  parseListeners,
   type HostContainer,
   type HostFacts,
+  type Listener,
 } from "./dockerInfo";
 
-/**
- * Asks the Docker daemon for the facts and for the containers that are there, in previews too.
- *
- * @param dockerHost the daemon's address, as in DOCKER_HOST; the default is the local socket
- * @throws Error when the daemon does not answer, or the host is not one that can be monitored
- */
-export async function readHost(
-  dockerHost = DEFAULT_SOCKET,
-): Promise<{ facts: HostFacts; containers: HostContainer[] }> {
-  if (!dockerHost.startsWith("unix://"))
-    throw new Error(
-      `docker:host is "${dockerHost}", but only a daemon on this machine can be monitored for now: ` +
-        `run Pulumi on that host, with docker:host or DOCKER_HOST set to a unix:// socket, or to nothing`,
-    );
-  const { stdout } = await local.run({
-    command: [
-      "docker info --format '{{json .}}'",
-      'stat -L -c %g "${DOCKER_HOST#unix://}"',
-      "docker ps --all --no-trunc --format '{{json .}}'",
-    ].join(" && "),
-    environment: { DOCKER_HOST: dockerHost },
-    logging: "none",
-  });
-  const [info = "", group, ...containers] = stdout.trim().split("\n");
-  return { facts: parseDockerInfo(info, dockerHost, Number(group)), containers: parseContainers(containers) };
+/** What the Docker host says of itself. */
+export interface Host {
+  facts: HostFacts;
+  /** Its containers, running or not. */
+  containers: HostContainer[];
+  /** What listens on its TCP ports. */
+  listeners: Listener[];
+  /** The process that has a listener, as far as the user may see that. */
+  processOf: (listener: Listener) => Promise<string | undefined>;
 }
+
+/** Answers in this order: the daemon, its socket and the socket's group, its containers, and what listens on the host. */
+const QUESTIONS = `set -e
+docker info --format '{{json .}}'
+socket="\${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}')}"
+echo "$socket"
+stat -L -c %g "\${socket#unix://}"
+docker ps --all --no-trunc --format '{{json .}}'
+cat /proc/net/tcp /proc/net/tcp6`;
+
+/**
+ * Asks the Docker host, in previews too: this machine, or another over ssh.
+ *
+ * @param address the daemon's address, as in DOCKER_HOST; the default is the local socket
+ * @throws Error when the host does not answer, or is not one that can be monitored
+ */
+export async function readHost(address = DEFAULT_SOCKET): Promise<Host> {
+  const shell = remoteShell(address);
+  const onHost = async (script: string) =>
+    (
+      await local.run({
+        command: "sh",
+        stdin: script,
+        logging: "none",
+        ...(shell.length > 0 ? { interpreter: shell } : { environment: { DOCKER_HOST: address } }),
+      })
+    ).stdout.trim();
+  const [info = "", socket = "", group, ...rest] = (await onHost(QUESTIONS)).split("\n");
+  const isContainer = (line: string) => line.startsWith("{");
+  return {
+    facts: parseDockerInfo(info, { address, socket, socketGroup: Number(group) }),
+    containers: parseContainers(rest.filter(isContainer)),
+    listeners: parseListeners(rest.filter((line) => !isContainer(line))),
+    processOf: async (listener) => (await onHost(processScript(listener))) || undefined,
+  };
+}
+
+/** A shell script that writes name and pid of the process that has a listener, or nothing. Source: proc(5). */
+export const processScript = ({ inode }: Listener): string =>
+  `pid=$(find /proc/[0-9]*/fd -lname 'socket:\\[${inode}\\]' 2>/dev/null | head -n 1 | cut -d / -f 3)
+[ -z "$pid" ] || echo "$(cat "/proc/$pid/comm") (pid $pid)"`;

@@ -1,4 +1,6 @@
+import type { Agent } from "node:http";
 import fetch from "node-fetch";
+import { agentThrough, isRemote, remoteShell } from "./dockerHost";
 import { Mismatch } from "./retry";
 
 /** A sample of an instant query. */
@@ -7,14 +9,25 @@ export interface Sample {
   value: number;
 }
 
+/** What reaches a port of the Docker host's own loopback addresses, where that is another machine: one connection over ssh. */
+const agents = new Map<string, Agent>();
+function agentFor(url: string, dockerHost = process.env["DOCKER_HOST"] ?? ""): Agent | undefined {
+  if (!dockerHost || !isRemote(dockerHost)) return undefined;
+  const { host } = new URL(url);
+  const [ssh = "ssh", ...words] = remoteShell(dockerHost);
+  const agent = agents.get(host) ?? agentThrough([ssh, "-W", host, ...words]);
+  agents.set(host, agent);
+  return agent;
+}
+
 /**
- * Asks for a URL, for at most 10 s. A server that cannot be reached is a {@link Mismatch}, so that it is asked again.
+ * Asks for a URL of the Docker host, for at most 10 s. A server that cannot be reached is a {@link Mismatch}, so that it is asked again.
  * Not by Node's own fetch: that of Node 20 never answers when a proxy accepts the connection and closes it at once, as
  * Docker's does while a container starts.
  */
 export async function get(url: string): Promise<{ status: number; body: string }> {
   try {
-    const response = await fetch(url, { timeout: 10_000 });
+    const response = await fetch(url, { timeout: 10_000, agent: agentFor(url) });
     return { status: response.status, body: await response.text() };
   } catch (error) {
     throw new Mismatch(

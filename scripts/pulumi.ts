@@ -6,6 +6,7 @@ import { stackImages } from "./environment/images";
 import { airgapPlugins } from "./environment/plugins";
 import { pulumiCli } from "./environment/pulumiCli";
 import { repair } from "./repair";
+import { namedDaemon } from "./stackConfig";
 import { namedStack, shortName, withStack } from "./stackName";
 
 /**
@@ -63,7 +64,7 @@ export async function knownStacks(env: NodeJS.ProcessEnv): Promise<Map<string, n
 export async function onStack(command: string[], args: string[], { deploys = false } = {}): Promise<number> {
   const chosen = withStack(args);
   const host = async () => {
-    const address = await dockerDaemon();
+    const address = await dockerDaemon(await namedDaemon(chosen.stack));
     if (deploys) await stackImages(chosen.stack, address);
     return address;
   };

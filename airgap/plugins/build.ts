@@ -43,7 +43,7 @@ export async function buildPlugins(): Promise<string> {
   return folder;
 }
 
-/** Identifies what the bundles are made of: the sources here and the locked packages. */
+/** Identifies what the bundles are made of: the sources here, what they import, and the locked packages. */
 async function sourceHash(): Promise<string> {
   const sources = (await readdir(__dirname, { recursive: true }))
     .filter((file) => file.endsWith(".ts"))
@@ -51,6 +51,7 @@ async function sourceHash(): Promise<string> {
   const hash = createHash("sha256");
   for (const file of [
     ...sources.map((file) => path.join(__dirname, file)),
+    path.join(__dirname, "../../probes/dockerHost.ts"),
     path.join(__dirname, "../../package-lock.json"),
   ])
     hash.update(await readFile(file));

@@ -19,7 +19,7 @@ export default async (args: string[]): Promise<number> => {
  * same two containers, in turn; and a preview without changes. The ports 8080 and 23001 have to be free.
  */
 async function deployTimes(): Promise<void> {
-  await dockerDaemon();
+  await dockerDaemon(process.env["DOCKER_HOST"]);
   await stackImages("bench");
   const env = await pulumiEnvironment();
   const pulumi = (...args: string[]) => run("pulumi", [...args, ...STACK], { env });

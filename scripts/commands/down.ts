@@ -2,6 +2,7 @@ import { dockerDaemon } from "../environment/docker";
 import { hasLocalState } from "../environment/backend";
 import { say } from "../environment/say";
 import { knownStacks, pulumi, pulumiEnvironment } from "../pulumi";
+import { namedDaemon } from "../stackConfig";
 import { namedStack, withStack } from "../stackName";
 
 /**
@@ -17,7 +18,7 @@ export default async (args: string[]): Promise<number> => {
     say(`stack ${chosen.stack}: there is none, so there is nothing to remove${others}`);
     return 0;
   }
-  const host = { ...env, DOCKER_HOST: await dockerDaemon() };
+  const host = { ...env, DOCKER_HOST: await dockerDaemon(await namedDaemon(chosen.stack)) };
   const { status } = await pulumi(["destroy", "--yes", "--skip-preview", ...chosen.args], host);
   if (status !== 0 || !hasLocalState(env) || (await knownStacks(env)).get(chosen.stack) !== 0) return status;
   return (

@@ -8,17 +8,19 @@ import { installPackages } from "./packages";
 import { say } from "./say";
 
 /**
- * Makes sure that a Docker daemon answers: the one that is there, else Debian's or Ubuntu's, installed and started.
+ * Makes sure that a Docker daemon answers: the named one, else the one that is there, else Debian's or Ubuntu's, installed and
+ * started.
  *
- * @returns its address: DOCKER_HOST, or that of the Docker CLI's current context
+ * @param named its address, which may be that of another machine; undefined: that of the Docker CLI's current context
+ * @returns its address, as in DOCKER_HOST
  */
-export async function dockerDaemon(): Promise<string> {
-  let answer = await ask();
+export async function dockerDaemon(named?: string): Promise<string> {
+  let answer = await ask(named);
   if (answer.version === undefined) {
-    const named = process.env["DOCKER_HOST"];
     if (named)
       throw new Error(
-        `no Docker daemon answers at DOCKER_HOST=${named}: start it, or unset DOCKER_HOST (${answer.failure})`,
+        `no Docker daemon answers at ${named}, as docker:host or DOCKER_HOST says: start it, see that ` +
+          `\`docker --host ${named} version\` works, or unset it (${answer.failure})`,
       );
     if (answer.failure.includes("permission denied"))
       throw new Error(
@@ -28,13 +30,14 @@ export async function dockerDaemon(): Promise<string> {
     await startDocker();
     answer = await ask();
   }
-  say(`docker: engine ${answer.version ?? "?"} answers`);
+  say(`docker: engine ${answer.version ?? "?"} answers${named?.startsWith("ssh:") ? ` at ${named}` : ""}`);
+  if (named) return named;
   return (await run("docker", ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])).trim();
 }
 
 /** The version of the daemon that the Docker CLI talks to, or why it talks to none. */
-const ask = (): Promise<{ version: string } | { version?: undefined; failure: string }> =>
-  run("docker", ["version", "--format", "{{.Server.Version}}"]).then(
+const ask = (named?: string): Promise<{ version: string } | { version?: undefined; failure: string }> =>
+  run("docker", [...(named ? ["--host", named] : []), "version", "--format", "{{.Server.Version}}"]).then(
     (out) => ({ version: out.trim() }),
     (error: unknown) => ({ failure: (error as Error).message.trim() }),
   );

@@ -1,9 +1,8 @@
 import { spawn } from "node:child_process";
-import { readFile } from "node:fs/promises";
-import { load } from "js-yaml";
 import { buildImage } from "../../airgap/images";
 import { run } from "../../airgap/toolchain/goCommands";
 import { dockerInfo, gpuAccess } from "../../components/dockerInfo";
+import { stackConfig } from "../stackConfig";
 import { say } from "./say";
 
 const SILENCE_SECONDS = 8;
@@ -44,12 +43,8 @@ const hasGpus = async (env: NodeJS.ProcessEnv): Promise<boolean> =>
  * @param gpus whether the Docker host has GPUs, so that the GPU exporter is deployed unless the setting `gpu` is off
  */
 export async function configuredImages(stack: string, gpus: boolean): Promise<string[]> {
-  const read = async <T>(file: string) =>
-    (load(await readFile(file, "utf8").catch(() => "{}")) as { config?: Record<string, T> } | null)?.config ??
-    {};
-  const project = await read<{ default: string }>("Pulumi.yaml");
-  const own = await read<string>(`Pulumi.${stack}.yaml`);
-  const setting = (key: string) => own[`llm-metrics:${key}`] ?? project[key]?.default ?? "";
+  const config = await stackConfig(stack);
+  const setting = (key: string) => config[`llm-metrics:${key}`] ?? "";
   const exporter = gpus && setting("gpu") !== "off" ? ["gpuExporterImage"] : [];
   return ["cadvisorImage", "prometheusImage", ...exporter].map(setting);
 }

@@ -4,11 +4,13 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildEngine29 } from "../../airgap/toolchain/engine29";
-import { run } from "../../airgap/toolchain/goCommands";
+import { exists, run } from "../../airgap/toolchain/goCommands";
 import { installDocker } from "../../scripts/environment/docker";
 import { installPackages } from "../../scripts/environment/packages";
 import { GpuHost } from "../emulatedDriver/gpuHost";
 import { say } from "../../scripts/environment/say";
+
+const SSHD = "/usr/sbin/sshd";
 
 /** The Docker engines on which the integration tests run. */
 export const ENGINES = {
@@ -49,9 +51,12 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
       "the integration tests start Docker daemons of their own, which takes root on Linux; `npm test -- unit` runs without",
     );
   const { prepare, options } = ENGINES[engine];
+  // Where services start by themselves, none is installed unasked: there, sshd would let people in.
+  const mayInstall = !(await exists("/run/systemd/system")) || (await exists(SSHD));
+  if (!mayInstall) throw new Error("the tests of ssh:// hosts need sshd: install openssh-server");
   await installPackages(
-    { iproute2: "command -v ip" },
-    "the integration tests need the command `ip`: install iproute2",
+    { iproute2: "command -v ip", "openssh-server": `command -v ${SSHD}`, "openssh-client": "command -v ssh" },
+    "the integration tests need the commands ip, ssh and sshd: install iproute2 and OpenSSH's client and server",
   );
   const programs = await prepare();
 

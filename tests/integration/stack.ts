@@ -10,6 +10,7 @@ import { stackImages } from "../../scripts/environment/images";
 import { pulumiEnvironment } from "../../scripts/pulumi";
 import { repair } from "../../scripts/repair";
 import { DOCKER_HOST } from "./host";
+import type { OtherMachine } from "./otherMachine";
 
 const PROJECT = path.join(__dirname, "../..");
 
@@ -40,26 +41,35 @@ export class Stack {
     private readonly folder: string,
     private readonly env: NodeJS.ProcessEnv,
     private settings: Record<string, unknown>,
+    private readonly inside: string[],
   ) {}
 
-  /** Makes a stack with free ports and the named settings; nothing is deployed yet. */
-  static async create(settings: Record<string, unknown> = {}): Promise<Stack> {
+  /**
+   * Makes a stack with free ports and the named settings; nothing is deployed yet.
+   *
+   * @param from the machine that Pulumi runs on, where that is not the Docker host
+   */
+  static async create(settings: Record<string, unknown> = {}, from?: OtherMachine): Promise<Stack> {
     await stackImages("of-the-tests");
     const folder = await mkdtemp(path.join(os.tmpdir(), "llm-metrics-stack-"));
     for (const entry of await readdir(PROJECT))
       if (!/^(Pulumi\..+\.yaml|\..*)$/.test(entry))
         await symlink(path.join(PROJECT, entry), path.join(folder, entry));
-    const env = {
+    const env: NodeJS.ProcessEnv = {
       ...(await pulumiEnvironment(folder)),
       PULUMI_BACKEND_URL: `file://${folder}`,
       PULUMI_CONFIG_PASSPHRASE: "",
+      DOCKER_HOST: from?.dockerHost ?? DOCKER_HOST,
     };
+    if (from) env["PATH"] = `${path.dirname(from.ssh)}:${env["PATH"] ?? ""}`;
     const [cadvisorPort, prometheusPort] = await freePorts(2);
-    const stack = new Stack(`t${randomBytes(3).toString("hex")}`, folder, env, {
-      cadvisorPort,
-      prometheusPort,
-      ...settings,
-    });
+    const stack = new Stack(
+      `t${randomBytes(3).toString("hex")}`,
+      folder,
+      env,
+      { cadvisorPort, prometheusPort, ...settings },
+      from?.inside ?? [],
+    );
     await stack.configure({});
     const { status, output } = await stack.pulumi("stack", "init", stack.name);
     if (status !== 0) throw new Error(output);
@@ -93,7 +103,7 @@ export class Stack {
 
   /** What `npm run up` does. */
   async repairAndUp(): Promise<Result> {
-    await repair(this.name, { ...this.env, DOCKER_HOST });
+    await repair(this.name, this.env);
     return this.up("--refresh");
   }
 
@@ -101,7 +111,7 @@ export class Stack {
   async killedUp(milliseconds: number): Promise<boolean> {
     const child = spawn("pulumi", ["up", "--yes", "--skip-preview"], {
       cwd: this.folder,
-      env: { ...this.env, DOCKER_HOST },
+      env: this.env,
       stdio: "ignore",
       detached: true,
     });
@@ -152,10 +162,11 @@ export class Stack {
   }
 
   private execute(program: string, args: string[], input = ""): Promise<Result> {
+    const [first = program, ...rest] = [...this.inside, program, ...args];
     return new Promise((resolve, reject) => {
-      const child = spawn(program, args, {
+      const child = spawn(first, rest, {
         cwd: this.folder,
-        env: { ...this.env, DOCKER_HOST },
+        env: this.env,
         stdio: ["pipe", "pipe", "pipe"],
       });
       let output = "";

@@ -18,6 +18,7 @@ let declared: Declared[] = [];
 const host: HostFacts = {
   name: "llm-1",
   rootDirectory: "/data/docker",
+  address: "unix:///run/docker.sock",
   dockerSocket: "/run/docker.sock",
   socketGroup: 998,
 };

@@ -1,4 +1,4 @@
-import { parseDockerInfo } from "../../components/dockerInfo";
+import { parseDockerInfo, parseListeners } from "../../components/dockerInfo";
 
 const info = {
   Name: "llm-1",
@@ -8,16 +8,45 @@ const info = {
   DriverStatus: [["Backing Filesystem", "extfs"]],
   SecurityOptions: ["name=seccomp,profile=default"],
 };
-const parse = (changes: object) =>
-  parseDockerInfo(JSON.stringify({ ...info, ...changes }), "unix:///run/docker.sock", 998);
+const HERE = { address: "unix:///run/docker.sock", socket: "unix:///run/docker.sock", socketGroup: 998 };
+const parse = (changes: object) => parseDockerInfo(JSON.stringify({ ...info, ...changes }), HERE);
 
 test("the root directory and the socket are those of the host's daemon", () => {
   expect(parse({})).toEqual({
     name: "llm-1",
     rootDirectory: "/data/docker",
+    address: "unix:///run/docker.sock",
     dockerSocket: "/run/docker.sock",
     socketGroup: 998,
   });
+});
+
+test("on a host that is reached by ssh, the socket is the one that its own Docker CLI uses", () => {
+  const parseThere = (socket: string) =>
+    parseDockerInfo(JSON.stringify(info), { ...HERE, address: "ssh://llm-1", socket });
+  expect(parseThere("unix:///data/d.sock")).toMatchObject({
+    address: "ssh://llm-1",
+    dockerSocket: "/data/d.sock",
+  });
+  expect(() => parseThere("tcp://10.0.0.7:2376")).toThrow(
+    /its daemon is at "tcp:\/\/10.0.0.7:2376", seen from itself/,
+  );
+});
+
+test("what listens on IPv4 is read from the kernel's tables, also where it listens on both versions", () => {
+  const lines = [
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+    "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0",
+    "   1: 0100007F:1F91 0100007F:8000 01 00000000:00000000 00:00000000 00000000     0        0 4712 1 0",
+    "   0: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 4713 1 0",
+    "   1: 0000000000000000FFFF00000200007F:0017 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 4714 1 0",
+    "   2: 00000000000000000000000001000000:0018 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 4715 1 0",
+  ];
+  expect(parseListeners(lines)).toEqual([
+    { address: "127.0.0.1", port: 8080, inode: "4711" },
+    { address: "0.0.0.0", port: 22, inode: "4713" },
+    { address: "127.0.0.2", port: 23, inode: "4714" },
+  ]);
 });
 
 test("containerd's socket is used only where images are in the containerd image store", () => {

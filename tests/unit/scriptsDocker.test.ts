@@ -5,14 +5,7 @@ jest.mock("../../airgap/toolchain/goCommands");
 jest.mock("../../scripts/environment/say");
 
 const programs = () => jest.mocked(run).mock.calls.map(([program]) => program);
-const host = process.env["DOCKER_HOST"];
-beforeEach(() => {
-  jest.resetAllMocks();
-  Reflect.deleteProperty(process.env, "DOCKER_HOST");
-});
-afterAll(() => {
-  if (host !== undefined) process.env["DOCKER_HOST"] = host;
-});
+beforeEach(() => jest.resetAllMocks());
 
 test("a daemon that answers is used as it is, at the address of the Docker CLI's context", async () => {
   jest
@@ -25,14 +18,24 @@ test("a daemon that answers is used as it is, at the address of the Docker CLI's
 });
 
 test.each([
-  ["this user may not talk to", "permission denied while trying to connect", undefined, "the group docker"],
-  ["DOCKER_HOST names wrongly", "Cannot connect", "unix:///nowhere.sock", "DOCKER_HOST=unix:///nowhere.sock"],
+  ["this user may not talk to", "permission denied while trying", undefined, "the group docker"],
+  [
+    "is named wrongly",
+    "Cannot connect",
+    "unix:///nowhere.sock",
+    "no Docker daemon answers at unix:///nowhere.sock",
+  ],
+  [
+    "is on another machine and does not answer",
+    "Permission denied (publickey)",
+    "ssh://llm-1",
+    "see that `docker --host ssh://llm-1 version` works",
+  ],
 ])(
   "a daemon that %s is refused with the remedy, and nothing is installed",
   async (_, says, named, remedy) => {
-    if (named) process.env["DOCKER_HOST"] = named;
     jest.mocked(run).mockRejectedValue(new Error(says));
-    await expect(dockerDaemon()).rejects.toThrow(remedy);
+    await expect(dockerDaemon(named)).rejects.toThrow(remedy);
     expect(programs()).toEqual(["docker"]);
   },
 );

@@ -1,7 +1,9 @@
-import { createServer, type Server } from "node:net";
-import type { AddressInfo } from "node:net";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createServer, type AddressInfo, type Server } from "node:net";
 import { wanted } from "../../components/containerMetrics";
-import { parseContainers } from "../../components/dockerInfo";
+import { parseContainers, parseListeners } from "../../components/dockerInfo";
+import { processScript } from "../../components/hostFacts";
 import { requireFree } from "../../components/taken";
 import { settings } from "./fixtures";
 
@@ -9,7 +11,21 @@ const line = (Names: string, Ports = "", Labels = "") =>
   JSON.stringify({ Names, Image: "web:1", Labels, Ports });
 const OWN = "a=b,llm-metrics.environment=dev";
 const check = (ports: object, ...lines: string[]) =>
-  requireFree(parseContainers(lines), wanted("llm-metrics-dev", "dev", settings(ports)));
+  requireFree(
+    {
+      containers: parseContainers(lines),
+      listeners: parseListeners(
+        ["tcp", "tcp6"].flatMap((file) => readFileSync(`/proc/net/${file}`, "utf8").split("\n")),
+      ),
+      processOf: (listener) =>
+        Promise.resolve(
+          execFileSync("sh", { input: processScript(listener) })
+            .toString()
+            .trim() || undefined,
+        ),
+    },
+    wanted("llm-metrics-dev", "dev", settings(ports)),
+  );
 
 let server: Server;
 /** A port that this process listens on, and one that is free. */

@@ -1,12 +1,14 @@
 import type Docker from "dockerode";
+import { agentThrough, remoteShell } from "../../../probes/dockerHost";
 import { configuration } from "../configuration";
 
 let connected: Docker | undefined;
 
 /**
- * The Docker daemon that the stack's configuration names by docker:host, else DOCKER_HOST, else the local socket.
+ * The Docker daemon that the stack's configuration names by docker:host, else DOCKER_HOST, else the local socket; over ssh, as
+ * the Docker CLI reaches it.
  *
- * @throws Error when that is not a unix socket
+ * @throws Error when that is neither a unix socket nor reached by ssh
  */
 export async function engine(): Promise<Docker> {
   // Loaded when it is needed: a preview does without, and starts sooner.
@@ -17,9 +19,14 @@ function connect(client: typeof Docker): Docker {
   const { host = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock" } = configuration as {
     host?: string;
   };
-  if (!host.startsWith("unix://"))
-    throw new Error(`the airgap plugin reaches unix:// sockets only, not ${host}; use the official plugin`);
-  return new client({ socketPath: host.slice("unix://".length) });
+  const shell = remoteShell(host);
+  return shell.length > 0
+    ? new client({
+        protocol: "http",
+        host: "docker",
+        agent: agentThrough([...shell, "docker", "system", "dial-stdio"]),
+      } as Docker.DockerOptions)
+    : new client({ socketPath: host.slice("unix://".length) });
 }
 
 /** Why a request failed, in the words of the Docker client of the official plugin. */

@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { Agent } from "node:http";
+import { Duplex } from "node:stream";
+
+/**
+ * The words that run a command on the machine of a Docker daemon, as the Docker CLI does; none for this machine. Keys, jump
+ * hosts and the like are ssh's own configuration.
+ *
+ * @param dockerHost the daemon's address, as in DOCKER_HOST
+ * @throws Error when that is neither a unix:// nor an ssh:// address
+ */
+export function remoteShell(dockerHost: string): string[] {
+  if (dockerHost.startsWith("unix://")) return [];
+  const url = URL.canParse(dockerHost) ? new URL(dockerHost) : undefined;
+  if (url?.protocol !== "ssh:" || !url.hostname || url.password || !["", "/"].includes(url.pathname))
+    throw new Error(
+      `the Docker daemon's address is ${JSON.stringify(dockerHost)}, but must be unix:///path/of/docker.sock or ` +
+        "ssh://user@host:port: set docker:host or DOCKER_HOST to one of these, or to nothing for the local socket",
+    );
+  return [
+    ...["ssh", "-T", "-o", "ConnectTimeout=30", "-o", "BatchMode=yes"],
+    ...(url.username ? ["-l", decodeURIComponent(url.username)] : []),
+    ...(url.port ? ["-p", url.port] : []),
+    ...["--", url.hostname.replace(/^\[|\]$/g, "")],
+  ];
+}
+
+/** Whether a Docker daemon is on another machine. */
+export const isRemote = (dockerHost: string): boolean => remoteShell(dockerHost).length > 0;
+
+/**
+ * An HTTP agent whose connections are the standard input and output of a command, such as `ssh -W host:port machine`. A
+ * request fails with what the command wrote when it ends before the answer.
+ */
+export function agentThrough([program = "", ...args]: string[]): Agent {
+  const connect = () => {
+    const child = spawn(program, args);
+    let said = "";
+    child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+    const connection = new Duplex({
+      read: () => child.stdout.resume(),
+      // Why a write failed is told when the command ends.
+      write: (chunk, _encoding, done) =>
+        child.stdin.write(chunk, () => {
+          done();
+        }),
+      final: (done) => child.stdin.end(done),
+    }).on("close", () => child.kill());
+    child.stdin.on("error", () => undefined);
+    child.stdout.on("data", (chunk) => connection.push(chunk) || child.stdout.pause());
+    child
+      .on("error", (error) => connection.destroy(error))
+      .on("close", (status) => {
+        if (status === 0) connection.push(null);
+        else connection.destroy(new Error(`${program} ended with status ${status}: ${said.trim()}`));
+      });
+    // What http asks of a socket. A connection that nobody uses must not keep the program from ending.
+    const sockets = [child.stdin, child.stdout, child.stderr] as unknown as { ref(): void; unref(): void }[];
+    const each = (what: "ref" | "unref") => () => {
+      for (const one of [child, ...sockets]) one[what]();
+      return connection;
+    };
+    const nothing = () => connection;
+    return Object.assign(connection, {
+      ...{ setTimeout: nothing, setKeepAlive: nothing, setNoDelay: nothing },
+      ...{ ref: each("ref"), unref: each("unref") },
+    });
+  };
+  return Object.assign(new Agent({ keepAlive: true, maxSockets: 1 }), { createConnection: connect });
+}

@@ -1,0 +1,80 @@
+import { createServer } from "node:net";
+import { restartDaemon } from "../integration/daemon";
+import { docker, eventually, inspect, query } from "../integration/host";
+import { OtherMachine } from "../integration/otherMachine";
+import { failed, Stack, succeeded } from "../integration/stack";
+import { changeTwentyTimes, job } from "./changes";
+
+let machine: OtherMachine;
+let stack: Stack;
+beforeAll(async () => {
+  machine = await OtherMachine.start();
+  stack = await Stack.create({ scrapeInterval: "1s", hostLabel: "h" }, machine);
+});
+afterAll(async () => {
+  await stack.remove();
+  await machine.stop();
+});
+
+const fresh = () =>
+  eventually(async () => {
+    const up = await query(stack.prometheus, "time() - timestamp(up == 1) < 2.5");
+    expect(up.map(({ metric }) => metric["job"]).sort()).toEqual(["cadvisor", "prometheus"]);
+  });
+
+test("a Docker host that is reached by ssh alone is deployed to and probed, and then nothing changes", async () => {
+  const taken = createServer();
+  const port = Number(new URL(stack.prometheus).port);
+  await new Promise<void>((resolve) => taken.listen(port, "127.0.0.1", resolve));
+  expect(await failed(stack.preview())).toMatch(`is taken by the process node (pid ${process.pid})`);
+  await new Promise((resolve) => taken.close(resolve));
+
+  await succeeded(stack.up());
+  await fresh();
+  const { probeReport } = await stack.outputs<{ probeReport: { findings: { check: string }[] } }>();
+  expect(probeReport.findings.map(({ check }) => check)).toContain(
+    "every running container is listed by name",
+  );
+  await succeeded(stack.preview("--expect-no-changes"));
+  await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+});
+
+test("twenty changes of the configuration over ssh cost no sample, and the last one is in force", () =>
+  changeTwentyTimes(stack));
+
+test("a configuration that Prometheus refuses is refused over ssh too, and the next good one works", async () => {
+  const loaded = async () => (await fetch(`${stack.prometheus}/api/v1/status/config`)).text();
+  const before = await loaded();
+  await stack.configure({ scrapeJobs: [job(1, { metric_relabel_configs: [{ action: "hashmod" }] })] });
+  expect(await failed(stack.up())).toMatch(/relabel configuration for hashmod/);
+  expect(await loaded()).toBe(before);
+  await stack.configure({ scrapeJobs: [job(2)] });
+  await succeeded(stack.up());
+  expect(await loaded()).toMatch(/job-2/);
+});
+
+test.each([
+  ["stopped", (name: string) => docker("stop", name)],
+  ["removed", (name: string) => docker("rm", "-f", name)],
+  ["paused", (name: string) => docker("pause", name)],
+])("containers that were %s are repaired over ssh", async (_, disturb) => {
+  for (const which of ["cadvisor", "prometheus"] as const) await disturb(stack.resource(which));
+  await succeeded(stack.repairAndUp());
+  await fresh();
+  await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+});
+
+test("after the daemon was killed, everything comes back, and an update over ssh finds nothing to do", async () => {
+  const { Id: id } = await inspect(stack.resource("prometheus"));
+  await restartDaemon("SIGKILL");
+  await fresh();
+  await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+  expect((await inspect(stack.resource("prometheus"))).Id).toBe(id);
+});
+
+test("a host that lets nobody in is told as ssh tells it, before anything is changed", async () => {
+  await machine.setAuthorized(false);
+  expect(await failed(stack.up())).toMatch(/Permission denied \(publickey/);
+  await machine.setAuthorized(true);
+  await succeeded(stack.preview("--expect-no-changes"));
+});
