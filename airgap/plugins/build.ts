@@ -9,7 +9,7 @@ const PLUGINS = ["docker", "command"] as const;
 
 /** The folder where {@link buildPlugins} puts the plugins that are made of the present sources. */
 export async function pluginsFolder(): Promise<string> {
-  return path.join(cacheFolder(), `plugins-${await sourceHash()}`);
+  return path.join(cacheFolder(), `plugins-${await sourceHash(__dirname)}`);
 }
 
 /**
@@ -43,14 +43,12 @@ export async function buildPlugins(): Promise<string> {
   return folder;
 }
 
-/** Identifies what the bundles are made of: the sources here and the locked packages. */
-async function sourceHash(): Promise<string> {
-  const sources = (await readdir(__dirname, { recursive: true }))
-    .filter((file) => file.endsWith(".ts"))
-    .sort();
+/** Identifies what a bundle is made of: the sources in a folder and the locked packages. */
+export async function sourceHash(folder: string): Promise<string> {
+  const sources = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith(".ts")).sort();
   const hash = createHash("sha256");
   for (const file of [
-    ...sources.map((file) => path.join(__dirname, file)),
+    ...sources.map((file) => path.join(folder, file)),
     path.join(__dirname, "../../package-lock.json"),
   ])
     hash.update(await readFile(file));
