@@ -5,15 +5,18 @@ import type { Unwrap } from "@pulumi/pulumi";
 
 type Container = Unwrap<ContainerArgs>;
 
-/** The containers that may have what others may not, by their names. docs/privileges.md says what each has it for. */
+/** What some containers may have and others may not, by the ends of their names; docs/privileges.md says what for. */
 const ALLOWED = {
+  capabilities: {
+    SYSLOG: /-cadvisor$/,
+    // The program's file in Caddy's official image carries it, and does not start where it is out of reach.
+    NET_BIND_SERVICE: /-(docker-proxy|gateway)$/,
+  } as Record<string, RegExp>,
   sockets: /-(cadvisor|gpu-exporter|docker-proxy)$/,
   hostPids: /-gpu-exporter$/,
 };
 /** Where a container of this name is, the others reach the Docker API through it, and none has a socket. */
 const DOCKER_PROXY = /-docker-proxy$/;
-/** What may be added after all are dropped. */
-const CAPABILITIES = ["SYSLOG"];
 const INTERVAL = "30s";
 
 /** Environments for development and tests. Every other is a real one. */
@@ -53,13 +56,13 @@ export function policies(config: Record<string, string>): Policies {
     },
     {
       name: "capabilities",
-      description: `Containers drop all capabilities and add none but ${CAPABILITIES.join(", ")}.`,
-      validateResource: onContainers(({ capabilities: { drops = [], adds = [] } = {} }) => [
+      description: "Containers drop all capabilities, and add only those that each may have.",
+      validateResource: onContainers(({ capabilities: { drops = [], adds = [] } = {} }, name) => [
         ...(drops.map(capability).includes("ALL")
           ? []
           : ['it keeps the capabilities that Docker gives: set capabilities.drops to ["ALL"]']),
         ...adds
-          .filter((add) => !CAPABILITIES.includes(capability(add)))
+          .filter((add) => !ALLOWED.capabilities[capability(add)]?.test(name))
           .map((add) => `it adds the capability ${add}: remove it, or run the program so that it needs none`),
       ]),
     },

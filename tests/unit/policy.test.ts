@@ -86,14 +86,15 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
   capabilities: {
     passes: [
       [[container({ capabilities: { drops: ["ALL"] } })]],
-      [[container({ capabilities: { drops: ["all"], adds: ["CAP_SYSLOG"] } })]],
+      [[container({ name: "a-cadvisor", capabilities: { drops: ["all"], adds: ["CAP_SYSLOG"] } })]],
     ],
     stops: [
       ['set capabilities.drops to ["ALL"]', [container({})]],
       ['set capabilities.drops to ["ALL"]', [container({ capabilities: { drops: ["CAP_CHOWN"] } })]],
+      ["adds the capability SYSLOG", [container({ capabilities: { drops: ["ALL"], adds: ["SYSLOG"] } })]],
       [
         "adds the capability CAP_SYS_ADMIN",
-        [container({ capabilities: { drops: ["ALL"], adds: ["CAP_SYS_ADMIN"] } })],
+        [container({ name: "a-cadvisor", capabilities: { drops: ["ALL"], adds: ["CAP_SYS_ADMIN"] } })],
       ],
     ],
   },
