@@ -4,6 +4,7 @@ import { backend } from "./environment/backend";
 import { dockerDaemon } from "./environment/docker";
 import { stackImages } from "./environment/images";
 import { airgapPlugins } from "./environment/plugins";
+import { POLICY_PACK, policyBundle } from "./environment/policyPack";
 import { pulumiCli } from "./environment/pulumiCli";
 import { repair } from "./repair";
 import { namedDaemon } from "./stackConfig";
@@ -16,12 +17,13 @@ import { namedStack, shortName, withStack } from "./stackName";
  */
 export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS.ProcessEnv> {
   const cli = await pulumiCli();
-  const [plugins, state] = await Promise.all([airgapPlugins(cli), backend(project)]);
+  const [plugins, state, policy] = await Promise.all([airgapPlugins(cli), backend(project), policyBundle()]);
   return {
     ...process.env,
     ...state,
-    PATH: [plugins, cli, process.env["PATH"]].filter(Boolean).join(path.delimiter),
+    PATH: [plugins, cli, POLICY_PACK, process.env["PATH"]].filter(Boolean).join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
+    LLM_METRICS_POLICY: policy,
     // Types are checked by the tests; checking them at each run would double its time.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
     ...(plugins && { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }),

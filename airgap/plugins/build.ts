@@ -6,10 +6,12 @@ import { cacheFolder } from "../cache";
 import { exists } from "../toolchain/goCommands";
 
 const PLUGINS = ["docker", "command"] as const;
+/** How a daemon on another machine is reached, here as in the probes. */
+const SSH = path.join(__dirname, "../../probes/dockerHost.ts");
 
 /** The folder where {@link buildPlugins} puts the plugins that are made of the present sources. */
 export async function pluginsFolder(): Promise<string> {
-  return path.join(cacheFolder(), `plugins-${await sourceHash()}`);
+  return path.join(cacheFolder(), `plugins-${await sourceHash(__dirname, SSH)}`);
 }
 
 /**
@@ -43,15 +45,13 @@ export async function buildPlugins(): Promise<string> {
   return folder;
 }
 
-/** Identifies what the bundles are made of: the sources here, what they import, and the locked packages. */
-async function sourceHash(): Promise<string> {
-  const sources = (await readdir(__dirname, { recursive: true }))
-    .filter((file) => file.endsWith(".ts"))
-    .sort();
+/** Identifies what a bundle is made of: the sources in a folder, what else it imports, and the locked packages. */
+export async function sourceHash(folder: string, ...others: string[]): Promise<string> {
+  const sources = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith(".ts")).sort();
   const hash = createHash("sha256");
   for (const file of [
-    ...sources.map((file) => path.join(__dirname, file)),
-    path.join(__dirname, "../../probes/dockerHost.ts"),
+    ...sources.map((file) => path.join(folder, file)),
+    ...others,
     path.join(__dirname, "../../package-lock.json"),
   ])
     hash.update(await readFile(file));

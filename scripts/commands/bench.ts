@@ -2,10 +2,12 @@ import { run } from "../../airgap/toolchain/goCommands";
 import { exporterCost } from "../../benchmarks/exporter";
 import { dockerDaemon } from "../environment/docker";
 import { stackImages } from "../environment/images";
+import { POLICY_PACK } from "../environment/policyPack";
 import { pulumiEnvironment } from "../pulumi";
 
 const RUNS = 5;
 const STACK = ["--stack", "bench"];
+const POLICIES = ["--policy-pack", POLICY_PACK];
 
 /** `npm run bench [-- exporter|deploy]`: what the stack costs. */
 export default async (args: string[]): Promise<number> => {
@@ -32,8 +34,8 @@ async function deployTimes(): Promise<void> {
       await pulumi("config", "set", "scrapeInterval", interval);
       const [ups, previews, composes]: number[][] = [[], [], []];
       for (let i = 0; i < RUNS; i++) {
-        ups?.push(await seconds(() => pulumi("up", "--yes", "--skip-preview")));
-        previews?.push(await seconds(() => pulumi("preview", "--expect-no-changes")));
+        ups?.push(await seconds(() => pulumi("up", "--yes", "--skip-preview", ...POLICIES)));
+        previews?.push(await seconds(() => pulumi("preview", "--expect-no-changes", ...POLICIES)));
         await pulumi("destroy", "--yes", "--skip-preview");
         composes?.push(await seconds(() => compose("up", "--wait", "--detach")));
         await compose("down", "--volumes");

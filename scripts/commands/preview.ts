@@ -1,4 +1,5 @@
+import { POLICY_PACK } from "../environment/policyPack";
 import { onStack } from "../pulumi";
 
 /** `npm run preview [-- ARGS]`: shows what `npm run up` would change. */
-export default (args: string[]): Promise<number> => onStack(["preview"], args);
+export default (args: string[]): Promise<number> => onStack(["preview", "--policy-pack", POLICY_PACK], args);

@@ -1,3 +1,4 @@
+import { POLICY_PACK } from "../environment/policyPack";
 import { onStack } from "../pulumi";
 
 /**
@@ -5,4 +6,6 @@ import { onStack } from "../pulumi";
  * anything is changed, so no preview comes first.
  */
 export default (args: string[]): Promise<number> =>
-  onStack(["up", "--yes", "--skip-preview", "--refresh"], args, { deploys: true });
+  onStack(["up", "--yes", "--skip-preview", "--refresh", "--policy-pack", POLICY_PACK], args, {
+    deploys: true,
+  });

@@ -9,7 +9,7 @@ let machine: OtherMachine;
 let stack: Stack;
 beforeAll(async () => {
   machine = await OtherMachine.start();
-  stack = await Stack.create({ scrapeInterval: "1s", hostLabel: "h" }, machine);
+  stack = await Stack.create({ scrapeInterval: "1s", hostLabel: "h" }, { from: machine });
 });
 afterAll(async () => {
   await stack.remove();

@@ -7,6 +7,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { dump } from "js-yaml";
 import { stackImages } from "../../scripts/environment/images";
+import { POLICY_PACK } from "../../scripts/environment/policyPack";
 import { pulumiEnvironment } from "../../scripts/pulumi";
 import { repair } from "../../scripts/repair";
 import { DOCKER_HOST } from "./host";
@@ -47,9 +48,12 @@ export class Stack {
   /**
    * Makes a stack with free ports and the named settings; nothing is deployed yet.
    *
-   * @param from the machine that Pulumi runs on, where that is not the Docker host
+   * @param options its name, and the machine that Pulumi runs on, where that is not the Docker host
    */
-  static async create(settings: Record<string, unknown> = {}, from?: OtherMachine): Promise<Stack> {
+  static async create(
+    settings: Record<string, unknown> = {},
+    { name = `test-${randomBytes(3).toString("hex")}`, from }: { name?: string; from?: OtherMachine } = {},
+  ): Promise<Stack> {
     await stackImages("of-the-tests");
     const folder = await mkdtemp(path.join(os.tmpdir(), "llm-metrics-stack-"));
     for (const entry of await readdir(PROJECT))
@@ -64,7 +68,7 @@ export class Stack {
     if (from) env["PATH"] = `${path.dirname(from.ssh)}:${env["PATH"] ?? ""}`;
     const [cadvisorPort, prometheusPort] = await freePorts(2);
     const stack = new Stack(
-      `t${randomBytes(3).toString("hex")}`,
+      name,
       folder,
       env,
       { cadvisorPort, prometheusPort, ...settings },
@@ -99,7 +103,8 @@ export class Stack {
     await writeFile(path.join(this.folder, `Pulumi.${this.name}.yaml`), dump({ config }));
   }
 
-  up = (...args: string[]): Promise<Result> => this.pulumi("up", "--yes", "--skip-preview", ...args);
+  up = (...args: string[]): Promise<Result> =>
+    this.pulumi("up", "--yes", "--skip-preview", "--policy-pack", POLICY_PACK, ...args);
 
   /** What `npm run up` does. */
   async repairAndUp(): Promise<Result> {
@@ -123,7 +128,8 @@ export class Stack {
     return true;
   }
 
-  preview = (...args: string[]): Promise<Result> => this.pulumi("preview", ...args);
+  preview = (...args: string[]): Promise<Result> =>
+    this.pulumi("preview", "--policy-pack", POLICY_PACK, ...args);
   refresh = (...args: string[]): Promise<Result> =>
     this.pulumi("refresh", "--yes", "--skip-preview", ...args);
   destroy = (...args: string[]): Promise<Result> =>

@@ -7,6 +7,7 @@ import {
   GPU_LABEL_MEANINGS,
   GPU_METRICS,
 } from "../../prometheus/catalogue";
+import { policies } from "../../policy/policies";
 import { GPU_RULES } from "../../prometheus/rules";
 import { SETTING_KEYS } from "../../settings";
 
@@ -51,4 +52,8 @@ test("every output is documented, and no other", () => {
   const outputs = [...returned.matchAll(/^ {4}(\w+)/gm)].map(([, name]) => name);
   expect(outputs.length).toBeGreaterThan(8);
   expect(rows("docs/outputs.md").map(([name]) => name)).toEqual(outputs);
+});
+
+test("every policy is documented, in its words", () => {
+  expect(rows("docs/policy.md")).toEqual(policies({}).map(({ name, description }) => [name, description]));
 });

@@ -1,0 +1,300 @@
+import * as pulumi from "@pulumi/pulumi";
+import { ContainerMetrics } from "../../components/containerMetrics";
+import { gpuPlan } from "../../components/gpuExporter";
+import { policies } from "../../policy/policies";
+import { settings } from "./fixtures";
+
+interface Resource {
+  type: string;
+  props: Record<string, unknown>;
+  name?: string;
+  protect?: boolean;
+}
+interface Environment {
+  stack?: string;
+  config?: Record<string, string>;
+}
+
+/** What the named policy, or all of them, find in the resources of a stack. */
+function violations(
+  resources: Resource[],
+  policy?: string,
+  { stack = "dev", config = {} }: Environment = {},
+) {
+  const found: string[] = [];
+  const seen = resources.map(({ type, props, name = "main", protect = false }) => ({
+    type,
+    props,
+    name,
+    urn: `urn:pulumi:${stack}::any::${type}::${name}`,
+    opts: { protect, ignoreChanges: [], aliases: [], additionalSecretOutputs: [] },
+  }));
+  for (const one of policies(config).filter(({ name }) => !policy || name === policy)) {
+    const report = (message: string) => found.push(message);
+    if ("validateStack" in one) void one.validateStack({ resources: seen } as never, report);
+    else
+      for (const validate of [one.validateResource ?? []].flat())
+        for (const resource of seen) void validate(resource as never, report);
+  }
+  return found;
+}
+
+const container = (props: Record<string, unknown>, name = "main"): Resource => ({
+  type: "docker:index/container:Container",
+  props,
+  name,
+});
+const volume = (name: string, protect: boolean): Resource => ({
+  type: "docker:index/volume:Volume",
+  props: { name },
+  protect,
+});
+const STACK: Resource = { type: "pulumi:pulumi:Stack", props: {} };
+const configuration = (interval: string): Resource => ({
+  type: "command:local:Command",
+  props: {
+    stdin: `prometheus.yml: |\n  global:\n    scrape_interval: ${interval}\n    evaluation_interval: 30s\n`,
+  },
+});
+const socket = { hostPath: "/var/run/docker.sock", containerPath: "/var/run/docker.sock", readOnly: true };
+const PROD = { stack: "prod" };
+
+type Case = [resources: Resource[], environment?: Environment];
+/** What each policy lets pass, and what it stops with a word of the message. */
+const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][] }> = {
+  "image-pinned": {
+    passes: [
+      [[container({ image: "prom/prometheus:v3.13.5" })]],
+      [[container({ image: `localhost:5000/prometheus@sha256:${"a".repeat(64)}` })]],
+      [[container({ image: `sha256:${"a".repeat(64)}` })]],
+      [[{ type: "docker:index/remoteImage:RemoteImage", props: { name: "localhost:5000/a/b:1" } }]],
+    ],
+    stops: [
+      ["by a tag other than latest", [container({ image: "prom/prometheus" })]],
+      ["the image is prom/prometheus:latest", [container({ image: "prom/prometheus:latest" })]],
+      ["the image is localhost:5000/prometheus", [container({ image: "localhost:5000/prometheus" })]],
+      ["the image is a", [{ type: "docker:index/remoteImage:RemoteImage", props: { name: "a" } }]],
+    ],
+  },
+  "not-privileged": {
+    passes: [[[container({ privileged: false, securityOpts: ["label=disable"] })]]],
+    stops: [
+      ["it is privileged: remove that", [container({ privileged: true })]],
+      ["seccomp=unconfined", [container({ securityOpts: ["seccomp=unconfined"] })]],
+    ],
+  },
+  capabilities: {
+    passes: [
+      [[container({ capabilities: { drops: ["ALL"] } })]],
+      [[container({ name: "a-cadvisor", capabilities: { drops: ["all"], adds: ["CAP_SYSLOG"] } })]],
+    ],
+    stops: [
+      ['set capabilities.drops to ["ALL"]', [container({})]],
+      ['set capabilities.drops to ["ALL"]', [container({ capabilities: { drops: ["CAP_CHOWN"] } })]],
+      ["adds the capability SYSLOG", [container({ capabilities: { drops: ["ALL"], adds: ["SYSLOG"] } })]],
+      [
+        "adds the capability CAP_SYS_ADMIN",
+        [container({ name: "a-cadvisor", capabilities: { drops: ["ALL"], adds: ["CAP_SYS_ADMIN"] } })],
+      ],
+    ],
+  },
+  "read-only-root": {
+    passes: [[[container({ readOnly: true })]]],
+    stops: [["set readOnly to true", [container({})]]],
+  },
+  "no-new-privileges": {
+    passes: [
+      [[container({ securityOpts: ["no-new-privileges:true"] })]],
+      [[container({ securityOpts: ["no-new-privileges"] })]],
+    ],
+    stops: [
+      ['add "no-new-privileges:true"', [container({})]],
+      ['add "no-new-privileges:true"', [container({ securityOpts: ["no-new-privileges:false"] })]],
+    ],
+  },
+  sockets: {
+    passes: [
+      [[container({ name: "llm-metrics-dev-cadvisor", volumes: [socket] })]],
+      [[container({ name: "llm-metrics-dev-docker-proxy", volumes: [socket] })]],
+      [
+        [
+          container({
+            volumes: [
+              { hostPath: "/var/lib/docker", containerPath: "/x" },
+              { volumeName: "run", containerPath: "/run" },
+            ],
+          }),
+        ],
+      ],
+    ],
+    stops: [
+      [
+        "mounts /var/run/docker.sock writable",
+        [container({ name: "a-cadvisor", volumes: [{ ...socket, readOnly: false }] })],
+      ],
+      ["ask a docker-proxy", [container({ name: "a-prometheus", volumes: [socket] })]],
+      ["ask a docker-proxy", [container({ volumes: [socket] }, "a-prometheus")]],
+      [
+        "mounts /run/containerd/containerd.sock",
+        [container({ volumes: [{ hostPath: "/run/containerd/containerd.sock", readOnly: true }] })],
+      ],
+      [
+        "mounts /srv/docker.sock",
+        [container({ mounts: [{ type: "bind", source: "/srv/docker.sock", target: "/d", readOnly: true }] })],
+      ],
+      [
+        "mounts /var/run/,",
+        [container({ volumes: [{ hostPath: "/var/run/", containerPath: "/r", readOnly: true }] })],
+      ],
+      ["mounts /,", [container({ volumes: [{ hostPath: "/", containerPath: "/rootfs", readOnly: true }] })]],
+    ],
+  },
+  "sockets-behind-proxy": {
+    passes: [
+      [[container({ name: "a-cadvisor", volumes: [socket] })]],
+      [[container({ name: "a-cadvisor" }), container({ name: "a-docker-proxy", volumes: [socket] })]],
+    ],
+    stops: [
+      [
+        "a-cadvisor mounts /var/run/docker.sock though there is a docker-proxy",
+        [
+          container({ name: "a-cadvisor", volumes: [socket] }),
+          container({ name: "a-docker-proxy", volumes: [socket] }),
+        ],
+      ],
+    ],
+  },
+  loopback: {
+    passes: [
+      [
+        [
+          container({
+            ports: [
+              { internal: 80, ip: "127.0.0.1" },
+              { internal: 81, ip: "::1" },
+            ],
+          }),
+        ],
+      ],
+    ],
+    stops: [
+      ["it publishes port 80 on 0.0.0.0: set ip to 127.0.0.1", [container({ ports: [{ internal: 80 }] })]],
+      [
+        "on 10.0.0.7",
+        [
+          container({
+            ports: [
+              { internal: 80, ip: "127.0.0.1" },
+              { internal: 81, ip: "10.0.0.7" },
+            ],
+          }),
+        ],
+      ],
+      ["publishes all ports", [container({ publishAllPorts: true })]],
+    ],
+  },
+  "host-namespaces": {
+    passes: [
+      [[container({ networkMode: "bridge" })]],
+      [[container({ name: "a-gpu-exporter", pidMode: "host", cgroupnsMode: "host" })]],
+    ],
+    stops: [
+      ["its networkMode is host", [container({ name: "a-gpu-exporter", networkMode: "host" })]],
+      ["its pidMode is host", [container({ name: "a-cadvisor", pidMode: "host" })]],
+    ],
+  },
+  limits: {
+    passes: [[[container({ memory: 64, cpus: "0.5" })]]],
+    stops: [
+      ["set memory", [container({ cpus: "0.5" })]],
+      ["set cpus", [container({ memory: 64 })]],
+    ],
+  },
+  "health-check": {
+    passes: [[[container({ healthcheck: { tests: ["CMD", "true"] } })]]],
+    stops: [
+      ["set healthcheck", [container({})]],
+      ["set healthcheck", [container({ healthcheck: { tests: ["NONE"] } })]],
+    ],
+  },
+  "scrape-interval": {
+    passes: [
+      [[STACK, configuration("30s")], { ...PROD, config: { "llm-metrics:scrapeInterval": "30s" } }],
+      [[STACK], PROD],
+      [
+        [STACK, configuration("1s")],
+        { stack: "test-1a2b3c", config: { "llm-metrics:scrapeInterval": "1s" } },
+      ],
+    ],
+    stops: [
+      ["is 10s, and prod is a real", [STACK], { ...PROD, config: { "llm-metrics:scrapeInterval": "10s" } }],
+      ["is 1s, and device-lab is a real", [configuration("1s")], { stack: "device-lab" }],
+      [
+        "set llm-metrics:scrapeInterval to 30s",
+        [container({ uploads: [{ file: "/p.yml", content: "global:\n  scrape_interval: 15s\n" }] })],
+        PROD,
+      ],
+    ],
+  },
+  "data-protected": {
+    passes: [
+      [[STACK, volume("a-data", true)], { ...PROD, config: { "llm-metrics:protectData": "true" } }],
+      [[STACK, volume("a-data", false)], { config: { "llm-metrics:protectData": "false" } }],
+      [[STACK, volume("a-config", false)], PROD],
+    ],
+    stops: [
+      [
+        "llm-metrics:protectData is false: set it to true",
+        [STACK],
+        { ...PROD, config: { "llm-metrics:protectData": "false" } },
+      ],
+      ["protect to true", [volume("a-data", false)], PROD],
+      ["protect to true", [volume("a-data", false)], { config: { "llm-metrics:protectData": "true" } }],
+    ],
+  },
+};
+
+describe.each(Object.entries(CASES))("the policy %s", (policy, { passes, stops }) => {
+  for (const [resources, environment] of passes)
+    test(`lets pass ${JSON.stringify(resources.map(({ props }) => props))}`, () => {
+      expect(violations(resources, policy, environment)).toEqual([]);
+    });
+  for (const [message, resources, environment] of stops)
+    test(`says of ${JSON.stringify(resources.map(({ props }) => props))}: ${message}`, () => {
+      expect(violations(resources, policy, environment)).toEqual([expect.stringContaining(message)]);
+    });
+});
+
+test("every policy has cases that pass and cases that it stops", () => {
+  expect(Object.keys(CASES)).toEqual(policies({}).map(({ name }) => name));
+});
+
+test("what the program declares keeps to every policy, with GPUs and without", async () => {
+  const declared: Resource[] = [];
+  await pulumi.runtime.setMocks({
+    newResource: ({ type, name, inputs }) => {
+      declared.push({ type, name, props: inputs as Record<string, unknown> });
+      return { id: name, state: { ...(inputs as object), stdout: '{"at":"now","findings":[]}' } };
+    },
+    call: ({ inputs }) => inputs as Record<string, unknown>,
+  });
+  const host = {
+    name: "a",
+    rootDirectory: "/var/lib/docker",
+    address: "unix:///run/docker.sock",
+    dockerSocket: "/run/docker.sock",
+    socketGroup: 1,
+  };
+  for (const gpus of [{ runtime: "nvidia" }, { cdiDevice: "nvidia.com/gpu=all" }, undefined]) {
+    const facts = { ...host, ...(gpus && { gpus }), containerdSocket: "/run/containerd/containerd.sock" };
+    const stack = new ContainerMetrics("llm-metrics-staging", {
+      settings: settings(),
+      environment: "staging",
+      host: facts,
+      gpu: gpuPlan("auto", facts),
+    });
+    await new Promise((resolve) => stack.report.apply(resolve));
+  }
+  expect(declared.filter(({ type }) => type === container({}).type)).toHaveLength(8);
+  expect(violations(declared, undefined, { stack: "staging" })).toEqual([]);
+});
