@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { cacheFolder } from "../../airgap/cache";
 import { staticBusybox } from "../../airgap/images/busybox";
 import { ENGINES, startDaemon } from "../../tests/integration/daemons";
@@ -14,8 +15,11 @@ interface Count {
   failed: number;
 }
 
-/** What `npm test` runs, in this order. */
-const PARTS: Record<string, () => Promise<Count>> = {
+/** What runs the tests of a part, given its name. */
+type Part = (name: string) => Promise<Count>;
+
+/** What `npm test` runs, in this order, */
+const FIRST: Record<string, Part> = {
   lint: async () =>
     sum(
       await command("tsc", ["--noEmit"]),
@@ -23,13 +27,16 @@ const PARTS: Record<string, () => Promise<Count>> = {
       await command("prettier", ["--check", "."]),
     ),
   unit: () => jest(["--testPathIgnorePatterns=/tests/(integration|faults)/"]),
+};
+/** and what it runs then, side by side, because most of their time they wait. */
+const ON_DAEMONS: Record<string, Part> = {
   ...Object.fromEntries(
     (Object.keys(ENGINES) as (keyof typeof ENGINES)[]).map((engine) => [
       `integration:${engine}`,
-      () => onDaemon(engine, "tests/integration"),
+      (name) => onDaemon(name, engine, "tests/integration"),
     ]),
   ),
-  faults: () => onDaemon("distribution", "tests/faults"),
+  faults: (name) => onDaemon(name, "distribution", "tests/faults"),
 };
 
 /** Aborted by Ctrl-C and the like, so that what is running ends, and daemons are removed on the way out. */
@@ -38,26 +45,32 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** `npm test [-- PART …]`: runs every part, or those whose name starts with one of the words; ends with `N passed, N failed`. */
 export default async (args: string[]): Promise<number> => {
-  const chosen = Object.entries(PARTS).filter(
-    ([name]) => args.length === 0 || args.some((word) => name.startsWith(word)),
-  );
-  if (chosen.length === 0)
-    throw new Error(`no such part: ${args.join(" ")}; there are ${Object.keys(PARTS).join(", ")}`);
+  const chosen = (parts: Record<string, Part>) =>
+    Object.entries(parts).filter(([name]) => args.length === 0 || args.some((word) => name.startsWith(word)));
+  const [first, onDaemons] = [chosen(FIRST), chosen(ON_DAEMONS)];
+  if (first.length + onDaemons.length === 0)
+    throw new Error(
+      `no such part: ${args.join(" ")}; there are ${Object.keys({ ...FIRST, ...ON_DAEMONS }).join(", ")}`,
+    );
   for (const signal of SIGNALS)
     process.once(signal, () => {
       say(`${signal}: ending the tests and removing their daemon`);
       interruption.abort();
     });
-  let total: Count = { passed: 0, failed: 0 };
-  for (const [name, runPart] of chosen) {
-    if (interruption.signal.aborted) break;
-    say(`\n== ${name}`);
-    const count = await runPart().catch((error: unknown) => {
-      say(`error: ${(error as Error).message}`);
+  const counts: Count[] = [];
+  const start = async ([name, part]: [string, Part]) => {
+    if (interruption.signal.aborted) return;
+    say(`== ${name}`);
+    const count = await part(name).catch((error: unknown) => {
+      say(`${name}: error: ${(error as Error).message}`);
       return { passed: 0, failed: 1 };
     });
-    total = sum(total, count);
-  }
+    counts.push(count);
+    say(`== ${name}: ${count.passed} passed, ${count.failed} failed`);
+  };
+  for (const part of first) await start(part);
+  await Promise.all(onDaemons.map(start));
+  const total = sum(...counts);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed > 0 || interruption.signal.aborted ? 1 : 0;
 };
@@ -74,8 +87,15 @@ async function command(tool: string, args: string[]): Promise<Count> {
   return passed ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
-/** Runs the tests that arguments of jest choose. A run without a test, or with a broken one, counts as failed. */
-async function jest(args: string[], inside: string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Count> {
+/**
+ * Runs the tests that arguments of jest choose. A run without a test, or with a broken one, counts as failed.
+ *
+ * @param side where other tests run beside these: words before jest, more environment, and the name before each line
+ */
+async function jest(
+  args: string[],
+  { inside = [], env = {}, name }: { inside?: string[]; env?: NodeJS.ProcessEnv; name?: string } = {},
+): Promise<Count> {
   const folder = await mkdtemp(path.join(os.tmpdir(), "jest-"));
   const report = path.join(folder, "report.json");
   try {
@@ -87,7 +107,7 @@ async function jest(args: string[], inside: string[] = [], env: NodeJS.ProcessEn
       `--cacheDirectory=${path.join(cacheFolder(), "jest")}`,
       ...args,
     ];
-    const status = await inTerminal(words, { ...env, NODE_OPTIONS: "" });
+    const status = await inTerminal(words, { ...env, NODE_OPTIONS: "" }, name);
     const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites, numPendingTests } = JSON.parse(
       await readFile(report, "utf8"),
     ) as Record<string, number>;
@@ -101,33 +121,53 @@ async function jest(args: string[], inside: string[] = [], env: NodeJS.ProcessEn
   }
 }
 
+let last: Promise<unknown> = Promise.resolve();
+
+/** Does what installs packages or builds: one at a time. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const mine = last.then(work);
+  last = mine.catch(() => undefined);
+  return mine;
+}
+
 /** Runs the tests of a folder on a daemon of their own. */
-async function onDaemon(engine: keyof typeof ENGINES, tests: string): Promise<Count> {
-  // Whatever has to be downloaded or built comes first: the daemon's network namespace reaches nothing.
-  await Promise.all([pulumiEnvironment(), staticBusybox()]);
-  const daemon = await startDaemon(engine);
+async function onDaemon(name: string, engine: keyof typeof ENGINES, tests: string): Promise<Count> {
+  const daemon = await inTurn(async () => {
+    // Whatever has to be downloaded or built comes first: the daemon's network namespace reaches nothing.
+    await Promise.all([pulumiEnvironment(), staticBusybox()]);
+    return startDaemon(engine);
+  });
   try {
-    await stackImages("of-the-tests", daemon.host, { gpus: true });
-    return await jest([tests, "--runInBand", "--verbose", "--testTimeout=600000"], daemon.inside, {
-      DOCKER_HOST: daemon.host,
-      TMPDIR: daemon.temporary,
-      DAEMON_FOLDER: daemon.folder,
+    await inTurn(() => stackImages("of-the-tests", daemon.host, { gpus: true }));
+    return await jest([tests, "--runInBand", "--verbose", "--testTimeout=600000"], {
+      inside: daemon.inside,
+      env: { DOCKER_HOST: daemon.host, TMPDIR: daemon.temporary, DAEMON_FOLDER: daemon.folder },
+      name,
     });
   } finally {
     await daemon.stop();
   }
 }
 
-function inTerminal([program = "", ...args]: string[], env: NodeJS.ProcessEnv = {}): Promise<number> {
+/** Runs a program with its output in the terminal; with a name, it goes before each line. */
+function inTerminal(
+  [program = "", ...args]: string[],
+  env: NodeJS.ProcessEnv = {},
+  name?: string,
+): Promise<number> {
   return new Promise((resolve, reject) => {
-    spawn(program, args, {
-      stdio: ["ignore", 2, 2],
+    const child = spawn(program, args, {
+      stdio: name ? ["ignore", "pipe", "pipe"] : ["ignore", 2, 2],
       env: { ...process.env, ...env },
       signal: interruption.signal,
-    })
-      .on("error", reject)
-      .on("close", (status) => {
-        resolve(status ?? 1);
-      });
+    });
+    for (const output of [child.stdout, child.stderr])
+      if (output)
+        createInterface(output).on("line", (line) => {
+          say(`${name} | ${line}`);
+        });
+    child.on("error", reject).on("close", (status) => {
+      resolve(status ?? 1);
+    });
   });
 }
