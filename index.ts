@@ -19,8 +19,17 @@ async function program(): Promise<Record<string, unknown>> {
   const name = `${pulumi.getProject()}-${environment}`;
   await requireFree(taken, wanted(name, environment, settings));
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
-  const { network, cadvisor, prometheus, gpuExporter, hostLabel, cadvisorScrapeConfig, jobNames, report } =
-    new ContainerMetrics(name, { settings, environment, host, gpu });
+  const {
+    network,
+    cadvisor,
+    prometheus,
+    gpuExporter,
+    dockerProxy,
+    hostLabel,
+    cadvisorScrapeConfig,
+    jobNames,
+    report,
+  } = new ContainerMetrics(name, { settings, environment, host, gpu });
 
   return {
     cadvisorUrl: cadvisor.url,
@@ -31,11 +40,13 @@ async function program(): Promise<Record<string, unknown>> {
       cadvisor: cadvisor.container.name,
       prometheus: prometheus.container.name,
       ...(gpuExporter && { gpuExporter: gpuExporter.container.name }),
+      ...(dockerProxy && { dockerProxy: dockerProxy.container.name }),
     },
     images: {
       cadvisor: settings.cadvisorImage,
       prometheus: settings.prometheusImage,
       ...(gpuExporter && { gpuExporter: settings.gpuExporterImage }),
+      ...(dockerProxy && { dockerProxy: settings.caddyImage }),
     },
     hostLabel,
     scrapeInterval: settings.scrapeInterval,

@@ -15,6 +15,9 @@ export interface Settings {
   prometheusPort: number;
   /** Memory limit in MiB. */
   prometheusMemory: number;
+  /** What cAdvisor and the GPU exporter get of Docker: its socket, or what a proxy passes of its API. */
+  dockerAccess: "socket" | "proxy";
+  caddyImage: string;
   bindAddress: string;
   /** A Prometheus duration, such as "30s". */
   scrapeInterval: string;
@@ -161,6 +164,8 @@ const schema = z
     prometheusImage: image,
     prometheusPort: port,
     prometheusMemory: memory,
+    dockerAccess: z.enum(["socket", "proxy"], { error: "must be socket or proxy" }),
+    caddyImage: image,
     bindAddress: loopback,
     scrapeInterval: duration,
     retentionTime: duration,

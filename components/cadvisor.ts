@@ -3,9 +3,27 @@ import * as pulumi from "@pulumi/pulumi";
 import { EXPORTED_CONTAINER_LABELS, EXPORTED_ENVIRONMENT } from "../prometheus/relabeling";
 import { HARDENED, healthcheck, onlyCapabilities } from "./hardening";
 import type { HostFacts } from "./dockerInfo";
+import type { Allowed, DockerProxy } from "./dockerProxy";
 
 /** The port that cAdvisor listens on inside its container. */
 const PORT = 8080;
+
+/** What cAdvisor asks Docker for; its page /docker lists the images. Source: google/cadvisor, container/docker. */
+export const CADVISOR_DOCKER_API = [
+  "_ping",
+  "info",
+  "version",
+  "images/json",
+  "containers/[a-f0-9]{64}/json",
+];
+/** What cAdvisor asks containerd for, on hosts with the containerd image store. Source: google/cadvisor, container/containerd. */
+export const CADVISOR_CONTAINERD_API: NonNullable<Allowed["containerd"]> = {
+  namespace: "moby",
+  methods: [
+    "containerd.services.version.v1.Version/Version",
+    "containerd.services.containers.v1.Containers/Get",
+  ],
+};
 
 export interface CadvisorArgs {
   /** Name of the container. */
@@ -20,6 +38,8 @@ export interface CadvisorArgs {
   host: HostFacts;
   /** The network that it joins, under the alias `cadvisor`. */
   network: docker.Network;
+  /** Through what it reaches Docker; by default, through the sockets themselves. */
+  proxy?: DockerProxy;
   /** Labels of the container. */
   labels: { label: string; value: string }[];
 }
@@ -47,11 +67,15 @@ export class Cadvisor extends pulumi.ComponentResource {
         ...HARDENED,
         name: args.containerName,
         image: args.image,
-        command: flags(),
+        ...(args.proxy && { entrypoints: whenReached(args.proxy) }),
+        command: flags(args.proxy),
         labels: args.labels,
-        networksAdvanced: [{ name: args.network.name, aliases: ["cadvisor"] }],
+        networksAdvanced: [
+          { name: args.network.name, aliases: ["cadvisor"] },
+          ...(args.proxy ? [{ name: args.proxy.network.name }] : []),
+        ],
         ports: [{ internal: PORT, external: args.publish.port, ip: args.publish.address }],
-        volumes: mounts(args.host),
+        volumes: mounts(args.host, args.proxy),
         // The kernel's log tells of out-of-memory kills; reading it takes SYSLOG. Without either, container_oom_events_total stays 0.
         devices: [{ hostPath: "/dev/kmsg", containerPath: "/dev/kmsg", permissions: "r" }],
         capabilities: onlyCapabilities("CAP_SYSLOG"),
@@ -69,8 +93,9 @@ export class Cadvisor extends pulumi.ComponentResource {
 }
 
 /** Only what the catalogue needs is collected; what is not collected costs nothing. */
-function flags(): string[] {
+function flags(proxy?: DockerProxy): string[] {
   return [
+    ...(proxy ? [`--docker=tcp://${proxy.address.cadvisor}`] : []),
     "--docker_only=true",
     // Twice per scrape: cAdvisor stretches each interval by up to itself, and a scrape should never see the same sample twice.
     "--housekeeping_interval=15s",
@@ -82,15 +107,33 @@ function flags(): string[] {
   ];
 }
 
+/**
+ * cAdvisor's own entry point, as soon as Docker answers. It looks for Docker once, when it starts, and does without names if it
+ * is not there; when the daemon starts again, its containers start in any order.
+ */
+function whenReached({ address, containerd }: DockerProxy): string[] {
+  const answers = `wget -q --spider "http://$0/_ping"${containerd ? " && [ -S /run/containerd/containerd.sock ]" : ""}`;
+  return [
+    "sh",
+    "-c",
+    `until ${answers}; do sleep 1; done; exec cadvisor -logtostderr "$@"`,
+    address.cadvisor,
+  ];
+}
+
 /** Read-only, each of them: the Docker API for names, /proc for networks, cgroups, and the writable layers for disk use. */
-function mounts(host: HostFacts): docker.types.input.ContainerVolume[] {
+function mounts(host: HostFacts, proxy?: DockerProxy): docker.types.input.ContainerVolume[] {
   const readOnly = (hostPath: string, containerPath: string) => ({ hostPath, containerPath, readOnly: true });
   return [
-    readOnly(host.dockerSocket, "/var/run/docker.sock"),
+    ...(proxy ? [] : [readOnly(host.dockerSocket, "/var/run/docker.sock")]),
     readOnly("/proc", "/rootfs/proc"),
     readOnly("/sys/fs/cgroup", "/sys/fs/cgroup"),
     readOnly(host.rootDirectory, `/rootfs${host.rootDirectory}`),
     // With the containerd image store, names come from containerd (google/cadvisor PR 3910).
-    ...(host.containerdSocket ? [readOnly(host.containerdSocket, "/run/containerd/containerd.sock")] : []),
+    ...(proxy?.containerd
+      ? [{ volumeName: proxy.containerd.name, containerPath: "/run/containerd", readOnly: true }]
+      : host.containerdSocket
+        ? [readOnly(host.containerdSocket, "/run/containerd/containerd.sock")]
+        : []),
   ];
 }

@@ -5,7 +5,9 @@ import { configFiles, prometheusConfig, toYaml } from "../prometheus/config";
 import { durationSeconds } from "../prometheus/units";
 import type { ProbeReport } from "../probes/report";
 import type { Settings } from "../settings";
-import { Cadvisor } from "./cadvisor";
+import { EXPORTER_DOCKER_API } from "../exporter/containers";
+import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvisor";
+import { DockerProxy } from "./dockerProxy";
 import { GpuExporter, type GpuPlan } from "./gpuExporter";
 import { HealthProbe } from "./healthProbe";
 import type { HostFacts } from "./dockerInfo";
@@ -28,7 +30,7 @@ const ENVIRONMENT_LABEL = "llm-metrics.environment";
 
 /** What {@link ContainerMetrics} of that name takes on its host. */
 export const wanted = (name: string, environment: string, settings: Settings): Wanted => ({
-  containerNames: ["cadvisor", "gpu-exporter", "prometheus"].map((part) => `${name}-${part}`),
+  containerNames: ["cadvisor", "docker-proxy", "gpu-exporter", "prometheus"].map((part) => `${name}-${part}`),
   ports: {
     cadvisorPort: { address: settings.bindAddress, port: settings.cadvisorPort },
     prometheusPort: { address: settings.bindAddress, port: settings.prometheusPort },
@@ -43,6 +45,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   readonly network: docker.Network;
   readonly cadvisor: Cadvisor;
   readonly prometheus: PrometheusServer;
+  /** What passes reads to Docker, unless the sockets are given away. */
+  readonly dockerProxy?: DockerProxy;
   /** Where GPUs are measured. */
   readonly gpuExporter?: GpuExporter;
   /** Value of the label `host`. */
@@ -81,6 +85,26 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         { parent: this, deleteBeforeReplace: true },
       );
     this.network = network(name, false);
+    if (settings.dockerAccess === "proxy")
+      this.dockerProxy = new DockerProxy(
+        `${name}-docker-proxy`,
+        {
+          containerName: `${name}-docker-proxy`,
+          networkName: `${name}-docker`,
+          image: settings.caddyImage,
+          host,
+          allowed: {
+            docker: {
+              cadvisor: CADVISOR_DOCKER_API,
+              ...(gpu.access && { gpuExporter: EXPORTER_DOCKER_API }),
+            },
+            ...(host.containerdSocket && { containerd: CADVISOR_CONTAINERD_API }),
+          },
+          labels,
+        },
+        { parent: this },
+      );
+    const reached = this.dockerProxy && { proxy: this.dockerProxy };
     this.cadvisor = new Cadvisor(
       `${name}-cadvisor`,
       {
@@ -90,6 +114,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         memory: settings.cadvisorMemory,
         host,
         network: this.network,
+        ...reached,
         labels,
       },
       { parent: this },
@@ -105,6 +130,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           host,
           dockerHost,
           network: this.network,
+          ...reached,
           labels,
         },
         { parent: this },
@@ -147,7 +173,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
             : { measured: false, reason: gpu.reason },
         },
         dockerHost,
-        triggers: [this.cadvisor, this.prometheus, this.gpuExporter].flatMap(
+        triggers: [this.cadvisor, this.prometheus, this.gpuExporter, this.dockerProxy].flatMap(
           (part) => part?.container.id ?? [],
         ),
       },

@@ -5,6 +5,7 @@ import { GPU_LABEL } from "../exporter/allocation";
 import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
 import type { Settings } from "../settings";
 import type { GpuAccess, HostFacts } from "./dockerInfo";
+import type { DockerProxy } from "./dockerProxy";
 import { HARDENED, onlyCapabilities } from "./hardening";
 import { program } from "./program";
 
@@ -46,6 +47,8 @@ export interface GpuExporterArgs {
   dockerHost: string;
   /** The network that it joins, under the alias `gpu-exporter`. */
   network: docker.Network;
+  /** Through what it reaches Docker; by default, through the socket itself. */
+  proxy?: DockerProxy;
   /** Labels of the container and the volume. */
   labels: { label: string; value: string }[];
 }
@@ -63,6 +66,7 @@ export class GpuExporter extends pulumi.ComponentResource {
   constructor(name: string, args: GpuExporterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:GpuExporter", name, {}, opts);
     const { file } = exporterBundle();
+    const { proxy } = args;
 
     const image = new docker.RemoteImage(
       `${name}-image`,
@@ -78,7 +82,7 @@ export class GpuExporter extends pulumi.ComponentResource {
       `${name}-container`,
       {
         ...HARDENED,
-        ...gpuInputs(args.access),
+        ...gpuInputs(args.access, proxy ? [`DOCKER_HOST=tcp://${proxy.address.gpuExporter}`] : []),
         name: args.containerName,
         image: args.image,
         // The program comes right after the container, by the step below.
@@ -87,16 +91,21 @@ export class GpuExporter extends pulumi.ComponentResource {
           ...NODE_OPTIONS,
         ],
         user: "65534:65534",
-        groupAdds: [String(args.host.socketGroup)],
+        ...(!proxy && { groupAdds: [String(args.host.socketGroup)] }),
         // dockerd turns SELinux's labels off for a container that sees the host's pids; unsaid, each refresh would find it.
         securityOpts: [...HARDENED.securityOpts, "label=disable"],
         pidMode: "host",
         cgroupnsMode: "host",
         labels: [...args.labels, { label: GPU_LABEL, value: "none" }],
-        networksAdvanced: [{ name: args.network.name, aliases: ["gpu-exporter"] }],
+        networksAdvanced: [
+          { name: args.network.name, aliases: ["gpu-exporter"] },
+          ...(proxy ? [{ name: proxy.network.name }] : []),
+        ],
         volumes: [
           { volumeName: volume.name, containerPath: "/exporter", readOnly: true },
-          { hostPath: args.host.dockerSocket, containerPath: "/var/run/docker.sock", readOnly: true },
+          ...(proxy
+            ? []
+            : [{ hostPath: args.host.dockerSocket, containerPath: "/var/run/docker.sock", readOnly: true }]),
         ],
         capabilities: onlyCapabilities(),
         memory: args.memory,
@@ -145,11 +154,17 @@ export class GpuExporter extends pulumi.ComponentResource {
  * What makes NVIDIA's toolkit put `nvidia-smi` and every GPU into the container. The runtime leaves out what computes; a
  * CDI device brings all that its specification says.
  */
-function gpuInputs(access: GpuAccess): Pick<docker.ContainerArgs, "runtime" | "envs" | "deviceRequests"> {
+function gpuInputs(
+  access: GpuAccess,
+  envs: string[],
+): Pick<docker.ContainerArgs, "runtime" | "envs" | "deviceRequests"> {
   return "runtime" in access
     ? {
         runtime: access.runtime,
-        envs: ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility"],
+        envs: ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility", ...envs],
       }
-    : { deviceRequests: [{ driver: "cdi", deviceIds: [access.cdiDevice] }] };
+    : {
+        deviceRequests: [{ driver: "cdi", deviceIds: [access.cdiDevice] }],
+        ...(envs.length > 0 && { envs }),
+      };
 }

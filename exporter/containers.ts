@@ -24,6 +24,9 @@ export interface Container {
   pid: number;
 }
 
+/** What it asks Docker for: paths of the API, as regular expressions. */
+export const EXPORTER_DOCKER_API = ["info", "containers/json", "containers/[a-f0-9]{64}/json"];
+
 /** Seconds for what Docker says of one container. */
 const ONE = 2;
 /** More than any name that people give; what is longer would make Prometheus refuse the whole scrape. */

@@ -7,7 +7,8 @@ import { Collector } from "./snapshot";
 /** Where Prometheus scrapes; components/gpuExporter.ts says it too. */
 const PORT = 9835;
 
-// The GPU exporter: a container's program, in the host's pid and cgroup namespaces, with the Docker socket and `nvidia-smi`.
+// The GPU exporter: a container's program, in the host's pid and cgroup namespaces, with `nvidia-smi`. Docker is where
+// DOCKER_HOST says, by default at its socket.
 const containers = new Containers(new Docker({ timeout: 10_000 }));
 const server = exporterServer(new Collector(new Driver(), containers));
 server.listen(PORT, () => {

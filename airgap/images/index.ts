@@ -70,7 +70,7 @@ const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Reci
   }),
   "ghcr.io/google/cadvisor:v0.60.5": async (progress) => ({
     files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(progress), "cadvisor") } },
-    applets: ["wget"],
+    applets: ["sleep", "wget"],
     owned: [],
     changes: [
       "EXPOSE 8080",

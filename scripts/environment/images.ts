@@ -46,7 +46,8 @@ export async function configuredImages(stack: string, gpus: boolean): Promise<st
   const config = await stackConfig(stack);
   const setting = (key: string) => config[`llm-metrics:${key}`] ?? "";
   const exporter = gpus && setting("gpu") !== "off" ? ["gpuExporterImage"] : [];
-  return ["cadvisorImage", "prometheusImage", ...exporter].map(setting);
+  const proxy = setting("dockerAccess") === "proxy" ? ["caddyImage"] : [];
+  return ["cadvisorImage", "prometheusImage", ...exporter, ...proxy].map(setting);
 }
 
 /** Pulls an image. A registry that says nothing for 8 s is given up. */

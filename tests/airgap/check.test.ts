@@ -14,7 +14,7 @@ test("what the program uses is accepted", () => {
 
 test.each([
   ["network", { ipv6: true }, "ipv6"],
-  ["volume", { driverOpts: {} }, "driverOpts"],
+  ["volume", { driver: "local" }, "driver"],
   ["image", { forceRemove: true }, "forceRemove"],
   ["container", { privileged: true }, "privileged"],
   ["container", { networkMode: "host" }, "networkMode"],

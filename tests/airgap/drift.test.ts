@@ -28,9 +28,15 @@ test("a container that is as declared has not drifted", () => {
 });
 
 test("what the program leaves to the daemon does not drift", () => {
-  const declared = { command: undefined, user: undefined, healthcheck: undefined, ports: undefined };
+  const declared = {
+    entrypoints: undefined,
+    command: undefined,
+    user: undefined,
+    healthcheck: undefined,
+    ports: undefined,
+  };
   const change = ({ Config, HostConfig }: ContainerInspectInfo) => {
-    Object.assign(Config, { Cmd: ["x"], User: "1", Healthcheck: { Test: ["CMD", "x"] } });
+    Object.assign(Config, { Entrypoint: ["x"], Cmd: ["x"], User: "1", Healthcheck: { Test: ["CMD", "x"] } });
     HostConfig.ReadonlyRootfs = true;
   };
   expect(inspected(change, declared).changed).toEqual([]);

@@ -19,11 +19,16 @@ export const DECLARED = {
     ],
     options: { "com.docker.network.bridge.enable_ip_masquerade": "false" },
   },
-  volume: { name: "vol", labels: [{ label: "a", value: "1" }] },
+  volume: {
+    name: "vol",
+    driverOpts: { type: "tmpfs", device: "tmpfs", o: "uid=65534" },
+    labels: [{ label: "a", value: "1" }],
+  },
   image: { name: "image:1", keepLocally: true },
   container: {
     name: "c",
     image: "image:1",
+    entrypoints: ["sh", "-c", 'exec "$@"', "sh"],
     command: ["sleep", "1000"],
     user: "65534:65534",
     groupAdds: ["998", "999"],

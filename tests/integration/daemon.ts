@@ -16,6 +16,15 @@ export async function reloadDaemon(config: object): Promise<void> {
   process.kill(await daemonPid(), "SIGHUP");
 }
 
+/** Makes the daemon one with NVIDIA's runtime or without, as an administrator does. */
+export async function configureRuntime(name: "nvidia" | "other", program: string): Promise<void> {
+  await reloadDaemon({ runtimes: { [name]: { path: program } } });
+  await eventually(async () => {
+    const runtimes = await docker("info", "--format", "{{json .Runtimes}}");
+    expect(Object.keys(JSON.parse(runtimes) as object).includes("nvidia")).toBe(name === "nvidia");
+  });
+}
+
 /** Ends the daemon by a signal, as a restart or a crash does, and starts it again, as its service would. */
 export async function restartDaemon(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
   const pid = await daemonPid();

@@ -4,21 +4,12 @@ import Docker from "dockerode";
 import { buildShellImage } from "../../airgap/images";
 import { h100, gpuUuid, type EmulatedHost } from "../emulatedDriver/host";
 import { GpuHost } from "../emulatedDriver/gpuHost";
-import { DAEMON_FOLDER, reloadDaemon } from "./daemon";
+import { configureRuntime, DAEMON_FOLDER } from "./daemon";
 import { docker, DOCKER_HOST, eventually, hasContainerdStore, inspect, query, startContainer } from "./host";
 import { failed, Stack, succeeded } from "./stack";
 
 const MIB = 1024 ** 2;
 const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
-
-/** Makes the daemon one with NVIDIA's runtime or without, as an administrator does. */
-async function configureRuntime(name: "nvidia" | "other", program: string): Promise<void> {
-  await reloadDaemon({ runtimes: { [name]: { path: program } } });
-  await eventually(async () => {
-    const runtimes = await docker("info", "--format", "{{json .Runtimes}}");
-    expect(Object.keys(JSON.parse(runtimes) as object).includes("nvidia")).toBe(name === "nvidia");
-  });
-}
 
 let stack: Stack;
 /** Names of the containers, by how they came to their GPUs. */

@@ -83,7 +83,8 @@ export class Stack {
 
   /** Name of a container, volume or network of the stack. */
   resource = (
-    suffix: "cadvisor" | "gpu-exporter" | "prometheus" | "prometheus-data" | "prometheus-config",
+    suffix:
+      "cadvisor" | "docker-proxy" | "gpu-exporter" | "prometheus" | "prometheus-data" | "prometheus-config",
   ): string => `llm-metrics-${this.name}-${suffix}`;
 
   /** URLs of both servers. */

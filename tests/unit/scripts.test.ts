@@ -131,6 +131,11 @@ test("the images are those of the stack's configuration, else the project's defa
   expect(await configuredImages("prod", false)).toEqual(["c:1", "mirror/p:2"]);
   expect(await configuredImages("dev", true)).toEqual(["c:1", "p:1", "n:1"]);
   expect(await configuredImages("off", true)).toEqual(["c:1", "p:1"]);
+  writeFileSync(
+    "Pulumi.proxy.yaml",
+    "config: { 'llm-metrics:dockerAccess': proxy, 'llm-metrics:caddyImage': 'y:1' }",
+  );
+  expect(await configuredImages("proxy", false)).toEqual(["c:1", "p:1", "y:1"]);
 });
 
 test("the official downloads are asked for by the architecture's name that each is published under", () => {

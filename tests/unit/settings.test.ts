@@ -64,6 +64,8 @@ const bad: [key: string, values: Record<string, unknown>][] = [
   ["prometheusImage", { prometheusImage: "localhost:5000/prometheus" }],
   ["cadvisorMemory", { cadvisorMemory: "256" }],
   ["prometheusMemory", { prometheusMemory: "1MB" }],
+  ["dockerAccess", { dockerAccess: "tcp" }],
+  ["caddyImage", { caddyImage: "caddy" }],
   ["bindAddress", { bindAddress: "0.0.0.0" }],
   ["bindAddress", { bindAddress: "192.0.2.7" }],
   ["bindAddress", { bindAddress: "localhost" }],

@@ -15,6 +15,7 @@ export function actualInputs(info: ContainerInspectInfo, declared: Partial<Conta
   return {
     name: info.Name.replace(/^\//, ""),
     image: declared.image?.startsWith("sha256:") ? info.Image : config.Image,
+    entrypoints: config.Entrypoint,
     command: config.Cmd,
     user: config.User,
     groupAdds: hostConfig.GroupAdd,

@@ -7,6 +7,7 @@ import type { Label } from "./engine";
 export interface ContainerInputs {
   name: string;
   image: string;
+  entrypoints?: string[];
   command?: string[];
   user?: string;
   groupAdds?: string[];
@@ -53,6 +54,7 @@ const items = (...keys: string[]): Input => ({ on: "replace", keys, set: true })
 export const inputs: ResourceType["inputs"] = {
   name: replace,
   image: replace,
+  entrypoints: computed,
   command: computed,
   user: computed,
   groupAdds: { on: "replace", set: true },

@@ -10,6 +10,7 @@ export function createOptions(inputs: ContainerInputs): ContainerCreateOptions {
   return {
     name: inputs.name,
     Image: inputs.image,
+    ...(inputs.entrypoints && { Entrypoint: inputs.entrypoints }),
     ...(inputs.command && { Cmd: inputs.command }),
     ...(inputs.user && { User: inputs.user }),
     ...(inputs.envs && { Env: inputs.envs }),
