@@ -137,6 +137,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         expectation: {
           cadvisorUrl: this.cadvisor.url,
           prometheusUrl: this.prometheus.url,
+          containers: { cadvisor: `${name}-cadvisor`, prometheus: `${name}-prometheus` },
           scrapeIntervalSeconds: durationSeconds(settings.scrapeInterval),
           patienceSeconds: 60,
           metrics: CONTAINER_METRICS.filter((metric) => metric.everyContainer).map((metric) => metric.name),

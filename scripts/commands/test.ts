@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { cacheFolder } from "../../airgap/cache";
 import { staticBusybox } from "../../airgap/images/busybox";
+import { buildPrometheus } from "../../airgap/toolchain/prometheus";
 import { ENGINES, startDaemon } from "../../tests/integration/daemons";
 import { stackImages } from "../environment/images";
 import { say } from "../environment/say";
@@ -29,7 +30,10 @@ const PARTS: Record<string, () => Promise<Count>> = {
       () => onDaemon(engine, "tests/integration"),
     ]),
   ),
-  faults: () => onDaemon("distribution", "tests/faults"),
+  faults: async () => {
+    await buildPrometheus("3.13.4", say); // From which they upgrade.
+    return onDaemon("distribution", "tests/faults");
+  },
 };
 
 /** Aborted by Ctrl-C and the like, so that what is running ends, and daemons are removed on the way out. */

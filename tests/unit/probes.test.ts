@@ -29,6 +29,7 @@ const ask = (name: string) => {
   const expectation = {
     cadvisorUrl: url,
     prometheusUrl: url,
+    containers: { cadvisor: "cadvisor", prometheus: "prometheus" },
     scrapeIntervalSeconds: 30,
     patienceSeconds: 60,
     metrics: [],
