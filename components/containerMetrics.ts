@@ -21,6 +21,8 @@ export interface ContainerMetricsArgs {
   host: HostFacts;
   /** Whether GPUs are measured. */
   gpu: GpuPlan;
+  /** What somebody changed by hand in Prometheus's configuration; "" when nothing. */
+  editedConfig: string;
 }
 
 /** The label that says of which environment a container, network or volume is. */
@@ -57,7 +59,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   /** @param name the prefix of every name on the Docker host, so that two environments do not meet */
   constructor(
     name: string,
-    { settings, environment, host, gpu }: ContainerMetricsArgs,
+    { settings, environment, host, gpu, editedConfig }: ContainerMetricsArgs,
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("llm-metrics:docker:ContainerMetrics", name, {}, opts);
@@ -123,6 +125,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         publish: { address: settings.bindAddress, port: settings.prometheusPort },
         memory: settings.prometheusMemory,
         config: configFiles(config),
+        editedConfig,
         protectData: settings.protectData,
         dockerHost,
         network: this.network,

@@ -1,6 +1,6 @@
 import { text } from "node:stream/consumers";
 import { load as parse } from "js-yaml";
-import { CONFIG_FOLDER } from "../prometheus/config";
+import { APPLIED_FOLDER, CONFIG_FOLDER } from "../prometheus/config";
 import { retryOn } from "./container";
 import { docker } from "./docker";
 import { get } from "./http";
@@ -60,8 +60,10 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
     );
   }
   const unused = `*" $file "*) ;; *) rm -f "$file";;`;
+  const used = Object.keys(rules).join(" ");
   await inside(
-    `rm ${FILE}.old; cd ${CONFIG_FOLDER}; for file in rules.*; do case " ${Object.keys(rules).join(" ")} " in ${unused} esac; done`,
+    `rm ${FILE}.old; cd ${CONFIG_FOLDER}; for file in rules.*; do case " ${used} " in ${unused} esac; done; ` +
+      `rm -rf ${APPLIED_FOLDER}; mkdir ${APPLIED_FOLDER}; cp prometheus.yml ${used} ${APPLIED_FOLDER}`,
   );
   console.error("the configuration is loaded");
 }

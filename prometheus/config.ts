@@ -6,6 +6,9 @@ import { cadvisorJob, dcgmJob, extraJob, gpuJob, prometheusJob, type ScrapeJob }
 /** Where Prometheus's container has its configuration. */
 export const CONFIG_FOLDER = "/etc/prometheus";
 
+/** Where it has a copy of each file as it was loaded last, by which edits by hand are told. */
+export const APPLIED_FOLDER = `${CONFIG_FOLDER}/applied`;
+
 /** `prometheus.yml`, in Prometheus's own words and order. */
 export interface PrometheusConfig {
   global: {

@@ -139,7 +139,7 @@ async function prometheus(release: PrometheusRelease, progress: (line: string) =
         text: "global:\n  scrape_interval: 15s\nscrape_configs:\n  - job_name: prometheus\n    static_configs:\n      - targets: [localhost:9090]\n",
       },
     },
-    applets: ["cat", "cp", "ls", "mkdir", "mv", "rm", "wget"],
+    applets: ["cat", "cmp", "cp", "diff", "head", "ls", "mkdir", "mv", "rm", "stat", "wget"],
     owned: ["prometheus", "etc/prometheus"],
     changes: [
       "USER nobody",

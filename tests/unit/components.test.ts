@@ -40,6 +40,7 @@ async function declare(
   changes: Partial<Record<keyof Settings, unknown>> = {},
   facts: Partial<HostFacts> = {},
   environment = "dev",
+  editedConfig = "",
 ) {
   declared = [];
   const stack = new ContainerMetrics(`llm-metrics-${environment}`, {
@@ -47,6 +48,7 @@ async function declare(
     environment,
     host: { ...host, ...facts },
     gpu: gpuPlan(settings(changes).gpu, { ...host, ...facts }),
+    editedConfig,
   });
   await new Promise((resolve) => stack.report.apply(resolve));
   const find = (type: string, suffix: string) => {
@@ -193,6 +195,13 @@ test("a changed configuration is loaded, not deployed: the container's inputs st
   const after = await declare({ retentionTime: "30d", alertmanagers: ["am:9093"] });
   expect(after.prometheus).toEqual(before.prometheus);
   expect(after.configuration["stdin"]).not.toBe(before.configuration["stdin"]);
+});
+
+test("an edit of the configuration by hand makes the step run again that loads the declared one", async () => {
+  const environment = async (edit?: string) =>
+    (await declare({}, {}, "dev", edit)).configuration["environment"];
+  expect(await environment()).not.toHaveProperty("EDITED_BY_HAND");
+  expect(await environment("+ by hand")).toMatchObject({ EDITED_BY_HAND: "+ by hand" });
 });
 
 test("the probe expects what is declared, and asks again when a container or the configuration changes", async () => {
