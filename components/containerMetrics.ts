@@ -111,12 +111,13 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         },
         { parent: this },
       );
-    const config = prometheusConfig(settings, {
+    const surroundings = {
       environment,
       host: this.hostLabel,
       cadvisorTarget: this.cadvisor.target,
       ...(this.gpuExporter && { gpuTarget: this.gpuExporter.target }),
-    });
+    };
+    const config = prometheusConfig(settings, surroundings);
     this.prometheus = new PrometheusServer(
       `${name}-prometheus`,
       {
@@ -124,7 +125,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         image: settings.prometheusImage,
         publish: { address: settings.bindAddress, port: settings.prometheusPort },
         memory: settings.prometheusMemory,
-        config: configFiles(config),
+        config: configFiles(settings, surroundings),
         editedConfig,
         protectData: settings.protectData,
         dockerHost,

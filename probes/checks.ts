@@ -123,13 +123,26 @@ async function targetUp(prometheus: string, job: string): Promise<string> {
 
 async function fresh(prometheus: string, interval: number): Promise<string> {
   const [age] = await query(prometheus, 'time() - timestamp(up{job="cadvisor"} == 1)');
-  if (!age || age.value > 2 * interval + 5)
+  if (!age || age.value > 2 * interval + 5) {
+    const seen = age
+      ? `the last scrape is ${age.value.toFixed(0)} s old`
+      : "there is no sample of the job cadvisor";
+    const refused = await failedWrites(prometheus);
     throw new Mismatch(
-      age ? `the last scrape is ${age.value.toFixed(0)} s old` : "there is no sample of the job cadvisor",
+      refused ? `${seen}, and the disk of Prometheus refused ${refused} writes` : seen,
       `a scrape every ${interval} s`,
-      "See the page /targets of Prometheus for the error of the last scrape.",
+      refused
+        ? "Most likely the disk is full: see the end of the log below. Make room, then restart the container of Prometheus."
+        : "See the page /targets of Prometheus for the error of the last scrape.",
     );
+  }
   return `last scrape ${age.value.toFixed(0)} s ago`;
+}
+
+/** How many writes to its disk have failed since Prometheus started. It cannot be queried while they fail, as samples of it are not stored either. */
+async function failedWrites(prometheus: string): Promise<number> {
+  const { body } = await get(`${prometheus}/metrics`);
+  return Number(/^prometheus_tsdb_wal_writes_failed_total (\S+)/m.exec(body)?.[1] ?? 0);
 }
 
 async function listed(prometheus: string): Promise<string> {

@@ -204,6 +204,14 @@ test("an edit of the configuration by hand makes the step run again that loads t
   expect(await environment("+ by hand")).toMatchObject({ EDITED_BY_HAND: "+ by hand" });
 });
 
+test("alerts about the monitoring are there without GPUs, and name the host", async () => {
+  const { configuration } = await declare({ hostLabel: "rack-7" });
+  const {
+    rule_files: [rules = ""],
+  } = prometheusYml(configuration);
+  expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain('host="rack-7"}[120s]');
+});
+
 test("the probe expects what is declared, and asks again when a container or the configuration changes", async () => {
   const { probe, configuration, stack } = await declare();
   const expectation = JSON.parse(probe["stdin"] as string) as Expectation;
@@ -287,7 +295,10 @@ test("gpu: on is refused on a host without GPUs, with the reason and the remedy"
 test("with GPUs, Prometheus scrapes the exporter and records what GPU containers use beside", async () => {
   const { stack, configuration } = await declareGpu({ dcgmExporter: "dcgm-exporter:9400" }, runtime);
   expect(stack.jobNames).toEqual(["cadvisor", "prometheus", "gpu", "dcgm"]);
-  const { rule_files: [rules = ""] = [], scrape_configs } = prometheusYml(configuration);
+  const {
+    rule_files: [rules = ""],
+    scrape_configs,
+  } = prometheusYml(configuration);
   expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
     "gpu_container:gpu_memory_used_bytes:sum",
   );
