@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics, wanted } from "./components/containerMetrics";
+import { editedConfig } from "./components/editedConfig";
 import { gpuPlan } from "./components/gpuExporter";
 import { readHost } from "./components/hostFacts";
 import { requireFree } from "./components/taken";
@@ -11,12 +12,14 @@ export = () => program().catch(refuse);
 
 async function program(): Promise<Record<string, unknown>> {
   const settings = parseSettings(configuration());
-  const { facts: host, ...taken } = await readHost(
-    new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"],
-  );
-  const gpu = gpuPlan(settings.gpu, host);
   const environment = pulumi.getStack();
   const name = `${pulumi.getProject()}-${environment}`;
+  const dockerHost = new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"];
+  const [{ facts: host, ...taken }, edited] = await Promise.all([
+    readHost(dockerHost),
+    editedConfig(`${name}-prometheus`, dockerHost),
+  ]);
+  const gpu = gpuPlan(settings.gpu, host);
   await requireFree(taken, wanted(name, environment, settings));
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
   const {
@@ -29,7 +32,7 @@ async function program(): Promise<Record<string, unknown>> {
     cadvisorScrapeConfig,
     jobNames,
     report,
-  } = new ContainerMetrics(name, { settings, environment, host, gpu });
+  } = new ContainerMetrics(name, { settings, environment, host, gpu, editedConfig: edited });
 
   return {
     cadvisorUrl: cadvisor.url,

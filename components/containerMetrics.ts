@@ -23,6 +23,8 @@ export interface ContainerMetricsArgs {
   host: HostFacts;
   /** Whether GPUs are measured. */
   gpu: GpuPlan;
+  /** What somebody changed by hand in Prometheus's configuration; "" when nothing. */
+  editedConfig: string;
 }
 
 /** The label that says of which environment a container, network or volume is. */
@@ -61,7 +63,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   /** @param name the prefix of every name on the Docker host, so that two environments do not meet */
   constructor(
     name: string,
-    { settings, environment, host, gpu }: ContainerMetricsArgs,
+    { settings, environment, host, gpu, editedConfig }: ContainerMetricsArgs,
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("llm-metrics:docker:ContainerMetrics", name, {}, opts);
@@ -135,12 +137,13 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         },
         { parent: this },
       );
-    const config = prometheusConfig(settings, {
+    const surroundings = {
       environment,
       host: this.hostLabel,
       cadvisorTarget: this.cadvisor.target,
       ...(this.gpuExporter && { gpuTarget: this.gpuExporter.target }),
-    });
+    };
+    const config = prometheusConfig(settings, surroundings);
     this.prometheus = new PrometheusServer(
       `${name}-prometheus`,
       {
@@ -148,7 +151,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         image: settings.prometheusImage,
         publish: { address: settings.bindAddress, port: settings.prometheusPort },
         memory: settings.prometheusMemory,
-        config: configFiles(config),
+        config: configFiles(settings, surroundings),
+        editedConfig,
         protectData: settings.protectData,
         dockerHost,
         network: this.network,
@@ -163,6 +167,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         expectation: {
           cadvisorUrl: this.cadvisor.url,
           prometheusUrl: this.prometheus.url,
+          containers: { cadvisor: `${name}-cadvisor`, prometheus: `${name}-prometheus` },
           scrapeIntervalSeconds: durationSeconds(settings.scrapeInterval),
           patienceSeconds: 60,
           metrics: CONTAINER_METRICS.filter((metric) => metric.everyContainer).map((metric) => metric.name),

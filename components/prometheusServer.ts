@@ -20,6 +20,8 @@ export interface PrometheusServerArgs {
   memory: number;
   /** The files of its configuration, by name. A change is checked, swapped in and loaded without a restart. */
   config: Record<string, string>;
+  /** What somebody changed of these files by hand; "" when nothing. The declared ones are loaded again then. */
+  editedConfig: string;
   /** Whether destroying the volume with the samples is refused. */
   protectData: boolean;
   /** Address of the Docker daemon, as in DOCKER_HOST. */
@@ -100,11 +102,18 @@ export class PrometheusServer extends pulumi.ComponentResource {
           DOCKER_HOST: args.dockerHost,
           CONTAINER: args.containerName,
           PROMETHEUS_URL: this.url,
+          // Read by nobody: it makes a preview show the edit, and the step run again.
+          ...(args.editedConfig && { EDITED_BY_HAND: args.editedConfig }),
         }),
         stdin: dump(args.config, { lineWidth: -1 }),
         triggers: [this.container.id],
       },
-      { parent: this, deleteBeforeReplace: true },
+      {
+        parent: this,
+        deleteBeforeReplace: true,
+        // The edit that was repaired last stays in the state, so that the next update finds no difference.
+        ignoreChanges: args.editedConfig ? [] : ["environment.EDITED_BY_HAND"],
+      },
     );
 
     this.registerOutputs({ url: this.url });

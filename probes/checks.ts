@@ -8,6 +8,8 @@ import { Mismatch } from "./retry";
 export interface Check {
   /** The expected answer, as a sentence. */
   name: string;
+  /** The container whose log tells why, when the answer is another one. */
+  container: string;
   /** Seconds to keep asking. */
   deadline: number;
   /** Asks once. Resolves to what was seen, or throws {@link Mismatch}. */
@@ -23,26 +25,50 @@ export function checks(expectation: Expectation): Check[] {
     prometheusUrl,
     scrapeIntervalSeconds: interval,
     patienceSeconds: started,
+    containers: { cadvisor, prometheus },
   } = expectation;
   // Prometheus spreads first scrapes over an interval, and looks for new targets every 5 s; cAdvisor sees a new container at once.
   const scraped = started + 2 * interval;
   return [
-    { name: "cAdvisor is healthy", deadline: started, ask: () => healthy(`${cadvisorUrl}/healthz`) },
-    { name: "Prometheus is ready", deadline: started, ask: () => healthy(`${prometheusUrl}/-/ready`) },
+    {
+      name: "cAdvisor is healthy",
+      container: cadvisor,
+      deadline: started,
+      ask: () => healthy(`${cadvisorUrl}/healthz`),
+    },
+    {
+      name: "Prometheus is ready",
+      container: prometheus,
+      deadline: started,
+      ask: () => healthy(`${prometheusUrl}/-/ready`),
+    },
     {
       name: "the loaded configuration is the declared one",
+      container: prometheus,
       deadline: started,
       ask: () => requireLoaded(prometheusUrl, expectation.config),
     },
-    { name: "the target cadvisor is up", deadline: scraped, ask: () => targetUp(prometheusUrl, "cadvisor") },
-    { name: "the samples are fresh", deadline: scraped, ask: () => fresh(prometheusUrl, interval) },
+    {
+      name: "the target cadvisor is up",
+      container: cadvisor,
+      deadline: scraped,
+      ask: () => targetUp(prometheusUrl, "cadvisor"),
+    },
+    {
+      name: "the samples are fresh",
+      container: prometheus,
+      deadline: scraped,
+      ask: () => fresh(prometheusUrl, interval),
+    },
     {
       name: "every running container is listed by name",
+      container: cadvisor,
       deadline: scraped,
       ask: () => listed(prometheusUrl),
     },
     {
       name: "the required metrics are there with their labels",
+      container: cadvisor,
       deadline: scraped,
       ask: () => complete(prometheusUrl, expectation),
     },
@@ -50,19 +76,19 @@ export function checks(expectation: Expectation): Check[] {
   ];
 }
 
-function gpuChecks({ gpu, prometheusUrl }: Expectation, deadline: number): Check[] {
+function gpuChecks({ gpu, prometheusUrl, containers }: Expectation, deadline: number): Check[] {
+  const check = (name: string, container: string, ask: Check["ask"]) => ({ name, container, deadline, ask });
   const every = "every GPU container has its GPU series";
   if (!gpu.measured)
-    return [{ name: every, deadline, ask: () => Promise.resolve(`no GPU containers: ${gpu.reason}`) }];
+    return [check(every, containers.prometheus, () => Promise.resolve(`no GPU containers: ${gpu.reason}`))];
+  const { exporter } = gpu;
   return [
-    { name: "the target gpu is up", deadline, ask: () => targetUp(prometheusUrl, "gpu") },
-    {
-      name: "the GPU exporter that runs has been scraped",
-      deadline,
-      ask: () => exporterScraped(prometheusUrl, gpu.exporter),
-    },
-    { name: "the GPU driver answers", deadline, ask: () => driverAnswers(prometheusUrl) },
-    { name: every, deadline, ask: () => gpuComplete(prometheusUrl) },
+    check("the target gpu is up", exporter, () => targetUp(prometheusUrl, "gpu")),
+    check("the GPU exporter that runs has been scraped", exporter, () =>
+      exporterScraped(prometheusUrl, exporter),
+    ),
+    check("the GPU driver answers", exporter, () => driverAnswers(prometheusUrl)),
+    check(every, exporter, () => gpuComplete(prometheusUrl)),
   ];
 }
 
@@ -97,13 +123,26 @@ async function targetUp(prometheus: string, job: string): Promise<string> {
 
 async function fresh(prometheus: string, interval: number): Promise<string> {
   const [age] = await query(prometheus, 'time() - timestamp(up{job="cadvisor"} == 1)');
-  if (!age || age.value > 2 * interval + 5)
+  if (!age || age.value > 2 * interval + 5) {
+    const seen = age
+      ? `the last scrape is ${age.value.toFixed(0)} s old`
+      : "there is no sample of the job cadvisor";
+    const refused = await failedWrites(prometheus);
     throw new Mismatch(
-      age ? `the last scrape is ${age.value.toFixed(0)} s old` : "there is no sample of the job cadvisor",
+      refused ? `${seen}, and the disk of Prometheus refused ${refused} writes` : seen,
       `a scrape every ${interval} s`,
-      "See the page /targets of Prometheus for the error of the last scrape.",
+      refused
+        ? "Most likely the disk is full: see the end of the log below. Make room, then restart the container of Prometheus."
+        : "See the page /targets of Prometheus for the error of the last scrape.",
     );
+  }
   return `last scrape ${age.value.toFixed(0)} s ago`;
+}
+
+/** How many writes to its disk have failed since Prometheus started. It cannot be queried while they fail, as samples of it are not stored either. */
+async function failedWrites(prometheus: string): Promise<number> {
+  const { body } = await get(`${prometheus}/metrics`);
+  return Number(/^prometheus_tsdb_wal_writes_failed_total (\S+)/m.exec(body)?.[1] ?? 0);
 }
 
 async function listed(prometheus: string): Promise<string> {

@@ -1,6 +1,7 @@
 import { text } from "node:stream/consumers";
 import { load as parse } from "js-yaml";
-import { CONFIG_FOLDER } from "../prometheus/config";
+import { APPLIED_FOLDER, CONFIG_FOLDER } from "../prometheus/config";
+import { retryOn } from "./container";
 import { docker } from "./docker";
 import { get } from "./http";
 import { requireLoaded } from "./loadedConfig";
@@ -24,8 +25,9 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
   const inside = (command: string, input?: string) =>
     docker(["exec", ...(input === undefined ? [] : ["-i"]), CONTAINER, "sh", "-ec", command], input);
 
-  await retry(
-    () => ready(PROMETHEUS_URL, CONTAINER),
+  await retryOn(
+    CONTAINER,
+    () => ready(PROMETHEUS_URL),
     120,
     (mismatch) => {
       console.error(`waiting for Prometheus: ${mismatch.seen}`);
@@ -58,16 +60,22 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
     );
   }
   const unused = `*" $file "*) ;; *) rm -f "$file";;`;
+  const used = Object.keys(rules).join(" ");
   await inside(
-    `rm ${FILE}.old; cd ${CONFIG_FOLDER}; for file in rules.*; do case " ${Object.keys(rules).join(" ")} " in ${unused} esac; done`,
+    `rm ${FILE}.old; cd ${CONFIG_FOLDER}; for file in rules.*; do case " ${used} " in ${unused} esac; done; ` +
+      `rm -rf ${APPLIED_FOLDER}; mkdir ${APPLIED_FOLDER}; cp prometheus.yml ${used} ${APPLIED_FOLDER}`,
   );
   console.error("the configuration is loaded");
 }
 
-async function ready(prometheus: string, container: string): Promise<void> {
+async function ready(prometheus: string): Promise<void> {
   const { status } = await get(`${prometheus}/-/ready`);
   if (status !== 200)
-    throw new Mismatch(`not ready (status ${status})`, "status 200", `See \`docker logs ${container}\`.`);
+    throw new Mismatch(
+      `not ready (status ${status})`,
+      "status 200",
+      "While it reads its log of changes, run `npm run up` again later.",
+    );
 }
 
 run(() => main(process.env));

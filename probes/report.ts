@@ -2,6 +2,8 @@
 export interface Expectation {
   cadvisorUrl: string;
   prometheusUrl: string;
+  /** Names of the containers that serve them. */
+  containers: { cadvisor: string; prometheus: string };
   /** Seconds between two scrapes. */
   scrapeIntervalSeconds: number;
   /** Seconds until a started server has to answer; a check that needs scrapes waits two intervals longer. */

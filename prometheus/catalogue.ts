@@ -108,12 +108,15 @@ export const PROMETHEUS_METRICS: readonly string[] = [
   "prometheus_config_last_reload_successful",
   "prometheus_notifications_dropped_total",
   "prometheus_target_scrapes_exceeded_sample_limit_total",
+  "prometheus_tsdb_compactions_failed_total",
   "prometheus_tsdb_head_samples_appended_total",
   "prometheus_tsdb_head_series",
+  "prometheus_tsdb_reloads_failures_total",
   "prometheus_tsdb_size_retentions_total",
   "prometheus_tsdb_storage_blocks_bytes",
   "prometheus_tsdb_wal_corruptions_total",
   "prometheus_tsdb_wal_storage_size_bytes",
+  "prometheus_tsdb_wal_writes_failed_total",
 ];
 
 /** A metric of the GPU exporter. */

@@ -1,10 +1,13 @@
 import { dump } from "js-yaml";
 import type { Settings } from "../settings";
-import { GPU_RULES, rulesFile } from "./rules";
+import { GPU_RULES, monitoringAlerts, rulesFile } from "./rules";
 import { cadvisorJob, dcgmJob, extraJob, gpuJob, prometheusJob, type ScrapeJob } from "./scrapeJobs";
 
 /** Where Prometheus's container has its configuration. */
 export const CONFIG_FOLDER = "/etc/prometheus";
+
+/** Where it has a copy of each file as it was loaded last, by which edits by hand are told. */
+export const APPLIED_FOLDER = `${CONFIG_FOLDER}/applied`;
 
 /** `prometheus.yml`, in Prometheus's own words and order. */
 export interface PrometheusConfig {
@@ -15,7 +18,7 @@ export interface PrometheusConfig {
     external_labels: Record<string, string>;
   };
   storage: { tsdb: { retention: { time: string; size: string } } };
-  rule_files?: string[];
+  rule_files: string[];
   alerting?: { alertmanagers: { static_configs: { targets: string[] }[] }[] };
   scrape_configs: ScrapeJob[];
 }
@@ -33,10 +36,8 @@ export interface Surroundings {
 }
 
 /** The configuration that the settings ask for. */
-export function prometheusConfig(
-  settings: Settings,
-  { environment, host, cadvisorTarget, gpuTarget }: Surroundings,
-): PrometheusConfig {
+export function prometheusConfig(settings: Settings, surroundings: Surroundings): PrometheusConfig {
+  const { environment, host, cadvisorTarget, gpuTarget } = surroundings;
   return {
     global: {
       scrape_interval: settings.scrapeInterval,
@@ -46,7 +47,7 @@ export function prometheusConfig(
       external_labels: { environment },
     },
     storage: { tsdb: { retention: { time: settings.retentionTime, size: settings.retentionSize } } },
-    ...(gpuTarget && { rule_files: [`${CONFIG_FOLDER}/${rulesFile(GPU_RULES).name}`] }),
+    rule_files: [`${CONFIG_FOLDER}/${rules(settings, surroundings).name}`],
     ...(settings.alertmanagers.length > 0 && {
       alerting: { alertmanagers: [{ static_configs: [{ targets: settings.alertmanagers }] }] },
     }),
@@ -61,10 +62,13 @@ export function prometheusConfig(
 }
 
 /** The files of Prometheus's configuration folder, by name: `prometheus.yml`, and the rules that it names. */
-export function configFiles(config: PrometheusConfig): Record<string, string> {
-  const { name, text } = rulesFile(GPU_RULES);
-  return { "prometheus.yml": toYaml(config), ...(config.rule_files && { [name]: text }) };
+export function configFiles(settings: Settings, surroundings: Surroundings): Record<string, string> {
+  const { name, text } = rules(settings, surroundings);
+  return { "prometheus.yml": toYaml(prometheusConfig(settings, surroundings)), [name]: text };
 }
+
+const rules = ({ scrapeInterval }: Settings, { host, gpuTarget }: Surroundings) =>
+  rulesFile([monitoringAlerts(host, scrapeInterval), ...(gpuTarget ? GPU_RULES : [])]);
 
 /** The YAML of a configuration or a part of one; the same object always gives the same text. */
 export function toYaml(config: PrometheusConfig | Pick<PrometheusConfig, "scrape_configs">): string {

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { dump } from "js-yaml";
+import { OWN_JOBS } from "../settings";
 import { GPU_CONTAINER_LABELS } from "./catalogue";
+import { durationSeconds } from "./units";
 
 /** A recording rule, in Prometheus's own words. */
 export interface RecordingRule {
@@ -8,9 +10,18 @@ export interface RecordingRule {
   expr: string;
 }
 
+/** An alerting rule, in Prometheus's own words. */
+export interface AlertingRule {
+  alert: string;
+  expr: string;
+  for?: string;
+  labels: { severity: "critical" | "warning" };
+  annotations: { summary: string; description: string };
+}
+
 export interface RuleGroup {
   name: string;
-  rules: RecordingRule[];
+  rules: (RecordingRule | AlertingRule)[];
 }
 
 const CONTAINER = ["host", ...GPU_CONTAINER_LABELS].join(", ");
@@ -48,6 +59,75 @@ export const GPU_RULES: readonly RuleGroup[] = [
     ],
   },
 ];
+
+/**
+ * Alerts about the monitoring itself. They are few, each says what to do, and each fires in a test of the fault that it is about.
+ *
+ * @param host value of the label `host`
+ * @param scrapeInterval the stack's; two missed scrapes are noise, four are a fault
+ */
+export function monitoringAlerts(host: string, scrapeInterval: string): RuleGroup {
+  const scrapes = (n: number) => `${Math.ceil(n * durationSeconds(scrapeInterval))}s`;
+  return {
+    name: "monitoring",
+    rules: [
+      {
+        alert: "PrometheusStoresNothing",
+        // A full disk takes no sample about itself either; but rules are evaluated, and alerts sent, without any.
+        expr: `absent_over_time(up{job="${OWN_JOBS.prometheus}",host="${host}"}[${scrapes(4)}])`,
+        for: scrapes(2),
+        labels: { severity: "critical" },
+        annotations: {
+          summary: "Prometheus on {{ $labels.host }} stores no samples",
+          description:
+            "Most likely its disk is full: see the end of its log. Make room, then restart its container.",
+        },
+      },
+      {
+        alert: "PrometheusWritesFailed",
+        // What a write left behind half done, the next start cuts off, with everything after it (wlog.Repair); blocks are safe.
+        expr: "prometheus_tsdb_wal_writes_failed_total > 0 and increase(prometheus_tsdb_wal_writes_failed_total[3h]) > 0",
+        labels: { severity: "warning" },
+        annotations: {
+          summary:
+            "The disk of Prometheus on {{ $labels.host }} refused to take samples, and takes them again",
+          description: "Restart its container soon: what came since could be lost when it starts later.",
+        },
+      },
+      {
+        alert: "PrometheusBlockCorrupt",
+        expr: "increase(prometheus_tsdb_compactions_failed_total[15m]) > 0 or increase(prometheus_tsdb_reloads_failures_total[15m]) > 0",
+        labels: { severity: "warning" },
+        annotations: {
+          summary: "Prometheus on {{ $labels.host }} cannot read or write a block of samples",
+          description:
+            "See its log for the block and the reason; `npm run up` sets a block aside that cannot be read.",
+        },
+      },
+      {
+        alert: "PrometheusConfigurationRefused",
+        expr: "prometheus_config_last_reload_successful == 0",
+        for: scrapes(2),
+        labels: { severity: "warning" },
+        annotations: {
+          summary: "Prometheus on {{ $labels.host }} refused a configuration, and runs with the one before",
+          description: "Somebody edited it by hand: `npm run preview` shows how, `npm run up` puts it right.",
+        },
+      },
+      {
+        alert: "ScrapeTargetDown",
+        expr: "up == 0",
+        for: scrapes(4),
+        labels: { severity: "warning" },
+        annotations: {
+          summary: "{{ $labels.job }} at {{ $labels.instance }} does not answer",
+          description:
+            "See the page /targets of Prometheus for the error, and the log of the container that serves it.",
+        },
+      },
+    ],
+  };
+}
 
 /**
  * The file of rule groups. Its name changes with its text, so that a new configuration is checked with its new rules while

@@ -24,8 +24,15 @@ const KINDS: Record<string, string> = {
 };
 
 /**
- * Repairs what Pulumi cannot: what an update that was killed left behind, and containers that somebody paused. Everything
- * else, the update does.
+ * How Prometheus names data that it cannot read. The first two keep it from starting, the third from compacting. Source:
+ * prometheus/tsdb, db.go and chunks/head_chunks.go.
+ */
+const CORRUPT =
+  /corrupted block (\w{26}):|opening storage failed: \/prometheus\/(chunks_head\/\d+):|Failed to read meta.json .* dir=\/prometheus\/(\w{26}) /g;
+
+/**
+ * Repairs what Pulumi cannot: what an update that was killed left behind, containers that somebody paused, and samples that
+ * are corrupt. Everything else, the update does.
  *
  * @param stack the stack's short name
  * @param env the environment of the Pulumi CLI, with DOCKER_HOST
@@ -37,13 +44,38 @@ export async function repair(stack: string, env: NodeJS.ProcessEnv): Promise<voi
     if ((await locks(state, stack, env)) === "alive") return; // Pulumi tells who is at it.
     await removeUnfinished(stack, env);
   }
-  const mine = ["--filter", `label=llm-metrics.environment=${stack}`];
-  const paused = await run("docker", ["ps", "--quiet", "--filter", "status=paused", ...mine], { env });
-  for (const id of paused.split("\n").filter(Boolean)) {
-    const name = await run("docker", ["inspect", "--format", "{{.Name}}", id], { env });
-    await run("docker", ["unpause", id], { env });
-    say(`the container ${name.trim().slice(1)} was paused, and goes on`);
+  const mine = async (filter: string) => {
+    const filters = ["--filter", `label=llm-metrics.environment=${stack}`, "--filter", filter];
+    return (await run("docker", ["ps", "--format", "{{.Names}}", ...filters], { env }))
+      .split("\n")
+      .filter(Boolean);
+  };
+  for (const container of await mine("status=paused")) {
+    await run("docker", ["unpause", container], { env });
+    say(`the container ${container} was paused, and goes on`);
   }
+  for (const container of await mine("name=-prometheus$")) await setCorruptDataAside(container, env);
+  for (const container of await mine("status=restarting")) {
+    const end = await run("sh", ["-c", `docker logs --tail 5 ${container} 2>&1`], { env });
+    say(`the container ${container} ends each time it is started; the end of its log:\n${end.trim()}`);
+  }
+}
+
+/** What of its samples a Prometheus cannot read, it does not start with. In a folder with a name of its own it lets them alone. */
+async function setCorruptDataAside(container: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const log = await run("sh", ["-c", `docker logs --since 2m ${container} 2>&1`], { env });
+  const named = new Set([...log.matchAll(CORRUPT)].flatMap((match) => match.slice(1).filter(Boolean)));
+  if (named.size === 0) return;
+  const image = await run("docker", ["inspect", "--format", "{{.Config.Image}}", container], { env });
+  const move =
+    'cd /prometheus; mkdir -p set-aside; for part in "$@"; do [ ! -e "$part" ] || { mv "$part" set-aside/; echo "$part"; }; done';
+  const inVolume = ["run", "--rm", "--network=none", `--volumes-from=${container}`, "--entrypoint=sh"];
+  const moved = await run("docker", [...inVolume, image.trim(), "-ec", move, "sh", ...named], { env });
+  if (!moved.trim()) return;
+  await run("docker", ["restart", container], { env });
+  say(
+    `${container} could not read ${moved.trim().split("\n").join(", ")} of its samples: set aside in /prometheus/set-aside, the others are kept`,
+  );
 }
 
 /** A state in files is locked by a file that names a process. The locks of processes that are gone from this machine are removed. */

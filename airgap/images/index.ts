@@ -5,7 +5,7 @@ import path from "node:path";
 import { buildCaddy } from "../toolchain/caddy";
 import { buildCadvisor } from "../toolchain/cadvisor";
 import { exists, run } from "../toolchain/goCommands";
-import { buildPrometheus } from "../toolchain/prometheus";
+import { buildPrometheus, type PrometheusRelease } from "../toolchain/prometheus";
 import { staticBusybox } from "./busybox";
 
 /** An image that is made from files alone. */
@@ -28,28 +28,8 @@ const LABEL = "llm-metrics.airgap";
 
 /** What the official image of the same name has of what this project uses: paths, user, entry point, defaults. */
 const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Recipe>> = {
-  "prom/prometheus:v3.13.5": async (progress) => {
-    const built = await buildPrometheus(progress);
-    return {
-      files: {
-        "bin/prometheus": { copy: path.join(built, "prometheus") },
-        "bin/promtool": { copy: path.join(built, "promtool") },
-        "etc/prometheus/prometheus.yml": {
-          text: "global:\n  scrape_interval: 15s\nscrape_configs:\n  - job_name: prometheus\n    static_configs:\n      - targets: [localhost:9090]\n",
-        },
-      },
-      applets: ["cat", "cp", "ls", "mkdir", "mv", "rm", "wget"],
-      owned: ["prometheus", "etc/prometheus"],
-      changes: [
-        "USER nobody",
-        "WORKDIR /prometheus",
-        "EXPOSE 9090",
-        "VOLUME /prometheus",
-        'ENTRYPOINT ["/bin/prometheus"]',
-        'CMD ["--config.file=/etc/prometheus/prometheus.yml","--storage.tsdb.path=/prometheus"]',
-      ],
-    };
-  },
+  "prom/prometheus:v3.13.5": (progress) => prometheus("3.13.5", progress),
+  "prom/prometheus:v3.13.4": (progress) => prometheus("3.13.4", progress),
   // This machine's Node and its libraries; what runs in it is made for Node 20 and newer.
   "node:24.11.1-bookworm-slim": async () => ({
     files: await withLibraries(process.execPath, "usr/local/bin/node"),
@@ -147,6 +127,29 @@ async function importImage(reference: string, recipe: Recipe, dockerHost: string
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+async function prometheus(release: PrometheusRelease, progress: (line: string) => void): Promise<Recipe> {
+  const built = await buildPrometheus(release, progress);
+  return {
+    files: {
+      "bin/prometheus": { copy: path.join(built, "prometheus") },
+      "bin/promtool": { copy: path.join(built, "promtool") },
+      "etc/prometheus/prometheus.yml": {
+        text: "global:\n  scrape_interval: 15s\nscrape_configs:\n  - job_name: prometheus\n    static_configs:\n      - targets: [localhost:9090]\n",
+      },
+    },
+    applets: ["cat", "cmp", "cp", "diff", "head", "ls", "mkdir", "mv", "rm", "stat", "wget"],
+    owned: ["prometheus", "etc/prometheus"],
+    changes: [
+      "USER nobody",
+      "WORKDIR /prometheus",
+      "EXPOSE 9090",
+      "VOLUME /prometheus",
+      'ENTRYPOINT ["/bin/prometheus"]',
+      'CMD ["--config.file=/etc/prometheus/prometheus.yml","--storage.tsdb.path=/prometheus"]',
+    ],
+  };
 }
 
 /** A program and the shared libraries that it needs, where it looks for them. */

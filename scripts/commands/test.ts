@@ -5,6 +5,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { cacheFolder } from "../../airgap/cache";
 import { staticBusybox } from "../../airgap/images/busybox";
+import { buildPrometheus } from "../../airgap/toolchain/prometheus";
 import { ENGINES, startDaemon } from "../../tests/integration/daemons";
 import { stackImages } from "../environment/images";
 import { say } from "../environment/say";
@@ -36,7 +37,10 @@ const ON_DAEMONS: Record<string, Part> = {
       (name) => onDaemon(name, engine, "tests/integration"),
     ]),
   ),
-  faults: (name) => onDaemon(name, "distribution", "tests/faults"),
+  faults: async (name) => {
+    await inTurn(() => buildPrometheus("3.13.4", say)); // From which they upgrade.
+    return onDaemon(name, "distribution", "tests/faults");
+  },
 };
 
 /** Aborted by Ctrl-C and the like, so that what is running ends, and daemons are removed on the way out. */

@@ -1,3 +1,4 @@
+import { docker, inspect } from "../integration/host";
 import { failed, Stack, succeeded } from "../integration/stack";
 import { changeTwentyTimes, job, relabel } from "./changes";
 
@@ -10,6 +11,32 @@ afterAll(() => stack.remove());
 
 test("twenty changes of the configuration cost no sample, and the last one is in force", () =>
   changeTwentyTimes(stack));
+
+/** The configuration that Prometheus runs with. */
+const loaded = async () => (await fetch(`${stack.prometheus}/api/v1/status/config`)).text();
+
+test.each([
+  ["edited", ""],
+  ["edited and loaded", "kill -HUP 1"],
+  ["edited in the same way again", ""],
+])(
+  "a configuration that was %s by hand is shown in a preview, with the difference, and put back by an update",
+  async (_, load) => {
+    const container = stack.resource("prometheus");
+    const { Id: id } = await inspect(container);
+    const edit = 'cd /etc/prometheus; echo "  - job_name: by-hand" >> prometheus.yml;';
+    await docker("exec", container, "sh", "-c", edit + load);
+    await failed(stack.preview("--expect-no-changes"));
+    expect(await succeeded(stack.preview("--diff", "--refresh"))).toMatch(
+      /prometheus.yml was edited by hand, 20.*\n.*\+ {2}- job_name: by-hand/s,
+    );
+    await succeeded(stack.repairAndUp());
+    expect(await docker("exec", container, "cat", "/etc/prometheus/prometheus.yml")).not.toContain("by-hand");
+    expect(await loaded()).not.toContain("by-hand");
+    expect((await inspect(container)).Id).toBe(id);
+    await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+  },
+);
 
 const bad: [string, object, RegExp][] = [
   [
@@ -67,7 +94,6 @@ const bad: [string, object, RegExp][] = [
 test.each(bad)(
   "%s is refused with the reason, and the running configuration stays",
   async (_, change, reason) => {
-    const loaded = async () => (await fetch(`${stack.prometheus}/api/v1/status/config`)).text();
     const before = await loaded();
     await stack.configure({ scrapeJobs: [], ...change });
     expect(await failed(stack.up())).toMatch(reason);

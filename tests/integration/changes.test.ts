@@ -121,12 +121,17 @@ test.each([
   await succeeded(stack.preview("--expect-no-changes"));
 });
 
-test("an image that is not cAdvisor fails the update, with what was seen, expected and to be done", async () => {
-  await buildShellImage("example/not-cadvisor:1", DOCKER_HOST, 'ENTRYPOINT ["sh","-c","sleep 100000"]');
+test("an image that is not cAdvisor fails the update, with what was seen, expected and to be done, and the end of its log", async () => {
+  await buildShellImage(
+    "example/not-cadvisor:1",
+    DOCKER_HOST,
+    'ENTRYPOINT ["sh","-c","echo I am another; sleep 100000"]',
+  );
   await stack.configure({ cadvisorImage: "example/not-cadvisor:1" });
   const output = await failed(stack.up());
   expect(output).toMatch(/probe failed after \d+ s: cAdvisor is healthy/);
-  for (const part of ["seen: ", "expected: ", "remedy: "]) expect(output).toContain(part);
+  for (const part of ["seen: ", "expected: ", "remedy: ", "cadvisor ends with:\n    I am another"])
+    expect(output).toContain(part);
   await stack.configure({ cadvisorImage: undefined });
   await succeeded(stack.up());
 });

@@ -3,8 +3,8 @@ import os from "node:os";
 import path from "node:path";
 import { dump } from "js-yaml";
 import { docker } from "../../probes/docker";
-import { CONFIG_FOLDER, configFiles, prometheusConfig } from "../../prometheus/config";
-import { GPU_RULES, rulesFile } from "../../prometheus/rules";
+import { CONFIG_FOLDER, configFiles } from "../../prometheus/config";
+import { GPU_RULES, monitoringAlerts, rulesFile } from "../../prometheus/rules";
 import { stackImages } from "../../scripts/environment/images";
 import { settings } from "../unit/fixtures";
 
@@ -73,7 +73,7 @@ test.each([
     },
   ],
 ])("promtool has no complaint about the configuration %s", async (_, changes) => {
-  const files = configFiles(prometheusConfig(settings(changes), surroundings));
+  const files = configFiles(settings(changes), surroundings);
   const output = await promtool(files, "check", "config", "--lint=all", "--lint-fatal", "prometheus.yml");
   expect(output).toContain("SUCCESS");
   expect(output).toMatch(/SUCCESS: \d+ rules found/);
@@ -118,6 +118,103 @@ test("the recorded CPU and memory are those of containers with GPUs, beside thei
           expected("gpu_utilization_ratio:avg", "chat", 0.4),
         ],
       },
+    ],
+  };
+  expect(
+    await promtool({ [name]: text, "test.yml": dump(rulesTest) }, "test", "rules", "test.yml"),
+  ).toContain("SUCCESS");
+});
+
+/** What of an alert's faults is in the series of Prometheus about itself, one sample every 30 s. */
+const MONITORED: [alert: string, series: Record<string, string>, silent: string, firing: string][] = [
+  ["PrometheusStoresNothing", { 'up{job="prometheus",host="h"}': "1x20 _x20" }, "11m", "14m"],
+  [
+    "PrometheusWritesFailed",
+    { 'prometheus_tsdb_wal_writes_failed_total{host="h"}': "0x20 7x200 0x20" },
+    "9m",
+    "12m",
+  ],
+  [
+    "PrometheusBlockCorrupt",
+    { 'prometheus_tsdb_compactions_failed_total{host="h"}': "3x20 4x20" },
+    "9m",
+    "12m",
+  ],
+  [
+    "PrometheusBlockCorrupt",
+    { 'prometheus_tsdb_reloads_failures_total{host="h"}': "0x20 1x20" },
+    "9m",
+    "12m",
+  ],
+  [
+    "PrometheusConfigurationRefused",
+    { 'prometheus_config_last_reload_successful{host="h"}': "1x20 0x20" },
+    "11m",
+    "13m",
+  ],
+  ["ScrapeTargetDown", { 'up{job="cadvisor",instance="c:1",host="h"}': "1x20 0x3 1x5 0x20" }, "13m", "18m"],
+];
+
+test.each(MONITORED)(
+  "%s fires when its fault is there (%j), and not before",
+  async (alertname, series, silent, firing) => {
+    const group = monitoringAlerts("h", "30s");
+    const { name, text } = rulesFile([group]);
+    const healthy = 'up{job="prometheus",host="h"}';
+    const at = (eval_time: string, fires: boolean) => ({
+      expr: `count(ALERTS{alertstate="firing",alertname="${alertname}"})`,
+      eval_time,
+      exp_samples: fires ? [{ labels: "{}", value: 1 }] : [],
+    });
+    const nothingElse = (eval_time: string) => ({
+      expr: `count(ALERTS{alertstate="firing",alertname!="${alertname}"})`,
+      eval_time,
+      exp_samples: [],
+    });
+    const rulesTest = {
+      rule_files: [name],
+      evaluation_interval: "30s",
+      tests: [
+        {
+          interval: "30s",
+          input_series: Object.entries({ [healthy]: "1x100", ...series }).map(([one, values]) => ({
+            series: one,
+            values,
+          })),
+          promql_expr_test: [at(silent, false), at(firing, true), nothingElse(firing)],
+        },
+      ],
+    };
+    expect(
+      await promtool({ [name]: text, "test.yml": dump(rulesTest) }, "test", "rules", "test.yml"),
+    ).toContain("SUCCESS");
+  },
+);
+
+test("a restart ends the alert about writes that failed, and so do three hours", async () => {
+  const { name, text } = rulesFile([monitoringAlerts("h", "30s")]);
+  const fires = (eval_time: string, values: string, count: number) => ({
+    interval: "30s",
+    input_series: [
+      { series: 'prometheus_tsdb_wal_writes_failed_total{host="h"}', values },
+      { series: 'up{job="prometheus",host="h"}', values: "1x500" },
+    ],
+    promql_expr_test: [
+      {
+        expr: 'count(ALERTS{alertstate="firing"})',
+        eval_time,
+        exp_samples: count ? [{ labels: "{}", value: count }] : [],
+      },
+    ],
+  });
+  const rulesTest = {
+    rule_files: [name],
+    evaluation_interval: "30s",
+    tests: [
+      fires("15m", "0x20 7x20", 1),
+      fires("15m", "0x20 7x5 0x20", 0),
+      fires("2h", "0x20 7x500", 1),
+      fires("3h30m", "0x20 7x500", 0),
     ],
   };
   expect(

@@ -43,6 +43,7 @@ async function declare(
   changes: Partial<Record<keyof Settings, unknown>> = {},
   facts: Partial<HostFacts> = {},
   environment = "dev",
+  editedConfig = "",
 ) {
   declared = [];
   const stack = new ContainerMetrics(`llm-metrics-${environment}`, {
@@ -50,6 +51,7 @@ async function declare(
     environment,
     host: { ...host, ...facts },
     gpu: gpuPlan(settings(changes).gpu, { ...host, ...facts }),
+    editedConfig,
   });
   await new Promise((resolve) => stack.report.apply(resolve));
   const find = (type: string, suffix: string) => {
@@ -196,6 +198,21 @@ test("a changed configuration is loaded, not deployed: the container's inputs st
   const after = await declare({ retentionTime: "30d", alertmanagers: ["am:9093"] });
   expect(after.prometheus).toEqual(before.prometheus);
   expect(after.configuration["stdin"]).not.toBe(before.configuration["stdin"]);
+});
+
+test("an edit of the configuration by hand makes the step run again that loads the declared one", async () => {
+  const environment = async (edit?: string) =>
+    (await declare({}, {}, "dev", edit)).configuration["environment"];
+  expect(await environment()).not.toHaveProperty("EDITED_BY_HAND");
+  expect(await environment("+ by hand")).toMatchObject({ EDITED_BY_HAND: "+ by hand" });
+});
+
+test("alerts about the monitoring are there without GPUs, and name the host", async () => {
+  const { configuration } = await declare({ hostLabel: "rack-7" });
+  const {
+    rule_files: [rules = ""],
+  } = prometheusYml(configuration);
+  expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain('host="rack-7"}[120s]');
 });
 
 test("the probe expects what is declared, and asks again when a container or the configuration changes", async () => {
@@ -423,7 +440,10 @@ test("gpu: on is refused on a host without GPUs, with the reason and the remedy"
 test("with GPUs, Prometheus scrapes the exporter and records what GPU containers use beside", async () => {
   const { stack, configuration } = await declareGpu({ dcgmExporter: "dcgm-exporter:9400" }, runtime);
   expect(stack.jobNames).toEqual(["cadvisor", "prometheus", "gpu", "dcgm"]);
-  const { rule_files: [rules = ""] = [], scrape_configs } = prometheusYml(configuration);
+  const {
+    rule_files: [rules = ""],
+    scrape_configs,
+  } = prometheusYml(configuration);
   expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
     "gpu_container:gpu_memory_used_bytes:sum",
   );

@@ -8,7 +8,7 @@ import {
   GPU_METRICS,
 } from "../../prometheus/catalogue";
 import { policies } from "../../policy/policies";
-import { GPU_RULES } from "../../prometheus/rules";
+import { GPU_RULES, monitoringAlerts } from "../../prometheus/rules";
 import { SETTING_KEYS } from "../../settings";
 
 /** The first column and the last one of the tables of a document. */
@@ -34,8 +34,14 @@ test("every metric, label and recorded series of GPUs is documented, in the word
   }))
     expect(documented).toContainEqual([name, help]);
   for (const label of Object.entries(GPU_LABEL_MEANINGS)) expect(documented).toContainEqual(label);
-  for (const { record } of GPU_RULES.flatMap((group) => group.rules))
-    expect(documented.map(([name]) => name)).toContain(record);
+  for (const rule of GPU_RULES.flatMap((group) => group.rules))
+    expect(documented.map(([name]) => name)).toContain("record" in rule ? rule.record : rule.alert);
+});
+
+test("every alert is documented", () => {
+  const documented = rows("docs/metrics.md").map(([name]) => name);
+  for (const rule of monitoringAlerts("h", "30s").rules)
+    expect(documented).toContain("alert" in rule ? rule.alert : "");
 });
 
 test("every setting is documented, and no other", () => {

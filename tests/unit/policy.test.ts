@@ -292,6 +292,7 @@ test("what the program declares keeps to every policy, with GPUs and without", a
       environment: "staging",
       host: facts,
       gpu: gpuPlan("auto", facts),
+      editedConfig: "",
     });
     await new Promise((resolve) => stack.report.apply(resolve));
   }

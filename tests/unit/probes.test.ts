@@ -29,6 +29,7 @@ const ask = (name: string) => {
   const expectation = {
     cadvisorUrl: url,
     prometheusUrl: url,
+    containers: { cadvisor: "cadvisor", prometheus: "prometheus" },
     scrapeIntervalSeconds: 30,
     patienceSeconds: 60,
     metrics: [],
@@ -105,7 +106,11 @@ test("samples older than two intervals are not fresh", async () => {
   answers.set("/api/v1/query", { status: 200, body: sample("12") });
   await expect(ask("samples are fresh")).resolves.toBe("last scrape 12 s ago");
   answers.set("/api/v1/query", { status: 200, body: sample("300") });
-  await expect(ask("samples are fresh")).rejects.toThrow("the last scrape is 300 s old");
+  await expect(ask("samples are fresh")).rejects.toThrow("the last scrape is 300 s old\n");
+  answers.set("/metrics", { status: 200, body: "# HELP x\nprometheus_tsdb_wal_writes_failed_total 46\n" });
+  await expect(ask("samples are fresh")).rejects.toThrow(
+    /300 s old, and the disk of Prometheus refused 46 writes\n.*\n.*Make room/,
+  );
 });
 
 test("a loaded configuration that is not the declared one is found, Prometheus's own defaults are not", async () => {
