@@ -16,7 +16,7 @@ const check = (ports: object, ...lines: string[]) =>
       containers: parseContainers(lines),
       listeners: parseListeners(
         ["tcp", "tcp6"].flatMap((file) => readFileSync(`/proc/net/${file}`, "utf8").split("\n")),
-      ),
+      ).filter(({ port }) => port === taken), // Whatever else runs on this machine.
       processOf: (listener) =>
         Promise.resolve(
           execFileSync("sh", { input: processScript(listener) })
