@@ -29,6 +29,15 @@ export function checks(expectation: Expectation): Check[] {
   return [
     { name: "cAdvisor is healthy", deadline: started, ask: () => healthy(`${cadvisorUrl}/healthz`) },
     { name: "Prometheus is ready", deadline: started, ask: () => healthy(`${prometheusUrl}/-/ready`) },
+    ...(expectation.login
+      ? [
+          {
+            name: "the gateway lets nobody in without a login",
+            deadline: started,
+            ask: () => closed([cadvisorUrl, prometheusUrl]),
+          },
+        ]
+      : []),
     {
       name: "the loaded configuration is the declared one",
       deadline: started,
@@ -71,6 +80,17 @@ async function healthy(url: string): Promise<string> {
   if (status !== 200)
     throw new Mismatch(`${url} answered ${status}: ${body.slice(0, 200)}`, "status 200", RUN_AGAIN);
   return body.trim();
+}
+
+async function closed(urls: string[]): Promise<string> {
+  const answers = await Promise.all(urls.map((url) => get(`${url}/metrics`, true)));
+  if (answers.some(({ status }) => status !== 401))
+    throw new Mismatch(
+      `answers with status ${answers.map(({ status }) => status).join(" and ")}`,
+      "status 401 from both",
+      "Take the gateway down (`docker stop`) until you know why, and look at `docker inspect` of it.",
+    );
+  return "401 from both servers";
 }
 
 async function targetUp(prometheus: string, job: string): Promise<string> {

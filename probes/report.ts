@@ -2,6 +2,8 @@
 export interface Expectation {
   cadvisorUrl: string;
   prometheusUrl: string;
+  /** Whether the gateway asks who somebody is. */
+  login: boolean;
   /** Seconds between two scrapes. */
   scrapeIntervalSeconds: number;
   /** Seconds until a started server has to answer; a check that needs scrapes waits two intervals longer. */

@@ -1,7 +1,15 @@
 import { dump } from "js-yaml";
-import type { Settings } from "../settings";
-import { GPU_RULES, rulesFile } from "./rules";
-import { cadvisorJob, dcgmJob, extraJob, gpuJob, prometheusJob, type ScrapeJob } from "./scrapeJobs";
+import { OWN_JOBS, type Settings } from "../settings";
+import { GATEWAY_RULES, GPU_RULES, rulesFile } from "./rules";
+import {
+  cadvisorJob,
+  dcgmJob,
+  extraJob,
+  gatewayJob,
+  gpuJob,
+  prometheusJob,
+  type ScrapeJob,
+} from "./scrapeJobs";
 
 /** Where Prometheus's container has its configuration. */
 export const CONFIG_FOLDER = "/etc/prometheus";
@@ -15,7 +23,7 @@ export interface PrometheusConfig {
     external_labels: Record<string, string>;
   };
   storage: { tsdb: { retention: { time: string; size: string } } };
-  rule_files?: string[];
+  rule_files: string[];
   alerting?: { alertmanagers: { static_configs: { targets: string[] }[] }[] };
   scrape_configs: ScrapeJob[];
 }
@@ -28,6 +36,8 @@ export interface Surroundings {
   host: string;
   /** cAdvisor's host:port, as Prometheus reaches it. */
   cadvisorTarget: string;
+  /** The gateway's. */
+  gatewayTarget: string;
   /** The GPU exporter's, where there is one. */
   gpuTarget?: string;
 }
@@ -35,7 +45,7 @@ export interface Surroundings {
 /** The configuration that the settings ask for. */
 export function prometheusConfig(
   settings: Settings,
-  { environment, host, cadvisorTarget, gpuTarget }: Surroundings,
+  { environment, host, cadvisorTarget, gatewayTarget, gpuTarget }: Surroundings,
 ): PrometheusConfig {
   return {
     global: {
@@ -46,13 +56,14 @@ export function prometheusConfig(
       external_labels: { environment },
     },
     storage: { tsdb: { retention: { time: settings.retentionTime, size: settings.retentionSize } } },
-    ...(gpuTarget && { rule_files: [`${CONFIG_FOLDER}/${rulesFile(GPU_RULES).name}`] }),
+    rule_files: [`${CONFIG_FOLDER}/${rulesOf(gpuTarget).name}`],
     ...(settings.alertmanagers.length > 0 && {
       alerting: { alertmanagers: [{ static_configs: [{ targets: settings.alertmanagers }] }] },
     }),
     scrape_configs: [
       cadvisorJob(cadvisorTarget, host, settings.scrapeInterval),
       prometheusJob(host),
+      gatewayJob(gatewayTarget, host),
       ...(gpuTarget ? [gpuJob(gpuTarget, host)] : []),
       ...(settings.dcgmExporter ? [dcgmJob(settings.dcgmExporter, host)] : []),
       ...settings.scrapeJobs.map((job) => extraJob(job, host)),
@@ -60,10 +71,14 @@ export function prometheusConfig(
   };
 }
 
+/** The rules for what is measured. */
+const rulesOf = (gpuTarget?: string) => rulesFile([...GATEWAY_RULES, ...(gpuTarget ? GPU_RULES : [])]);
+
 /** The files of Prometheus's configuration folder, by name: `prometheus.yml`, and the rules that it names. */
 export function configFiles(config: PrometheusConfig): Record<string, string> {
-  const { name, text } = rulesFile(GPU_RULES);
-  return { "prometheus.yml": toYaml(config), ...(config.rule_files && { [name]: text }) };
+  const gpu = config.scrape_configs.find(({ job_name }) => job_name === OWN_JOBS.gpu);
+  const { name, text } = rulesOf(gpu?.static_configs[0]?.targets[0]);
+  return { "prometheus.yml": toYaml(config), [name]: text };
 }
 
 /** The YAML of a configuration or a part of one; the same object always gives the same text. */

@@ -51,7 +51,7 @@ export async function configuredImages(stack: string, gpus: boolean): Promise<st
   const own = await read<string>(`Pulumi.${stack}.yaml`);
   const setting = (key: string) => own[`llm-metrics:${key}`] ?? project[key]?.default ?? "";
   const exporter = gpus && setting("gpu") !== "off" ? ["gpuExporterImage"] : [];
-  return ["cadvisorImage", "prometheusImage", ...exporter].map(setting);
+  return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter].map(setting);
 }
 
 /** Pulls an image. A registry that says nothing for 8 s is given up. */

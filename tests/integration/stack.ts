@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { randomBytes, randomInt } from "node:crypto";
-import { mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { dump } from "js-yaml";
+import { run } from "../../airgap/toolchain/goCommands";
 import { stackImages } from "../../scripts/environment/images";
 import { pulumiEnvironment } from "../../scripts/pulumi";
 import { repair } from "../../scripts/repair";
@@ -40,10 +41,14 @@ export class Stack {
     private readonly folder: string,
     private readonly env: NodeJS.ProcessEnv,
     private settings: Record<string, unknown>,
+    private secrets: Record<string, string>,
   ) {}
 
-  /** Makes a stack with free ports and the named settings; nothing is deployed yet. */
-  static async create(settings: Record<string, unknown> = {}): Promise<Stack> {
+  /** Makes a stack with free ports, the named settings and secret ones; nothing is deployed yet. */
+  static async create(
+    settings: Record<string, unknown> = {},
+    secrets: Record<string, string> = {},
+  ): Promise<Stack> {
     await stackImages("of-the-tests");
     const folder = await mkdtemp(path.join(os.tmpdir(), "llm-metrics-stack-"));
     for (const entry of await readdir(PROJECT))
@@ -55,12 +60,9 @@ export class Stack {
       PULUMI_CONFIG_PASSPHRASE: "",
     };
     const [cadvisorPort, prometheusPort] = await freePorts(2);
-    const stack = new Stack(`t${randomBytes(3).toString("hex")}`, folder, env, {
-      cadvisorPort,
-      prometheusPort,
-      ...settings,
-    });
-    await stack.configure({});
+    const name = `t${randomBytes(3).toString("hex")}`;
+    const stack = new Stack(name, folder, env, { cadvisorPort, prometheusPort, ...settings }, secrets);
+    await stack.writeSettings();
     const { status, output } = await stack.pulumi("stack", "init", stack.name);
     if (status !== 0) throw new Error(output);
     await stack.configure({});
@@ -69,7 +71,7 @@ export class Stack {
 
   /** Name of a container, volume or network of the stack. */
   resource = (
-    suffix: "cadvisor" | "gpu-exporter" | "prometheus" | "prometheus-data" | "prometheus-config",
+    suffix: "cadvisor" | "gateway" | "gpu-exporter" | "prometheus" | "prometheus-data" | "prometheus-config",
   ): string => `llm-metrics-${this.name}-${suffix}`;
 
   /** URLs of both servers. */
@@ -80,9 +82,16 @@ export class Stack {
     return `http://127.0.0.1:${String(this.settings["prometheusPort"])}`;
   }
 
-  /** Changes settings of the stack. */
-  async configure(settings: Record<string, unknown>): Promise<void> {
+  /** Changes settings of the stack, and secret ones. */
+  async configure(settings: Record<string, unknown>, secrets: Record<string, string> = {}): Promise<void> {
     this.settings = { ...this.settings, ...settings };
+    this.secrets = { ...this.secrets, ...secrets };
+    await this.writeSettings();
+    for (const [key, value] of Object.entries(this.secrets))
+      await succeeded(this.execute("pulumi", ["config", "set", "--secret", key], value));
+  }
+
+  private async writeSettings(): Promise<void> {
     const config = Object.fromEntries(
       Object.entries(this.settings).map(([key, value]) => [`llm-metrics:${key}`, value]),
     );
@@ -123,6 +132,14 @@ export class Stack {
   async outputs<T>(): Promise<T> {
     const { output } = await this.pulumi("stack", "output", "--json");
     return JSON.parse(output.slice(output.indexOf("{"))) as T;
+  }
+
+  /** Everything that the backend keeps of the stack, as text. */
+  async state(): Promise<string> {
+    return (
+      (await run("grep", ["-rh", "", path.join(this.folder, ".pulumi")])) +
+      (await readFile(path.join(this.folder, `Pulumi.${this.name}.yaml`), "utf8"))
+    );
   }
 
   /** The inputs of one of the stack's resources, by the end of its name. */

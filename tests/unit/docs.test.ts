@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import {
+  GATEWAY_METRICS,
   CONTAINER_LABELS,
   CONTAINER_METRICS,
   GPU_CONTAINER_METRICS,
@@ -7,7 +8,7 @@ import {
   GPU_LABEL_MEANINGS,
   GPU_METRICS,
 } from "../../prometheus/catalogue";
-import { GPU_RULES } from "../../prometheus/rules";
+import { GATEWAY_RULES, GPU_RULES } from "../../prometheus/rules";
 import { SETTING_KEYS } from "../../settings";
 
 /** The first column and the last one of the tables of a document. */
@@ -24,7 +25,11 @@ test("every metric and label of a container is documented, in the words of the c
   for (const label of Object.entries(CONTAINER_LABELS)) expect(documented).toContainEqual(label);
 });
 
-test("every metric, label and recorded series of GPUs is documented, in the words of the catalogue", () => {
+test("every metric of the gateway is documented, in the words of the catalogue", () => {
+  for (const entry of Object.entries(GATEWAY_METRICS)) expect(rows("docs/metrics.md")).toContainEqual(entry);
+});
+
+test("every metric, label, alert and recorded series of GPUs is documented, in the words of the catalogue", () => {
   const documented = rows("docs/metrics.md");
   for (const [name, { help }] of Object.entries({
     ...GPU_CONTAINER_METRICS,
@@ -33,8 +38,8 @@ test("every metric, label and recorded series of GPUs is documented, in the word
   }))
     expect(documented).toContainEqual([name, help]);
   for (const label of Object.entries(GPU_LABEL_MEANINGS)) expect(documented).toContainEqual(label);
-  for (const { record } of GPU_RULES.flatMap((group) => group.rules))
-    expect(documented.map(([name]) => name)).toContain(record);
+  for (const rule of [...GPU_RULES, ...GATEWAY_RULES].flatMap((group) => group.rules))
+    expect(documented.map(([name]) => name)).toContain("record" in rule ? rule.record : rule.alert);
 });
 
 test("every setting is documented, and no other", () => {
