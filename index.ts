@@ -5,13 +5,19 @@ import { gpuPlan } from "./components/gpuExporter";
 import { readHost } from "./components/hostFacts";
 import { requireFree } from "./components/taken";
 import { CONTAINER_LABELS, GPU_LABEL_MEANINGS } from "./prometheus/catalogue";
-import { parseSettings, SETTING_KEYS } from "./settings";
+import { parseSettings, SECRET_KEYS, SETTING_KEYS } from "./settings";
 
 /** The program: settings and host are checked before anything is declared; the outputs are described in docs/outputs.md. */
 export = () => program().catch(refuse);
 
 async function program(): Promise<Record<string, unknown>> {
-  const settings = parseSettings(configuration());
+  const values = configuration();
+  // How Pulumi's language host tells which keys are encrypted; the SDK has no public function for it.
+  const encrypted = JSON.parse(process.env["PULUMI_CONFIG_SECRET_KEYS"] ?? "[]") as string[];
+  const inClear = SECRET_KEYS.filter(
+    (key) => values[key] && !encrypted.includes(`${pulumi.getProject()}:${key}`),
+  );
+  const settings = parseSettings(values, inClear);
   const environment = pulumi.getStack();
   const name = `${pulumi.getProject()}-${environment}`;
   const dockerHost = new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"];
@@ -24,6 +30,8 @@ async function program(): Promise<Record<string, unknown>> {
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
   const {
     network,
+    urls,
+    gateway,
     cadvisor,
     prometheus,
     gpuExporter,
@@ -35,19 +43,21 @@ async function program(): Promise<Record<string, unknown>> {
   } = new ContainerMetrics(name, { settings, environment, host, gpu, editedConfig: edited });
 
   return {
-    cadvisorUrl: cadvisor.url,
-    prometheusUrl: prometheus.url,
+    cadvisorUrl: urls.cadvisor,
+    prometheusUrl: urls.prometheus,
     networkName: network.name,
     networkId: network.id,
     containerNames: {
       cadvisor: cadvisor.container.name,
       prometheus: prometheus.container.name,
+      gateway: gateway.container.name,
       ...(gpuExporter && { gpuExporter: gpuExporter.container.name }),
       ...(dockerProxy && { dockerProxy: dockerProxy.container.name }),
     },
     images: {
       cadvisor: settings.cadvisorImage,
       prometheus: settings.prometheusImage,
+      gateway: settings.caddyImage,
       ...(gpuExporter && { gpuExporter: settings.gpuExporterImage }),
       ...(dockerProxy && { dockerProxy: settings.caddyImage }),
     },

@@ -30,8 +30,6 @@ export interface CadvisorArgs {
   containerName: string;
   /** Image reference, with a tag or digest. */
   image: string;
-  /** Host address and port of the UI, the API and /metrics. */
-  publish: { address: string; port: number };
   /** Memory limit in MiB. */
   memory: number;
   /** Facts of the host, which decide the mounts. */
@@ -50,8 +48,6 @@ export class Cadvisor extends pulumi.ComponentResource {
   readonly container: docker.Container;
   /** host:port of cAdvisor on the stack's network. */
   readonly target = `cadvisor:${PORT}`;
-  /** URL of the UI on the host. */
-  readonly url: string;
 
   constructor(name: string, args: CadvisorArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:Cadvisor", name, {}, opts);
@@ -74,7 +70,6 @@ export class Cadvisor extends pulumi.ComponentResource {
           { name: args.network.name, aliases: ["cadvisor"] },
           ...(args.proxy ? [{ name: args.proxy.network.name }] : []),
         ],
-        ports: [{ internal: PORT, external: args.publish.port, ip: args.publish.address }],
         volumes: mounts(args.host, args.proxy),
         // The kernel's log tells of out-of-memory kills; reading it takes SYSLOG. Without either, container_oom_events_total stays 0.
         devices: [{ hostPath: "/dev/kmsg", containerPath: "/dev/kmsg", permissions: "r" }],
@@ -87,8 +82,7 @@ export class Cadvisor extends pulumi.ComponentResource {
       { parent: this, dependsOn: image, deleteBeforeReplace: true, replaceOnChanges: ["healthcheck"] },
     );
 
-    this.url = `http://${args.publish.address}:${args.publish.port}`;
-    this.registerOutputs({ url: this.url, target: this.target });
+    this.registerOutputs({ target: this.target });
   }
 }
 

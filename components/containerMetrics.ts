@@ -3,11 +3,13 @@ import * as pulumi from "@pulumi/pulumi";
 import { CONTAINER_METRICS, REQUIRED_LABELS } from "../prometheus/catalogue";
 import { configFiles, prometheusConfig, toYaml } from "../prometheus/config";
 import { durationSeconds } from "../prometheus/units";
+import { gatewayAccess } from "../gateway/access";
 import type { ProbeReport } from "../probes/report";
 import type { Settings } from "../settings";
 import { EXPORTER_DOCKER_API } from "../exporter/containers";
 import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvisor";
 import { DockerProxy } from "./dockerProxy";
+import { Gateway } from "./gateway";
 import { GpuExporter, type GpuPlan } from "./gpuExporter";
 import { HealthProbe } from "./healthProbe";
 import type { HostFacts } from "./dockerInfo";
@@ -32,7 +34,9 @@ const ENVIRONMENT_LABEL = "llm-metrics.environment";
 
 /** What {@link ContainerMetrics} of that name takes on its host. */
 export const wanted = (name: string, environment: string, settings: Settings): Wanted => ({
-  containerNames: ["cadvisor", "docker-proxy", "gpu-exporter", "prometheus"].map((part) => `${name}-${part}`),
+  containerNames: ["cadvisor", "docker-proxy", "gateway", "gpu-exporter", "prometheus"].map(
+    (part) => `${name}-${part}`,
+  ),
   ports: {
     cadvisorPort: { address: settings.bindAddress, port: settings.cadvisorPort },
     prometheusPort: { address: settings.bindAddress, port: settings.prometheusPort },
@@ -43,8 +47,11 @@ export const wanted = (name: string, environment: string, settings: Settings): W
 
 /** The container metrics of one Docker host: cAdvisor and, where there are GPUs, the GPU exporter measure, Prometheus keeps, and a probe shows that it works. */
 export class ContainerMetrics extends pulumi.ComponentResource {
-  /** The network that all containers are on; a container of yours that Prometheus has to scrape joins it. */
+  /** The network that all containers are on, which leads nowhere; a container of yours that Prometheus has to scrape joins it. */
   readonly network: docker.Network;
+  readonly gateway: Gateway;
+  /** URLs of what the gateway serves. */
+  readonly urls: { cadvisor: string; prometheus: string };
   readonly cadvisor: Cadvisor;
   readonly prometheus: PrometheusServer;
   /** What passes reads to Docker, unless the sockets are given away. */
@@ -71,22 +78,38 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     const dockerHost = host.address;
     this.hostLabel = settings.hostLabel || host.name;
 
-    const network = (networkName: string, outbound: boolean) =>
+    const network = (networkName: string, internal: boolean) =>
       new docker.Network(
         `${networkName}-network`,
-        {
-          name: networkName,
-          driver: "bridge",
-          labels,
-          options: {
-            // Without masquerading, no container on the network reaches an outside host.
-            "com.docker.network.bridge.enable_ip_masquerade": String(outbound),
-            "com.docker.network.bridge.host_binding_ipv4": settings.bindAddress,
-          },
-        },
+        { name: networkName, driver: "bridge", labels, internal },
         { parent: this, deleteBeforeReplace: true },
       );
-    this.network = network(name, false);
+    this.network = network(name, true);
+    const access = gatewayAccess(settings);
+    this.urls = access.urls;
+    this.gateway = new Gateway(
+      `${name}-gateway`,
+      {
+        containerName: `${name}-gateway`,
+        image: settings.caddyImage,
+        publish: {
+          address: settings.bindAddress,
+          cadvisor: settings.cadvisorPort,
+          prometheus: settings.prometheusPort,
+        },
+        access,
+        dockerHost,
+        network: this.network,
+        labels,
+      },
+      { parent: this },
+    );
+    const { ca, login } = access.probe;
+    const door = {
+      ...(access.files && { GATEWAY: `${name}-gateway`, GATEWAY_ADDRESS: access.probe.address }),
+      ...(ca && { GATEWAY_CA: ca }),
+      ...(login && { GATEWAY_LOGIN: pulumi.secret(login) }),
+    };
     if (settings.dockerAccess === "proxy")
       this.dockerProxy = new DockerProxy(
         `${name}-docker-proxy`,
@@ -112,7 +135,6 @@ export class ContainerMetrics extends pulumi.ComponentResource {
       {
         containerName: `${name}-cadvisor`,
         image: settings.cadvisorImage,
-        publish: { address: settings.bindAddress, port: settings.cadvisorPort },
         memory: settings.cadvisorMemory,
         host,
         network: this.network,
@@ -141,6 +163,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
       environment,
       host: this.hostLabel,
       cadvisorTarget: this.cadvisor.target,
+      gatewayTarget: this.gateway.target,
       ...(this.gpuExporter && { gpuTarget: this.gpuExporter.target }),
     };
     const config = prometheusConfig(settings, surroundings);
@@ -149,14 +172,15 @@ export class ContainerMetrics extends pulumi.ComponentResource {
       {
         containerName: `${name}-prometheus`,
         image: settings.prometheusImage,
-        publish: { address: settings.bindAddress, port: settings.prometheusPort },
+        url: this.urls.prometheus,
+        door,
         memory: settings.prometheusMemory,
         config: configFiles(settings, surroundings),
         editedConfig,
         protectData: settings.protectData,
         dockerHost,
         network: this.network,
-        ...(settings.outbound && { outbound: network(`${name}-outbound`, true) }),
+        ...(settings.outbound && { outbound: network(`${name}-outbound`, false) }),
         labels,
       },
       { parent: this },
@@ -165,9 +189,14 @@ export class ContainerMetrics extends pulumi.ComponentResource {
       `${name}-probe`,
       {
         expectation: {
-          cadvisorUrl: this.cadvisor.url,
-          prometheusUrl: this.prometheus.url,
-          containers: { cadvisor: `${name}-cadvisor`, prometheus: `${name}-prometheus` },
+          cadvisorUrl: this.urls.cadvisor,
+          prometheusUrl: this.urls.prometheus,
+          containers: {
+            cadvisor: `${name}-cadvisor`,
+            prometheus: `${name}-prometheus`,
+            gateway: `${name}-gateway`,
+          },
+          login: login !== undefined,
           scrapeIntervalSeconds: durationSeconds(settings.scrapeInterval),
           patienceSeconds: 60,
           metrics: CONTAINER_METRICS.filter((metric) => metric.everyContainer).map((metric) => metric.name),
@@ -178,13 +207,19 @@ export class ContainerMetrics extends pulumi.ComponentResource {
             : { measured: false, reason: gpu.reason },
         },
         dockerHost,
-        triggers: [this.cadvisor, this.prometheus, this.gpuExporter, this.dockerProxy].flatMap(
+        door,
+        triggers: [this.cadvisor, this.prometheus, this.gateway, this.gpuExporter, this.dockerProxy].flatMap(
           (part) => part?.container.id ?? [],
         ),
       },
       {
         parent: this,
-        dependsOn: [this.cadvisor, this.prometheus, ...(this.gpuExporter ? [this.gpuExporter] : [])],
+        dependsOn: [
+          this.cadvisor,
+          this.prometheus,
+          this.gateway,
+          ...(this.gpuExporter ? [this.gpuExporter] : []),
+        ],
       },
     );
 

@@ -8,6 +8,8 @@ export interface HealthProbeArgs {
   expectation: Expectation;
   /** Address of the Docker daemon, as in DOCKER_HOST. */
   dockerHost: string;
+  /** How the gateway is reached, as the programs of probes/ want it in their environment. */
+  door: Record<string, pulumi.Input<string>>;
   /** The probe runs again when one of these changes. */
   triggers: pulumi.Input<string>[];
 }
@@ -23,14 +25,15 @@ export class HealthProbe extends pulumi.ComponentResource {
     const probe = new command.local.Command(
       `${name}-command`,
       {
-        ...program("probe", { DOCKER_HOST: args.dockerHost }),
+        ...program("probe", { ...args.door, DOCKER_HOST: args.dockerHost }),
         stdin: JSON.stringify(args.expectation, undefined, 2),
         triggers: args.triggers,
       },
       { parent: this },
     );
 
-    this.report = probe.stdout.apply((stdout) => JSON.parse(stdout) as ProbeReport);
+    // The report has no secret, whatever the plugin makes of the output of a command that was given one.
+    this.report = pulumi.unsecret(probe.stdout).apply((stdout) => JSON.parse(stdout) as ProbeReport);
     this.registerOutputs({ report: this.report });
   }
 }

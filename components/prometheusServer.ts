@@ -14,8 +14,10 @@ export interface PrometheusServerArgs {
   containerName: string;
   /** Image reference, with a tag or digest. */
   image: string;
-  /** Host address and port of the UI and the API. */
-  publish: { address: string; port: number };
+  /** URL under which the UI and the API are reached. */
+  url: string;
+  /** How the gateway is reached, as the programs of probes/ want it in their environment. */
+  door: Record<string, pulumi.Input<string>>;
   /** Memory limit in MiB. */
   memory: number;
   /** The files of its configuration, by name. A change is checked, swapped in and loaded without a restart. */
@@ -42,12 +44,9 @@ export class PrometheusServer extends pulumi.ComponentResource {
   readonly data: docker.Volume;
   /** The step that loads the configuration; what asks about metrics depends on it. */
   readonly configuration: command.local.Command;
-  /** URL of the UI and the API on the host. */
-  readonly url: string;
 
   constructor(name: string, args: PrometheusServerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:PrometheusServer", name, {}, opts);
-    this.url = `http://${args.publish.address}:${args.publish.port}`;
 
     const image = new docker.RemoteImage(
       `${name}-image`,
@@ -73,7 +72,7 @@ export class PrometheusServer extends pulumi.ComponentResource {
         command: [
           `--config.file=${CONFIG_FOLDER}/prometheus.yml`,
           "--storage.tsdb.path=/prometheus",
-          `--web.external-url=${this.url}`,
+          `--web.external-url=${args.url}`,
         ],
         user: "65534:65534",
         labels: args.labels,
@@ -81,7 +80,6 @@ export class PrometheusServer extends pulumi.ComponentResource {
           { name: args.network.name, aliases: ["prometheus"] },
           ...(args.outbound ? [{ name: args.outbound.name }] : []),
         ],
-        ports: [{ internal: PORT, external: args.publish.port, ip: args.publish.address }],
         volumes: [
           { volumeName: this.data.name, containerPath: "/prometheus" },
           { volumeName: config.name, containerPath: CONFIG_FOLDER },
@@ -99,9 +97,10 @@ export class PrometheusServer extends pulumi.ComponentResource {
       `${name}-configuration`,
       {
         ...program("loadConfig", {
+          ...args.door,
           DOCKER_HOST: args.dockerHost,
           CONTAINER: args.containerName,
-          PROMETHEUS_URL: this.url,
+          PROMETHEUS_URL: args.url,
           // Read by nobody: it makes a preview show the edit, and the step run again.
           ...(args.editedConfig && { EDITED_BY_HAND: args.editedConfig }),
         }),
@@ -116,6 +115,6 @@ export class PrometheusServer extends pulumi.ComponentResource {
       },
     );
 
-    this.registerOutputs({ url: this.url });
+    this.registerOutputs({});
   }
 }

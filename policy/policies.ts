@@ -17,6 +17,8 @@ const ALLOWED = {
 };
 /** Where a container of this name is, the others reach the Docker API through it, and none has a socket. */
 const DOCKER_PROXY = /-docker-proxy$/;
+/** What may be reached from other hosts, where the settings give it TLS (tlsCertificate, tlsNames) and a login (users, clientCa). */
+const GATEWAY = /-gateway$/;
 const INTERVAL = "30s";
 
 /** Environments for development and tests. Every other is a real one. */
@@ -30,6 +32,10 @@ const isProduction = (stack: string) => stack.startsWith("prod");
  */
 export function policies(config: Record<string, string>): Policies {
   const { "llm-metrics:scrapeInterval": scrapeInterval, "llm-metrics:protectData": protectData } = config;
+  const [hasTls, hasLogin] = [
+    ["tlsCertificate", "tlsNames"],
+    ["users", "clientCa"],
+  ].map((keys) => keys.some((key) => !["", "[]"].includes(config[`llm-metrics:${key}`] ?? "")));
 
   return [
     {
@@ -120,14 +126,14 @@ export function policies(config: Record<string, string>): Policies {
     },
     {
       name: "loopback",
-      description: "Ports are published on loopback only.",
-      // The place of an exception for a gateway that asks for a certificate and a password.
-      validateResource: onContainers(({ ports = [], publishAllPorts }) => [
+      description: "Ports are published on loopback only, but by a gateway that has TLS and a login.",
+      validateResource: onContainers(({ ports = [], publishAllPorts }, name) => [
         ...(publishAllPorts
           ? ["it publishes all ports on every address: list them in ports, with ip 127.0.0.1"]
           : []),
         ...ports
           .filter(({ ip = "0.0.0.0" }) => !/^(127\.|::1$)/.test(ip))
+          .filter(() => !(GATEWAY.test(name) && hasTls && hasLogin))
           .map(
             ({ ip = "0.0.0.0", internal }) => `it publishes port ${internal} on ${ip}: set ip to 127.0.0.1`,
           ),

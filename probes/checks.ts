@@ -25,7 +25,7 @@ export function checks(expectation: Expectation): Check[] {
     prometheusUrl,
     scrapeIntervalSeconds: interval,
     patienceSeconds: started,
-    containers: { cadvisor, prometheus },
+    containers: { cadvisor, prometheus, gateway },
   } = expectation;
   // Prometheus spreads first scrapes over an interval, and looks for new targets every 5 s; cAdvisor sees a new container at once.
   const scraped = started + 2 * interval;
@@ -42,6 +42,16 @@ export function checks(expectation: Expectation): Check[] {
       deadline: started,
       ask: () => healthy(`${prometheusUrl}/-/ready`),
     },
+    ...(expectation.login
+      ? [
+          {
+            name: "the gateway lets nobody in without a login",
+            container: gateway,
+            deadline: started,
+            ask: () => closed([cadvisorUrl, prometheusUrl]),
+          },
+        ]
+      : []),
     {
       name: "the loaded configuration is the declared one",
       container: prometheus,
@@ -97,6 +107,17 @@ async function healthy(url: string): Promise<string> {
   if (status !== 200)
     throw new Mismatch(`${url} answered ${status}: ${body.slice(0, 200)}`, "status 200", RUN_AGAIN);
   return body.trim();
+}
+
+async function closed(urls: string[]): Promise<string> {
+  const answers = await Promise.all(urls.map((url) => get(`${url}/metrics`, true)));
+  if (answers.some(({ status }) => status !== 401))
+    throw new Mismatch(
+      `answers with status ${answers.map(({ status }) => status).join(" and ")}`,
+      "status 401 from both",
+      "Take the gateway down (`docker stop`) until you know why, and look at `docker inspect` of it.",
+    );
+  return "401 from both servers";
 }
 
 async function targetUp(prometheus: string, job: string): Promise<string> {

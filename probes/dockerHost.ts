@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { Agent } from "node:http";
+import { Agent as TlsAgent } from "node:https";
 import { Duplex } from "node:stream";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 
 /**
  * The words that run a command on the machine of a Docker daemon, as the Docker CLI does; none for this machine. Keys, jump
@@ -25,14 +27,13 @@ export function remoteShell(dockerHost: string): string[] {
   ];
 }
 
-/** Whether a Docker daemon is on another machine. */
-export const isRemote = (dockerHost: string): boolean => remoteShell(dockerHost).length > 0;
-
 /**
  * An HTTP agent whose connections are the standard input and output of a command, such as `ssh -W host:port machine`. A
  * request fails with what the command wrote when it ends before the answer.
+ *
+ * @param ca for https: the certificates that are trusted
  */
-export function agentThrough([program = "", ...args]: string[]): Agent {
+export function agentThrough([program = "", ...args]: string[], ca?: string[]): Agent {
   const connect = () => {
     const child = spawn(program, args);
     let said = "";
@@ -66,5 +67,10 @@ export function agentThrough([program = "", ...args]: string[]): Agent {
       ...{ ref: each("ref"), unref: each("unref") },
     });
   };
-  return Object.assign(new Agent({ keepAlive: true, maxSockets: 1 }), { createConnection: connect });
+  const options = { keepAlive: true, maxSockets: 1 };
+  return ca
+    ? Object.assign(new TlsAgent({ ...options, ca }), {
+        createConnection: (tls: ConnectionOptions) => connectTls({ ...tls, socket: connect() }),
+      })
+    : Object.assign(new Agent(options), { createConnection: connect });
 }

@@ -3,7 +3,9 @@ export interface Expectation {
   cadvisorUrl: string;
   prometheusUrl: string;
   /** Names of the containers that serve them. */
-  containers: { cadvisor: string; prometheus: string };
+  containers: { cadvisor: string; prometheus: string; gateway: string };
+  /** Whether the gateway asks who somebody is. */
+  login: boolean;
   /** Seconds between two scrapes. */
   scrapeIntervalSeconds: number;
   /** Seconds until a started server has to answer; a check that needs scrapes waits two intervals longer. */

@@ -1,7 +1,15 @@
 import { dump } from "js-yaml";
 import type { Settings } from "../settings";
-import { GPU_RULES, monitoringAlerts, rulesFile } from "./rules";
-import { cadvisorJob, dcgmJob, extraJob, gpuJob, prometheusJob, type ScrapeJob } from "./scrapeJobs";
+import { GATEWAY_RULES, GPU_RULES, monitoringAlerts, rulesFile } from "./rules";
+import {
+  cadvisorJob,
+  dcgmJob,
+  extraJob,
+  gatewayJob,
+  gpuJob,
+  prometheusJob,
+  type ScrapeJob,
+} from "./scrapeJobs";
 
 /** Where Prometheus's container has its configuration. */
 export const CONFIG_FOLDER = "/etc/prometheus";
@@ -31,13 +39,15 @@ export interface Surroundings {
   host: string;
   /** cAdvisor's host:port, as Prometheus reaches it. */
   cadvisorTarget: string;
+  /** The gateway's. */
+  gatewayTarget: string;
   /** The GPU exporter's, where there is one. */
   gpuTarget?: string;
 }
 
 /** The configuration that the settings ask for. */
 export function prometheusConfig(settings: Settings, surroundings: Surroundings): PrometheusConfig {
-  const { environment, host, cadvisorTarget, gpuTarget } = surroundings;
+  const { environment, host, cadvisorTarget, gatewayTarget, gpuTarget } = surroundings;
   return {
     global: {
       scrape_interval: settings.scrapeInterval,
@@ -54,6 +64,7 @@ export function prometheusConfig(settings: Settings, surroundings: Surroundings)
     scrape_configs: [
       cadvisorJob(cadvisorTarget, host, settings.scrapeInterval),
       prometheusJob(host),
+      gatewayJob(gatewayTarget, host),
       ...(gpuTarget ? [gpuJob(gpuTarget, host)] : []),
       ...(settings.dcgmExporter ? [dcgmJob(settings.dcgmExporter, host)] : []),
       ...settings.scrapeJobs.map((job) => extraJob(job, host)),
@@ -68,7 +79,7 @@ export function configFiles(settings: Settings, surroundings: Surroundings): Rec
 }
 
 const rules = ({ scrapeInterval }: Settings, { host, gpuTarget }: Surroundings) =>
-  rulesFile([monitoringAlerts(host, scrapeInterval), ...(gpuTarget ? GPU_RULES : [])]);
+  rulesFile([monitoringAlerts(host, scrapeInterval), ...GATEWAY_RULES, ...(gpuTarget ? GPU_RULES : [])]);
 
 /** The YAML of a configuration or a part of one; the same object always gives the same text. */
 export function toYaml(config: PrometheusConfig | Pick<PrometheusConfig, "scrape_configs">): string {

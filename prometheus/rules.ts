@@ -60,6 +60,67 @@ export const GPU_RULES: readonly RuleGroup[] = [
   },
 ];
 
+const gatewayAlert = (
+  alert: string,
+  severity: "warning" | "critical",
+  expr: string,
+  summary: string,
+  description: string,
+  wait?: string,
+): AlertingRule => ({
+  alert,
+  expr,
+  ...(wait && { for: wait }),
+  labels: { severity },
+  annotations: { summary, description },
+});
+const increased = (counter: string) => `sum by (host) (increase(${counter}[5m]))`;
+
+/** What the gateway's owner has to know. A browser that asks for a password has been refused once, so a few refusals are nothing. */
+export const GATEWAY_RULES: readonly RuleGroup[] = [
+  {
+    name: "gateway",
+    rules: [
+      gatewayAlert(
+        "GatewayDown",
+        "critical",
+        'up{job="gateway"} == 0',
+        "The gateway of {{ $labels.host }} does not answer",
+        "Nobody reaches cAdvisor and Prometheus from outside. See `docker logs` of the container.",
+        "2m",
+      ),
+      gatewayAlert(
+        "GatewayLoginsRefused",
+        "warning",
+        `${increased('caddy_http_request_duration_seconds_count{job="gateway",code="401"}')} > 20`,
+        "Somebody tries passwords at the gateway of {{ $labels.host }}",
+        "{{ $value | humanize }} requests of the last five minutes had no password, or a wrong one.",
+      ),
+      gatewayAlert(
+        "GatewayRequestsRefused",
+        "warning",
+        `${increased('caddy_http_request_duration_seconds_count{job="gateway",code=~"400|403|413|421"}')} > 20`,
+        "Somebody asks the gateway of {{ $labels.host }} for what is closed",
+        "{{ $value | humanize }} requests of the last five minutes were crooked, too big, or for what does not pass.",
+      ),
+      gatewayAlert(
+        "GatewayHandshakesRefused",
+        "warning",
+        `${increased('gateway_handshake_errors_total{job="gateway",reason!="all"}')} > 5`,
+        "Clients of the gateway of {{ $labels.host }} fail to connect",
+        "{{ $value | humanize }} connections of the last five minutes were not encrypted, or had an expired certificate.",
+      ),
+      gatewayAlert(
+        "GatewayCertificateExpires",
+        "warning",
+        'gateway_certificate_expiry_timestamp_seconds{job="gateway"} - time() < 14 * 86400',
+        "The certificate of the gateway of {{ $labels.host }} expires in {{ $value | humanizeDuration }}",
+        "Set tlsCertificate and tlsKey to new ones, and run `npm run up`.",
+      ),
+    ],
+  },
+];
+
 /**
  * Alerts about the monitoring itself. They are few, each says what to do, and each fires in a test of the fault that it is about.
  *
@@ -116,7 +177,8 @@ export function monitoringAlerts(host: string, scrapeInterval: string): RuleGrou
       },
       {
         alert: "ScrapeTargetDown",
-        expr: "up == 0",
+        // The gateway has an alert of its own.
+        expr: `up{job!="${OWN_JOBS.gateway}"} == 0`,
         for: scrapes(4),
         labels: { severity: "warning" },
         annotations: {

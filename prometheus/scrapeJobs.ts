@@ -1,5 +1,5 @@
 import { OWN_JOBS, type ExtraScrapeJob } from "../settings";
-import { PROMETHEUS_METRICS } from "./catalogue";
+import { GATEWAY_METRICS, PROMETHEUS_METRICS } from "./catalogue";
 import { cadvisorRelabeling, keepMetrics } from "./relabeling";
 
 /** A job of Prometheus's `scrape_configs`, in its own words. */
@@ -80,6 +80,22 @@ export function prometheusJob(host: string): ScrapeJob {
     metric_relabel_configs: [keepMetrics(PROMETHEUS_METRICS)],
   };
 }
+
+/**
+ * The job that scrapes the gateway's own metrics. Caddy counts a request at every step of its way; the first is enough.
+ *
+ * @param target the gateway's host:port
+ */
+export const gatewayJob = (target: string, host: string): ScrapeJob => ({
+  job_name: OWN_JOBS.gateway,
+  ...LIMITS,
+  static_configs: [{ targets: [target], labels: { host } }],
+  metric_relabel_configs: [
+    keepMetrics(Object.keys(GATEWAY_METRICS)),
+    { source_labels: ["__name__", "handler"], regex: "caddy_http_.*;headers|[^;]*;", action: "keep" },
+    { regex: "handler", action: "labeldrop" },
+  ],
+});
 
 /** A job of the setting `scrapeJobs`, with the label `host` and the limits that it does not set itself. */
 export function extraJob(job: ExtraScrapeJob, host: string): ScrapeJob {

@@ -39,7 +39,21 @@ const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Reci
   }),
   "caddy:2.11.9-alpine": async (progress) => ({
     files: { "usr/bin/caddy": { copy: path.join(await buildCaddy(progress), "caddy") } },
-    applets: ["cat", "cp", "ls", "mkdir", "mv", "rm", "sleep", "wget"],
+    applets: [
+      "cat",
+      "chmod",
+      "chown",
+      "cp",
+      "grep",
+      "ls",
+      "mkdir",
+      "mv",
+      "rm",
+      "sleep",
+      "tail",
+      "wget",
+      "xargs",
+    ],
     owned: [],
     changes: [
       "ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data",

@@ -46,8 +46,7 @@ export async function configuredImages(stack: string, gpus: boolean): Promise<st
   const config = await stackConfig(stack);
   const setting = (key: string) => config[`llm-metrics:${key}`] ?? "";
   const exporter = gpus && setting("gpu") !== "off" ? ["gpuExporterImage"] : [];
-  const proxy = setting("dockerAccess") === "proxy" ? ["caddyImage"] : [];
-  return ["cadvisorImage", "prometheusImage", ...exporter, ...proxy].map(setting);
+  return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter].map(setting);
 }
 
 /** Pulls an image. A registry that says nothing for 8 s is given up. */

@@ -18,6 +18,13 @@ export const DECLARED = {
       { label: "b", value: "2" },
     ],
     options: { "com.docker.network.bridge.enable_ip_masquerade": "false" },
+    ipamConfigs: [
+      {
+        subnet: "198.18.0.0/29",
+        gateway: "198.18.0.1",
+        auxAddress: { DefaultGatewayIPv4: "198.18.0.6" },
+      },
+    ],
   },
   volume: {
     name: "vol",

@@ -18,7 +18,9 @@ test("an update that is killed at any point is completed by the next one", async
       const names = (
         await docker("ps", "-a", "--filter", `name=${stack.name}`, "--format", "{{.Names}}")
       ).split("\n");
-      expect(names.sort()).toEqual([stack.resource("cadvisor"), stack.resource("prometheus")]);
+      expect(names.sort()).toEqual(
+        (["cadvisor", "gateway", "prometheus"] as const).map((which) => stack.resource(which)),
+      );
     }
     expect(killed).toBeGreaterThanOrEqual(POINTS - 2);
   } finally {

@@ -28,7 +28,7 @@ async function oldestSample(): Promise<number> {
 /** Both jobs are up, by samples of the last two scrapes. */
 async function freshSamples(): Promise<void> {
   const fresh = await query(stack.prometheus, "time() - timestamp(up == 1) < 2.5");
-  expect(fresh.map(({ metric }) => metric["job"]).sort()).toEqual(["cadvisor", "prometheus"]);
+  expect(fresh.map(({ metric }) => metric["job"]).sort()).toEqual(["cadvisor", "gateway", "prometheus"]);
 }
 
 /** Samples from before are there, and new ones come. */
@@ -37,7 +37,7 @@ async function goesOn(): Promise<void> {
   expect(await oldestSample()).toBe(first);
 }
 
-type Which = "cadvisor" | "prometheus";
+type Which = "cadvisor" | "gateway" | "prometheus";
 const pidOf = async (which: Which) =>
   Number(await docker("inspect", "--format", "{{.State.Pid}}", stack.resource(which)));
 
@@ -56,7 +56,7 @@ async function killForMemory(which: Which): Promise<void> {
   ).catch(() => undefined);
 }
 
-describe.each(["cadvisor", "prometheus"] as const)("%s", (which) => {
+describe.each(["cadvisor", "gateway", "prometheus"] as const)("%s", (which) => {
   test.each([
     ["killed", async () => process.kill(await pidOf(which), "SIGKILL")],
     ["killed for memory", () => killForMemory(which)],
@@ -93,7 +93,7 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
 
 test("a network that was removed is repaired by the next update", async () => {
   const network = `llm-metrics-${stack.name}`;
-  for (const which of ["cadvisor", "prometheus"] as const)
+  for (const which of ["cadvisor", "gateway", "prometheus"] as const)
     await docker("network", "disconnect", "--force", network, stack.resource(which));
   await docker("network", "rm", network);
   await succeeded(stack.repairAndUp());

@@ -28,14 +28,10 @@ test("the probe for names fails where cAdvisor cannot ask who a container is, an
 async function replaceCadvisor(without: string): Promise<void> {
   const name = stack.resource("cadvisor");
   const declared = await stack.inputs("cadvisor-container");
-  const { Mounts: mounts, HostConfig: host, Config: config } = await inspect(name);
+  const { Mounts: mounts, Config: config } = await inspect(name);
   await docker("rm", "-f", name);
   await docker(
     ...["run", "-d", "--name", name, "--network", `llm-metrics-${stack.name}`, "--network-alias", "cadvisor"],
-    ...Object.values(host.PortBindings).flatMap(([binding]) => [
-      "-p",
-      `127.0.0.1:${binding?.HostPort ?? ""}:8080`,
-    ]),
     ...mounts
       .filter((mount) => mount.Destination !== without)
       .flatMap((mount) => ["-v", `${mount.Source}:${mount.Destination}:ro`]),

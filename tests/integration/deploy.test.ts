@@ -65,7 +65,7 @@ test("cAdvisor answers its health check, and serves its UI and its API", async (
 
 test("the containers' own health checks pass", async () => {
   await eventually(async () => {
-    for (const container of ["cadvisor", "prometheus"] as const)
+    for (const container of ["cadvisor", "gateway", "prometheus"] as const)
       expect(await docker("inspect", "--format", "{{.State.Health.Status}}", stack.resource(container))).toBe(
         "healthy",
       );
@@ -173,19 +173,18 @@ test("an out-of-memory kill is counted", async () => {
   await docker("rm", "-f", victim);
 });
 
-test("both containers have no privilege that they do not need", async () => {
-  for (const which of ["cadvisor", "prometheus"] as const) {
+test("no container has a privilege that it does not need", async () => {
+  const added = { cadvisor: ["SYSLOG"], gateway: ["NET_BIND_SERVICE"], prometheus: [] };
+  for (const which of ["cadvisor", "gateway", "prometheus"] as const) {
     const { HostConfig: host, Config: config } = await inspect(stack.resource(which));
     expect(host).toMatchObject({ Privileged: false, ReadonlyRootfs: true, PidMode: "", CapDrop: ["ALL"] });
-    expect((host.CapAdd ?? []).map((name) => name.replace(/^CAP_/, ""))).toEqual(
-      which === "cadvisor" ? ["SYSLOG"] : [],
-    );
+    expect((host.CapAdd ?? []).map((name) => name.replace(/^CAP_/, ""))).toEqual(added[which]);
     expect(host.SecurityOpt).toContain("no-new-privileges:true");
     expect(
       Object.values(host.PortBindings)
         .flat()
         .map((binding) => binding.HostIp),
-    ).toEqual(["127.0.0.1"]);
+    ).toEqual(which === "gateway" ? ["127.0.0.1", "127.0.0.1"] : []);
     expect(host.Memory).toBeGreaterThan(0);
     expect(host.NanoCpus).toBeGreaterThan(0);
     expect(config.Healthcheck?.Test).toBeDefined();
@@ -238,7 +237,7 @@ test("the outputs let another Prometheus and another stack use this one", async 
     cadvisorUrl: stack.cadvisor,
     prometheusUrl: stack.prometheus,
     scrapeInterval: "30s",
-    jobNames: ["cadvisor", "prometheus"],
+    jobNames: ["cadvisor", "prometheus", "gateway"],
   });
   expect(load(outputs.cadvisorScrapeConfig)).toMatchObject({ scrape_configs: [{ job_name: "cadvisor" }] });
   expect(await docker("network", "inspect", "--format", "{{.Name}}", outputs.networkName)).toBe(

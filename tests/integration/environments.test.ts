@@ -20,14 +20,14 @@ test("two stacks run side by side on one daemon, and destroying one leaves the o
   await succeeded(one.up());
   await succeeded(two.up());
   expect([await leftovers(one), await leftovers(two)]).toEqual([
-    [2, 1, 2],
-    [2, 1, 2],
+    [3, 2, 2],
+    [3, 2, 2],
   ]);
 
   await succeeded(one.destroy());
   expect([await leftovers(one), await leftovers(two)]).toEqual([
     [0, 0, 0],
-    [2, 1, 2],
+    [3, 2, 2],
   ]);
   expect(await query(two.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
   await one.remove();

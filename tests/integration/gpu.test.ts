@@ -308,7 +308,7 @@ test("without GPUs the exporter goes, the report says why, and gpu: on is refuse
     "GPUs are not measured: Docker on this host has neither NVIDIA's container runtime",
   );
   const { probeReport, jobNames } = await stack.outputs<typeof outputs>();
-  expect(jobNames).toEqual(["cadvisor", "prometheus"]);
+  expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway"]);
   expect(probeReport.findings.at(-1)?.seen).toMatch(/^no GPU containers: Docker on this host/);
   expect(await docker("ps", "-a", "--format", "{{.Names}}")).not.toContain(stack.resource("gpu-exporter"));
 

@@ -4,7 +4,7 @@ import path from "node:path";
 import { dump } from "js-yaml";
 import { docker } from "../../probes/docker";
 import { CONFIG_FOLDER, configFiles } from "../../prometheus/config";
-import { GPU_RULES, monitoringAlerts, rulesFile } from "../../prometheus/rules";
+import { GATEWAY_RULES, GPU_RULES, monitoringAlerts, rulesFile } from "../../prometheus/rules";
 import { stackImages } from "../../scripts/environment/images";
 import { settings } from "../unit/fixtures";
 
@@ -35,6 +35,7 @@ const surroundings = {
   environment: "test",
   host: "llm-1",
   cadvisorTarget: "cadvisor:8080",
+  gatewayTarget: "gateway:9180",
   gpuTarget: "gpu-exporter:9835",
 };
 
@@ -215,6 +216,54 @@ test("a restart ends the alert about writes that failed, and so do three hours",
       fires("15m", "0x20 7x5 0x20", 0),
       fires("2h", "0x20 7x500", 1),
       fires("3h30m", "0x20 7x500", 0),
+    ],
+  };
+  expect(
+    await promtool({ [name]: text, "test.yml": dump(rulesTest) }, "test", "rules", "test.yml"),
+  ).toContain("SUCCESS");
+});
+
+test("wrong passwords, closed places, failed handshakes and an old certificate raise alerts, a few of them none", async () => {
+  const { name, text } = rulesFile(GATEWAY_RULES);
+  const series = (metric: string, host: string, values: string, more = "") => ({
+    series: `${metric}{job="gateway",host="${host}"${more}}`,
+    values,
+  });
+  const answers = (code: number, host: string, values: string) =>
+    series("caddy_http_request_duration_seconds_count", host, values, `,code="${code}",server="prometheus"`);
+  const rulesTest = {
+    rule_files: [name],
+    evaluation_interval: "30s",
+    tests: [
+      {
+        interval: "30s",
+        input_series: [
+          series("up", "h", "1x5 0x20"),
+          answers(401, "h", "0+5x30"),
+          answers(403, "h", "0+5x30"),
+          series("gateway_handshake_errors_total", "h", "0+1x30", ',reason="plain_http"'),
+          series("gateway_certificate_expiry_timestamp_seconds", "h", "100000x30"),
+          series("up", "quiet", "1x30"),
+          answers(200, "quiet", "0+50x30"),
+          answers(401, "quiet", "0+1x30"),
+          answers(403, "quiet", "0+1x30"),
+          series("gateway_handshake_errors_total", "quiet", "0+9x30", ',reason="all"'),
+          series("gateway_certificate_expiry_timestamp_seconds", "quiet", "9000000x30"),
+        ],
+        promql_expr_test: [
+          {
+            expr: 'count by (alertname, host) (ALERTS{alertstate="firing"})',
+            eval_time: "10m",
+            exp_samples: [
+              "GatewayDown",
+              "GatewayLoginsRefused",
+              "GatewayRequestsRefused",
+              "GatewayHandshakesRefused",
+              "GatewayCertificateExpires",
+            ].map((alert) => ({ labels: `{alertname="${alert}",host="h"}`, value: 1 })),
+          },
+        ],
+      },
     ],
   };
   expect(

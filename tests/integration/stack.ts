@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { randomBytes, randomInt } from "node:crypto";
-import { mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { dump } from "js-yaml";
+import { run } from "../../airgap/toolchain/goCommands";
 import { stackImages } from "../../scripts/environment/images";
 import { POLICY_PACK } from "../../scripts/environment/policyPack";
 import { pulumiEnvironment } from "../../scripts/pulumi";
@@ -42,17 +43,22 @@ export class Stack {
     private readonly folder: string,
     private readonly env: NodeJS.ProcessEnv,
     private settings: Record<string, unknown>,
+    private secrets: Record<string, string>,
     private readonly inside: string[],
   ) {}
 
   /**
    * Makes a stack with free ports and the named settings; nothing is deployed yet.
    *
-   * @param options its name, and the machine that Pulumi runs on, where that is not the Docker host
+   * @param options its name, settings that are secret, and the machine that Pulumi runs on, where that is not the Docker host
    */
   static async create(
     settings: Record<string, unknown> = {},
-    { name = `test-${randomBytes(3).toString("hex")}`, from }: { name?: string; from?: OtherMachine } = {},
+    {
+      name = `test-${randomBytes(3).toString("hex")}`,
+      secrets = {},
+      from,
+    }: { name?: string; secrets?: Record<string, string>; from?: OtherMachine } = {},
   ): Promise<Stack> {
     await stackImages("of-the-tests");
     const folder = await mkdtemp(path.join(os.tmpdir(), "llm-metrics-stack-"));
@@ -72,9 +78,10 @@ export class Stack {
       folder,
       env,
       { cadvisorPort, prometheusPort, ...settings },
+      secrets,
       from?.inside ?? [],
     );
-    await stack.configure({});
+    await stack.writeSettings();
     const { status, output } = await stack.pulumi("stack", "init", stack.name);
     if (status !== 0) throw new Error(output);
     await stack.configure({});
@@ -84,7 +91,13 @@ export class Stack {
   /** Name of a container, volume or network of the stack. */
   resource = (
     suffix:
-      "cadvisor" | "docker-proxy" | "gpu-exporter" | "prometheus" | "prometheus-data" | "prometheus-config",
+      | "cadvisor"
+      | "docker-proxy"
+      | "gateway"
+      | "gpu-exporter"
+      | "prometheus"
+      | "prometheus-data"
+      | "prometheus-config",
   ): string => `llm-metrics-${this.name}-${suffix}`;
 
   /** URLs of both servers. */
@@ -95,9 +108,16 @@ export class Stack {
     return `http://127.0.0.1:${String(this.settings["prometheusPort"])}`;
   }
 
-  /** Changes settings of the stack. */
-  async configure(settings: Record<string, unknown>): Promise<void> {
+  /** Changes settings of the stack, and secret ones. */
+  async configure(settings: Record<string, unknown>, secrets: Record<string, string> = {}): Promise<void> {
     this.settings = { ...this.settings, ...settings };
+    this.secrets = { ...this.secrets, ...secrets };
+    await this.writeSettings();
+    for (const [key, value] of Object.entries(this.secrets))
+      await succeeded(this.execute("pulumi", ["config", "set", "--secret", key], value));
+  }
+
+  private async writeSettings(): Promise<void> {
     const config = Object.fromEntries(
       Object.entries(this.settings).map(([key, value]) => [`llm-metrics:${key}`, value]),
     );
@@ -140,6 +160,14 @@ export class Stack {
   async outputs<T>(): Promise<T> {
     const { output } = await this.pulumi("stack", "output", "--json");
     return JSON.parse(output.slice(output.indexOf("{"))) as T;
+  }
+
+  /** Everything that the backend keeps of the stack, as text. */
+  async state(): Promise<string> {
+    return (
+      (await run("grep", ["-rh", "", path.join(this.folder, ".pulumi")])) +
+      (await readFile(path.join(this.folder, `Pulumi.${this.name}.yaml`), "utf8"))
+    );
   }
 
   /** The inputs of one of the stack's resources, by the end of its name. */

@@ -9,7 +9,7 @@ import type { HostFacts } from "../../components/dockerInfo";
 import type { PrometheusConfig } from "../../prometheus/config";
 import type { Expectation } from "../../probes/report";
 import type { Settings } from "../../settings";
-import { settings } from "./fixtures";
+import { CERTIFICATE, HASH, KEY, settings } from "./fixtures";
 
 interface Declared {
   type: string;
@@ -63,7 +63,9 @@ async function declare(
     stack,
     cadvisor: find("docker:index/container:Container", "cadvisor-container"),
     prometheus: find("docker:index/container:Container", "prometheus-container"),
+    gateway: find("docker:index/container:Container", "gateway-container"),
     network: find("docker:index/network:Network", "network"),
+    door: find("docker:index/network:Network", "door"),
     configuration: find("command:local:Command", "configuration"),
     probe: find("command:local:Command", "probe-command"),
   };
@@ -119,7 +121,7 @@ test("Prometheus runs as nobody, without capabilities, and writes only to its tw
   expect(prometheus["command"]).not.toContain("--web.enable-lifecycle");
 });
 
-test.each(["cadvisor", "prometheus"] as const)(
+test.each(["cadvisor", "prometheus", "gateway"] as const)(
   "%s has a health check, limits, bounded logs and comes back by itself",
   async (which) => {
     expect((await declare())[which]).toMatchObject({
@@ -133,34 +135,59 @@ test.each(["cadvisor", "prometheus"] as const)(
   },
 );
 
-test("both ports are published on loopback only", async () => {
-  const { cadvisor, prometheus, network } = await declare();
-  expect(cadvisor["ports"]).toEqual([{ internal: 8080, external: 8080, ip: "127.0.0.1" }]);
-  expect(prometheus["ports"]).toEqual([{ internal: 9090, external: 23001, ip: "127.0.0.1" }]);
-  expect(network["options"]).toMatchObject({ "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1" });
+test("the gateway alone publishes ports, on loopback only", async () => {
+  const { gateway, door } = await declareGpu({}, runtime);
+  expect(gateway["ports"]).toEqual([
+    { internal: 8080, external: 8080, ip: "127.0.0.1" },
+    { internal: 9090, external: 23001, ip: "127.0.0.1" },
+  ]);
+  expect(declared.filter(({ inputs }) => "ports" in inputs)).toHaveLength(1);
+  expect(door["options"]).toMatchObject({ "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1" });
+});
+
+test("the gateway runs as nobody, with nothing mounted, and its configuration is in the preview", async () => {
+  const { gateway } = await declare();
+  expect(gateway).toMatchObject({
+    user: "65534:65534",
+    readOnly: true,
+    capabilities: { drops: ["ALL"], adds: ["CAP_NET_BIND_SERVICE"] },
+    securityOpts: ["no-new-privileges:true"],
+    envs: [expect.stringContaining('"dial": "prometheus:9090"') as unknown],
+  });
+  for (const input of ["volumes", "privileged", "devices"]) expect(gateway).not.toHaveProperty(input);
+});
+
+test("the gateway's own network has a router that is not there, at addresses of the stack's own", async () => {
+  const addresses = async (environment: string) => {
+    const [range] = (await declare({}, {}, environment)).door["ipamConfigs"] as [
+      { subnet: string; gateway: string; auxAddress: { DefaultGatewayIPv4: string } },
+    ];
+    expect(range.subnet).toMatch(/^198\.1[89]\.\d+\.\d+\/29$/);
+    expect(range.auxAddress.DefaultGatewayIPv4).not.toBe(range.gateway);
+    return range.subnet;
+  };
+  expect(await addresses("dev")).toBe(await addresses("dev"));
+  expect(await addresses("dev")).not.toBe(await addresses("prod"));
 });
 
 test("nothing has a way out, unless the settings give Prometheus one", async () => {
-  const wayOut = () =>
+  const internal = () =>
     declared
-      .filter((resource) => resource.type === "docker:index/network:Network")
-      .map(({ inputs }) => [
-        inputs["name"],
-        (inputs["options"] as Record<string, string>)["com.docker.network.bridge.enable_ip_masquerade"],
-      ]);
+      .filter(({ type, name }) => type === "docker:index/network:Network" && name.endsWith("-network"))
+      .map(({ inputs }) => [inputs["name"], inputs["internal"]]);
   const networksOf = (inputs: Record<string, unknown>) =>
     (inputs["networksAdvanced"] as { name: string }[]).map(({ name }) => name);
 
   const closed = await declare({
     scrapeJobs: [{ job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] }],
   });
-  expect(wayOut()).toEqual([["llm-metrics-dev", "false"]]);
+  expect(internal()).toEqual([["llm-metrics-dev", true]]);
   expect(networksOf(closed.prometheus)).toEqual(["llm-metrics-dev"]);
 
   const open = await declare({ outbound: true });
-  expect(wayOut()).toEqual([
-    ["llm-metrics-dev", "false"],
-    ["llm-metrics-dev-outbound", "true"],
+  expect(internal()).toEqual([
+    ["llm-metrics-dev", true],
+    ["llm-metrics-dev-outbound", false],
   ]);
   expect(networksOf(open.prometheus)).toEqual(["llm-metrics-dev", "llm-metrics-dev-outbound"]);
   expect(networksOf(open.cadvisor)).toEqual(["llm-metrics-dev"]);
@@ -180,7 +207,7 @@ test("two environments share no name on the host", async () => {
       .map((r) => r.inputs["name"]);
   };
   const [dev, prod] = [await names("dev"), await names("prod")];
-  expect(dev).toHaveLength(5);
+  expect(dev).toHaveLength(7);
   expect(dev.filter((name) => prod.includes(name))).toEqual([]);
 });
 
@@ -228,6 +255,7 @@ test("the probe expects what is declared, and asks again when a container or the
   expect(probe["triggers"]).toEqual([
     "llm-metrics-dev-cadvisor-container-id",
     "llm-metrics-dev-prometheus-container-id",
+    "llm-metrics-dev-gateway-container-id",
   ]);
   expect(load(stack.cadvisorScrapeConfig)).toMatchObject({ scrape_configs: [{ job_name: "cadvisor" }] });
 });
@@ -374,6 +402,37 @@ test("of containerd, two methods of Docker's namespace pass, whatever other name
   });
 });
 
+test("with TLS, the gateway's secrets go into its volume by a secret standard input, and the probes come in by a secret login", async () => {
+  const secrets = { tlsKey: KEY, users: `ann:${HASH}` };
+  const { gateway, door, probe, configuration } = await declare({
+    bindAddress: "192.0.2.7",
+    tlsCertificate: CERTIFICATE,
+    ...secrets,
+  });
+  const install = declared.find(({ name }) => name.endsWith("gateway-install"))?.inputs;
+  expect(gateway["volumes"]).toEqual([
+    { volumeName: "llm-metrics-dev-gateway-files", containerPath: "/gateway" },
+  ]);
+  expect(gateway["ports"]).toMatchObject([{ ip: "192.0.2.7" }, { ip: "192.0.2.7" }]);
+  expect(door).not.toHaveProperty("ipamConfigs");
+  expect(install?.["stdin"]).toMatchObject({ value: expect.stringContaining(HASH) as unknown });
+  for (const step of [probe, configuration])
+    // Pulumi makes all of a secret of what has one in it.
+    expect(step["environment"]).toMatchObject({
+      value: {
+        GATEWAY_ADDRESS: "192.0.2.7",
+        GATEWAY_CA: CERTIFICATE,
+        GATEWAY_LOGIN: expect.stringMatching(/^llm-metrics-probe:/) as unknown,
+      },
+    });
+  expect(JSON.parse(probe["stdin"] as string)).toMatchObject({
+    prometheusUrl: "https://metrics.example.org:23001",
+    login: true,
+  });
+  for (const { inputs } of declared.filter(({ name }) => !name.endsWith("gateway-install")))
+    expect(JSON.stringify(inputs)).not.toContain(HASH);
+});
+
 /** As {@link declare}, with the inputs of the GPU exporter's container where it is declared. */
 async function declareGpu(...args: Parameters<typeof declare>) {
   const all = await declare(...args);
@@ -425,7 +484,7 @@ test.each([
 ] as const)("gpu: %s deploys no exporter and tells why", async (_, gpu, facts, reason) => {
   const { exporter, stack, probe } = await declareGpu({ gpu }, facts);
   expect(exporter).toBeUndefined();
-  expect(stack.jobNames).toEqual(["cadvisor", "prometheus"]);
+  expect(stack.jobNames).toEqual(["cadvisor", "prometheus", "gateway"]);
   const { gpu: measured } = JSON.parse(probe["stdin"] as string) as Expectation;
   expect(measured).toEqual({ measured: false, reason: expect.stringMatching(reason) as unknown });
 });
@@ -439,7 +498,7 @@ test("gpu: on is refused on a host without GPUs, with the reason and the remedy"
 
 test("with GPUs, Prometheus scrapes the exporter and records what GPU containers use beside", async () => {
   const { stack, configuration } = await declareGpu({ dcgmExporter: "dcgm-exporter:9400" }, runtime);
-  expect(stack.jobNames).toEqual(["cadvisor", "prometheus", "gpu", "dcgm"]);
+  expect(stack.jobNames).toEqual(["cadvisor", "prometheus", "gateway", "gpu", "dcgm"]);
   const {
     rule_files: [rules = ""],
     scrape_configs,
@@ -447,5 +506,5 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
   expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
     "gpu_container:gpu_memory_used_bytes:sum",
   );
-  expect(scrape_configs[2]).toMatchObject({ static_configs: [{ targets: ["gpu-exporter:9835"] }] });
+  expect(scrape_configs[3]).toMatchObject({ static_configs: [{ targets: ["gpu-exporter:9835"] }] });
 });

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import {
+  GATEWAY_METRICS,
   CONTAINER_LABELS,
   CONTAINER_METRICS,
   GPU_CONTAINER_METRICS,
@@ -8,7 +9,7 @@ import {
   GPU_METRICS,
 } from "../../prometheus/catalogue";
 import { policies } from "../../policy/policies";
-import { GPU_RULES, monitoringAlerts } from "../../prometheus/rules";
+import { GATEWAY_RULES, GPU_RULES, monitoringAlerts } from "../../prometheus/rules";
 import { SETTING_KEYS } from "../../settings";
 
 /** The first column and the last one of the tables of a document. */
@@ -25,7 +26,11 @@ test("every metric and label of a container is documented, in the words of the c
   for (const label of Object.entries(CONTAINER_LABELS)) expect(documented).toContainEqual(label);
 });
 
-test("every metric, label and recorded series of GPUs is documented, in the words of the catalogue", () => {
+test("every metric of the gateway is documented, in the words of the catalogue", () => {
+  for (const entry of Object.entries(GATEWAY_METRICS)) expect(rows("docs/metrics.md")).toContainEqual(entry);
+});
+
+test("every metric, label, alert and recorded series of GPUs is documented, in the words of the catalogue", () => {
   const documented = rows("docs/metrics.md");
   for (const [name, { help }] of Object.entries({
     ...GPU_CONTAINER_METRICS,
@@ -40,7 +45,7 @@ test("every metric, label and recorded series of GPUs is documented, in the word
 
 test("every alert is documented", () => {
   const documented = rows("docs/metrics.md").map(([name]) => name);
-  for (const rule of monitoringAlerts("h", "30s").rules)
+  for (const rule of [monitoringAlerts("h", "30s"), ...GATEWAY_RULES].flatMap((group) => group.rules))
     expect(documented).toContain("alert" in rule ? rule.alert : "");
 });
 

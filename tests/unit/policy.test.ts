@@ -176,8 +176,25 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
           }),
         ],
       ],
+      [
+        [container({ name: "a-gateway", ports: [{ internal: 80, ip: "10.0.0.7" }] })],
+        { config: { "llm-metrics:tlsNames": '["a.example"]', "llm-metrics:users": "[secret]" } },
+      ],
     ],
     stops: [
+      ...[
+        { "llm-metrics:tlsNames": "[]", "llm-metrics:users": "[secret]" },
+        { "llm-metrics:tlsCertificate": "-----BEGIN", "llm-metrics:clientCa": "" },
+      ].map((config): [string, ...Case] => [
+        "on 10.0.0.7",
+        [container({ name: "a-gateway", ports: [{ internal: 80, ip: "10.0.0.7" }] })],
+        { config },
+      ]),
+      [
+        "on 10.0.0.8",
+        [container({ ports: [{ internal: 80, ip: "10.0.0.8" }] })],
+        { config: { "llm-metrics:tlsNames": '["a.example"]', "llm-metrics:users": "[secret]" } },
+      ],
       ["it publishes port 80 on 0.0.0.0: set ip to 127.0.0.1", [container({ ports: [{ internal: 80 }] })]],
       [
         "on 10.0.0.7",
@@ -285,17 +302,23 @@ test("what the program declares keeps to every policy, with GPUs and without", a
     dockerSocket: "/run/docker.sock",
     socketGroup: 1,
   };
-  for (const gpus of [{ runtime: "nvidia" }, { cdiDevice: "nvidia.com/gpu=all" }, undefined]) {
+  const ways = [{ runtime: "nvidia" }, { cdiDevice: "nvidia.com/gpu=all" }, undefined];
+  for (const [gpus, dockerAccess] of ways.flatMap((way) => [
+    [way, "socket"] as const,
+    [way, "proxy"] as const,
+  ])) {
+    declared.length = 0;
     const facts = { ...host, ...(gpus && { gpus }), containerdSocket: "/run/containerd/containerd.sock" };
     const stack = new ContainerMetrics("llm-metrics-staging", {
-      settings: settings(),
+      settings: settings({ dockerAccess }),
       environment: "staging",
       host: facts,
       gpu: gpuPlan("auto", facts),
       editedConfig: "",
     });
     await new Promise((resolve) => stack.report.apply(resolve));
+    const containers = 3 + (gpus ? 1 : 0) + (dockerAccess === "proxy" ? 1 : 0);
+    expect(declared.filter(({ type }) => type === container({}).type)).toHaveLength(containers);
+    expect(violations(declared, undefined, { stack: "staging" })).toEqual([]);
   }
-  expect(declared.filter(({ type }) => type === container({}).type)).toHaveLength(8);
-  expect(violations(declared, undefined, { stack: "staging" })).toEqual([]);
 });

@@ -29,7 +29,8 @@ const ask = (name: string) => {
   const expectation = {
     cadvisorUrl: url,
     prometheusUrl: url,
-    containers: { cadvisor: "cadvisor", prometheus: "prometheus" },
+    containers: { cadvisor: "cadvisor", prometheus: "prometheus", gateway: "gateway" },
+    login: true,
     scrapeIntervalSeconds: 30,
     patienceSeconds: 60,
     metrics: [],
@@ -49,6 +50,13 @@ test("a healthy cAdvisor passes, another answer says what was seen, expected and
   await expect(ask("cAdvisor is healthy")).rejects.toThrow(
     /seen: .*500: broken\n {2}expected: status 200\n {2}remedy: Run/,
   );
+});
+
+test("a gateway that lets somebody in without a login is found", async () => {
+  answers.set("/metrics", { status: 401, body: "" });
+  await expect(ask("without a login")).resolves.toBe("401 from both servers");
+  answers.set("/metrics", { status: 200, body: "up 1" });
+  await expect(ask("without a login")).rejects.toThrow("answers with status 200 and 200");
 });
 
 test("a server that is not there yet is asked again until it answers", async () => {

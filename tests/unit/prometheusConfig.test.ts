@@ -6,12 +6,17 @@ import { llmServerRules } from "../../prometheus/llmServers";
 import { cadvisorRelabeling } from "../../prometheus/relabeling";
 import { settings } from "./fixtures";
 
-const surroundings = { environment: "test", host: "llm-1", cadvisorTarget: "cadvisor:8080" };
+const surroundings = {
+  environment: "test",
+  host: "llm-1",
+  cadvisorTarget: "cadvisor:8080",
+  gatewayTarget: "gateway:9180",
+};
 
 test("cAdvisor is scraped every 30 s, without its own timestamps, under the host's label", () => {
   const { global, scrape_configs } = prometheusConfig(settings(), surroundings);
   expect(global).toMatchObject({ scrape_interval: "30s", external_labels: { environment: "test" } });
-  expect(scrape_configs.map((job) => job.job_name)).toEqual(["cadvisor", "prometheus"]);
+  expect(scrape_configs.map((job) => job.job_name)).toEqual(["cadvisor", "prometheus", "gateway"]);
   expect(scrape_configs[0]).toMatchObject({
     scrape_interval: "30s",
     honor_timestamps: false,
@@ -25,8 +30,8 @@ test("every job has limits, and an extra job may set its own sample limit and la
     { job_name: "b", sample_limit: 7, static_configs: [{ targets: ["b:1"], labels: { host: "elsewhere" } }] },
   ];
   const jobs = prometheusConfig(settings({ scrapeJobs }), surroundings).scrape_configs;
-  expect(jobs.map((job) => job.sample_limit)).toEqual([20_000, 20_000, 20_000, 7]);
-  expect(jobs.slice(2).map((job) => job.static_configs[0]?.labels)).toEqual([
+  expect(jobs.map((job) => job.sample_limit)).toEqual([20_000, 20_000, 20_000, 20_000, 7]);
+  expect(jobs.slice(3).map((job) => job.static_configs[0]?.labels)).toEqual([
     { host: "llm-1" },
     { host: "elsewhere" },
   ]);

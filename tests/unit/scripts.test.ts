@@ -124,18 +124,13 @@ test("the images are those of the stack's configuration, else the project's defa
   process.chdir(folder);
   writeFileSync(
     "Pulumi.yaml",
-    "config: { cadvisorImage: { default: 'c:1' }, prometheusImage: { default: 'p:1' }, gpuExporterImage: { default: 'n:1' } }",
+    "config: { cadvisorImage: { default: 'c:1' }, prometheusImage: { default: 'p:1' }, caddyImage: { default: 'd:1' }, gpuExporterImage: { default: 'n:1' } }",
   );
   writeFileSync("Pulumi.prod.yaml", "config: { 'llm-metrics:prometheusImage': 'mirror/p:2' }");
   writeFileSync("Pulumi.off.yaml", "config: { 'llm-metrics:gpu': 'off' }");
-  expect(await configuredImages("prod", false)).toEqual(["c:1", "mirror/p:2"]);
-  expect(await configuredImages("dev", true)).toEqual(["c:1", "p:1", "n:1"]);
-  expect(await configuredImages("off", true)).toEqual(["c:1", "p:1"]);
-  writeFileSync(
-    "Pulumi.proxy.yaml",
-    "config: { 'llm-metrics:dockerAccess': proxy, 'llm-metrics:caddyImage': 'y:1' }",
-  );
-  expect(await configuredImages("proxy", false)).toEqual(["c:1", "p:1", "y:1"]);
+  expect(await configuredImages("prod", false)).toEqual(["c:1", "mirror/p:2", "d:1"]);
+  expect(await configuredImages("dev", true)).toEqual(["c:1", "p:1", "d:1", "n:1"]);
+  expect(await configuredImages("off", true)).toEqual(["c:1", "p:1", "d:1"]);
 });
 
 test("the official downloads are asked for by the architecture's name that each is published under", () => {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { load } from "js-yaml";
 import { durationSeconds, sizeMebibytes } from "../../prometheus/units";
 import { parseSettings, SETTING_KEYS } from "../../settings";
+import { CERTIFICATE, EXPIRED_CERTIFICATE, HASH, KEY, OTHER_KEY } from "./fixtures";
 
 const declared = (
   load(readFileSync("Pulumi.yaml", "utf8")) as {
@@ -11,6 +12,8 @@ const declared = (
 const defaults = Object.fromEntries(
   Object.entries(declared).map(([key, { default: value }]) => [key, value]),
 );
+const tls = { tlsCertificate: CERTIFICATE, tlsKey: KEY };
+const users = { users: `ann:${HASH}` };
 const job = { job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] };
 
 test("the defaults of Pulumi.yaml are accepted, and are the ones that the README promises", () => {
@@ -67,6 +70,26 @@ const bad: [key: string, values: Record<string, unknown>][] = [
   ["dockerAccess", { dockerAccess: "tcp" }],
   ["caddyImage", { caddyImage: "caddy" }],
   ["bindAddress", { bindAddress: "0.0.0.0" }],
+  ["bindAddress", { bindAddress: "0.0.0.0", ...tls }],
+  ["bindAddress", { bindAddress: "0.0.0.0", ...users }],
+  ["bindAddress", { bindAddress: "::1" }],
+  ["caddyImage", { caddyImage: "caddy:latest" }],
+  ["tlsCertificate", { ...tls, tlsCertificate: "metrics.pem" }],
+  ["tlsCertificate", { ...tls, tlsCertificate: EXPIRED_CERTIFICATE }],
+  ["tlsCertificate", { tlsKey: KEY }],
+  ["tlsKey", { tlsCertificate: CERTIFICATE }],
+  ["tlsKey", { ...tls, tlsKey: "secret" }],
+  ["tlsKey", { ...tls, tlsKey: OTHER_KEY }],
+  ["tlsNames", { ...tls, tlsNames: ["metrics.example.org"] }],
+  ["tlsNames[0]", { tlsNames: ["https://metrics"] }],
+  ["users", { ...tls, users: "ann:password" }],
+  ["users", { ...tls, users: `ann:${HASH.replace("$10$", "$04$")}` }],
+  ["users", { ...tls, users: `ann:${HASH}\nbob` }],
+  ["users", users],
+  ["clientCa", { clientCa: CERTIFICATE }],
+  ["clientCa", { clientCa: CERTIFICATE, tlsNames: ["metrics.example.org"] }],
+  ["clientCa", { ...tls, clientCa: "ca.pem" }],
+  ["cadvisorApi", { cadvisorApi: "yes" }],
   ["bindAddress", { bindAddress: "192.0.2.7" }],
   ["bindAddress", { bindAddress: "localhost" }],
   ["bindAddress", { bindAddress: "127.0.0.256" }],
@@ -122,6 +145,28 @@ test.each(bad)("a bad %s is refused by its name: %j", (key, values) => {
   const refusal = () => parseSettings({ ...defaults, ...values });
   expect(refusal).toThrow(`llm-metrics:${key} is `);
   expect(refusal).toThrow("nothing was changed");
+});
+
+test.each([
+  ["an own certificate and users", { ...tls, ...users }],
+  ["an own certificate and client certificates", { ...tls, clientCa: CERTIFICATE }],
+  ["certificates of the gateway's own and users", { tlsNames: ["metrics.example.org"], ...users }],
+])("another address than loopback is accepted with %s", (_, values) => {
+  expect(parseSettings({ ...defaults, ...values, bindAddress: "0.0.0.0" }).bindAddress).toBe("0.0.0.0");
+});
+
+test("a refused secret is not shown", () => {
+  const refusal = () =>
+    parseSettings({ ...defaults, ...tls, users: "ann:hunter2", tlsKey: "-----BEGIN hunter2" });
+  expect(refusal).toThrow(/llm-metrics:users is \[secret\], but must be lines of an htpasswd file/);
+  expect(refusal).toThrow(/llm-metrics:tlsKey is \[secret\]/);
+  expect(refusal).not.toThrow(/hunter2/);
+});
+
+test("a secret in clear is refused, with what encrypts it", () => {
+  expect(() => parseSettings({ ...defaults, ...tls }, ["tlsKey"])).toThrow(
+    "llm-metrics:tlsKey is in clear, but must be a secret: set it by `pulumi config set --secret tlsKey`",
+  );
 });
 
 test("every bad setting is named at once, with its value and what would be accepted", () => {

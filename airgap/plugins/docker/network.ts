@@ -8,6 +8,12 @@ interface NetworkInputs {
   driver?: string;
   internal?: boolean;
   options?: Record<string, string>;
+  ipamConfigs?: {
+    subnet?: string;
+    gateway?: string;
+    ipRange?: string;
+    auxAddress?: Record<string, string>;
+  }[];
   labels?: Label[];
 }
 
@@ -18,6 +24,12 @@ export const network: ResourceType = {
     driver: { on: "replace", computed: true },
     internal: { on: "replace", computed: true },
     options: { on: "replace", computed: true },
+    ipamConfigs: {
+      on: "replace",
+      keys: ["subnet", "gateway", "ipRange", "auxAddress"],
+      set: true,
+      computed: true,
+    },
     labels: { on: "replace", keys: ["label", "value"], set: true },
   },
   added: { ipamDriver: "default" },
@@ -32,6 +44,17 @@ export const network: ResourceType = {
         Driver: inputs.driver ?? "",
         Internal: inputs.internal ?? false,
         Options: inputs.options ?? {},
+        ...(inputs.ipamConfigs && {
+          IPAM: {
+            Driver: "default",
+            Config: inputs.ipamConfigs.map(({ subnet, gateway, ipRange, auxAddress }) => ({
+              Subnet: subnet,
+              Gateway: gateway,
+              IPRange: ipRange,
+              AuxiliaryAddresses: auxAddress,
+            })),
+          },
+        }),
         Labels: labelMap(inputs.labels),
       }),
     );
@@ -46,6 +69,12 @@ export const network: ResourceType = {
           driver: info.Driver,
           internal: info.Internal,
           options: info.Options ?? {},
+          ipamConfigs: (info.IPAM?.Config ?? []).map(({ Subnet, Gateway, IPRange, AuxiliaryAddresses }) => ({
+            subnet: Subnet,
+            gateway: Gateway,
+            ipRange: IPRange,
+            auxAddress: AuxiliaryAddresses,
+          })),
           labels: labelList(info.Labels),
         },
         outputs: { driver: info.Driver, scope: info.Scope },

@@ -1,0 +1,79 @@
+import { compareSync } from "bcryptjs";
+import { gatewayAccess } from "../../gateway/access";
+import { gatewayConfig } from "../../gateway/config";
+import { CERTIFICATE, HASH, KEY, settings } from "./fixtures";
+
+const secure = (changes: object = {}) =>
+  settings({
+    bindAddress: "192.0.2.7",
+    tlsCertificate: CERTIFICATE,
+    tlsKey: KEY,
+    users: `ann:${HASH}`,
+    ...changes,
+  });
+const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
+  JSON.stringify(gatewayConfig(gatewayAccess(settings(changes)).plan));
+
+test("on loopback, the gateway speaks HTTP, asks for nothing but its host's name, and lets cAdvisor's API through", () => {
+  const access = gatewayAccess(settings());
+  expect(access).toMatchObject({
+    urls: { cadvisor: "http://127.0.0.1:8080", prometheus: "http://127.0.0.1:23001" },
+    plan: { hosts: ["127.0.0.1", "localhost", "gateway"], cadvisorApi: true },
+  });
+  expect(access.plan).not.toHaveProperty("login");
+  expect(configOf()).toContain('"/api/*"');
+  expect(configOf({ cadvisorApi: "off" })).not.toContain('"/api/*"');
+});
+
+test("beyond loopback, it is reached by the certificate's name, and cAdvisor's API is closed unless it is asked for", () => {
+  const access = gatewayAccess(secure());
+  expect(access.urls.prometheus).toBe("https://metrics.example.org:23001");
+  expect(access.plan).toMatchObject({
+    cadvisorApi: false,
+    login: { users: { ann: expect.anything() as unknown } },
+  });
+  expect(gatewayAccess(secure({ cadvisorApi: "on" })).plan.cadvisorApi).toBe(true);
+});
+
+test("Caddy's configuration names the files with the secrets, and has none of them", () => {
+  const access = gatewayAccess(secure({ clientCa: CERTIFICATE }));
+  const config = JSON.stringify(gatewayConfig(access.plan));
+  const secrets = [HASH, KEY.split("\n")[1] ?? "", (access.probe.login ?? "").split(":")[1] ?? ""];
+  for (const secret of secrets) {
+    expect(secret.length).toBeGreaterThan(30);
+    expect(config).not.toContain(secret);
+  }
+  expect(config).toContain(`/gateway/${access.files?.folder ?? ""}/key.pem`);
+  expect(Object.keys(access.files?.content ?? {})).toEqual([
+    ...["certificate.pem", "key.pem", "client-ca.pem", "user-0", "user-1"],
+  ]);
+});
+
+test("a changed secret is in another folder, so that the gateway is replaced, and the same is in the same", () => {
+  const folder = (changes: object = {}) => gatewayAccess(secure(changes)).files?.folder;
+  expect(folder()).toBe(folder());
+  expect(folder({ users: `bob:${HASH}` })).not.toBe(folder());
+});
+
+test("the probe's password is derived from the secrets, and is among those that let in", () => {
+  const { probe, files } = gatewayAccess(secure());
+  const [user, password = ""] = (probe.login ?? "").split(":");
+  expect(user).toBe("llm-metrics-probe");
+  expect(compareSync(password, files?.content["user-1"] ?? "")).toBe(true);
+  expect(gatewayAccess(secure({ users: `ann:${HASH.slice(0, -1)}x` })).probe.login).not.toBe(probe.login);
+});
+
+test("the gateway's own authority certifies the names that the settings give", () => {
+  const { tlsNames, users } = { tlsNames: ["metrics.example.org", "192.0.2.7"], users: `ann:${HASH}` };
+  const access = gatewayAccess(settings({ bindAddress: "0.0.0.0", tlsNames, users }));
+  expect(access.urls.cadvisor).toBe("https://metrics.example.org:8080");
+  expect(access.probe).toMatchObject({ address: "127.0.0.1" });
+  expect(gatewayConfig(access.plan)).toMatchObject({
+    apps: {
+      tls: {
+        certificates: { automate: tlsNames },
+        automation: { policies: [{ issuers: [{ module: "internal" }] }] },
+      },
+    },
+  });
+});
