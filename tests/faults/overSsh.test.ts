@@ -18,7 +18,7 @@ afterAll(async () => {
 
 const fresh = () =>
   eventually(async () => {
-    const up = await query(stack.prometheus, "time() - timestamp(up == 1) < 2.5");
+    const up = await query(stack.prometheus, "time() - timestamp(up) < 2.5 and up == 1");
     expect(up.map(({ metric }) => metric["job"]).sort()).toEqual(["cadvisor", "prometheus"]);
   });
 
