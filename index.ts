@@ -27,6 +27,7 @@ async function program(): Promise<Record<string, unknown>> {
   ]);
   const gpu = gpuPlan(settings.gpu, host);
   await requireFree(taken, wanted(name, environment, settings));
+  if (edited) void pulumi.log.warn(`an update undoes what was changed by hand:\n${edited}`);
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
   const {
     network,

@@ -143,7 +143,8 @@ async function targetUp(prometheus: string, job: string): Promise<string> {
 }
 
 async function fresh(prometheus: string, interval: number): Promise<string> {
-  const [age] = await query(prometheus, 'time() - timestamp(up{job="cadvisor"} == 1)');
+  // Of anything but a selector, timestamp() is now.
+  const [age] = await query(prometheus, 'time() - timestamp(up{job="cadvisor"}) and up == 1');
   if (!age || age.value > 2 * interval + 5) {
     const seen = age
       ? `the last scrape is ${age.value.toFixed(0)} s old`

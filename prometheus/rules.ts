@@ -128,7 +128,7 @@ export const GATEWAY_RULES: readonly RuleGroup[] = [
  * @param scrapeInterval the stack's; two missed scrapes are noise, four are a fault
  */
 export function monitoringAlerts(host: string, scrapeInterval: string): RuleGroup {
-  const scrapes = (n: number) => `${Math.ceil(n * durationSeconds(scrapeInterval))}s`;
+  const scrapes = (n: number, seconds = 0) => `${Math.ceil(n * durationSeconds(scrapeInterval)) + seconds}s`;
   return {
     name: "monitoring",
     rules: [
@@ -136,7 +136,8 @@ export function monitoringAlerts(host: string, scrapeInterval: string): RuleGrou
         alert: "PrometheusStoresNothing",
         // A full disk takes no sample about itself either; but rules are evaluated, and alerts sent, without any.
         expr: `absent_over_time(up{job="${OWN_JOBS.prometheus}",host="${host}"}[${scrapes(4)}])`,
-        for: scrapes(2),
+        // After a start it takes Prometheus 5 s to find its targets, and up to an interval to scrape them.
+        for: scrapes(2, 5),
         labels: { severity: "critical" },
         annotations: {
           summary: "Prometheus on {{ $labels.host }} stores no samples",

@@ -19,7 +19,8 @@ export default async (args: string[]): Promise<number> => {
     return 0;
   }
   const host = { ...env, DOCKER_HOST: await dockerDaemon(await namedDaemon(chosen.stack)) };
-  const { status } = await pulumi(["destroy", "--yes", "--skip-preview", ...chosen.args], host);
+  // With a preview, which is what refuses to remove protected samples before anything else is removed.
+  const { status } = await pulumi(["destroy", "--yes", ...chosen.args], host);
   if (status !== 0 || !hasLocalState(env) || (await knownStacks(env)).get(chosen.stack) !== 0) return status;
   return (
     await pulumi(["stack", "rm", "--yes", "--preserve-config", namedStack(chosen.args) ?? chosen.stack], env)

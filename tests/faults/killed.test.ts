@@ -27,7 +27,7 @@ async function oldestSample(): Promise<number> {
 
 /** Both jobs are up, by samples of the last two scrapes. */
 async function freshSamples(): Promise<void> {
-  const fresh = await query(stack.prometheus, "time() - timestamp(up == 1) < 2.5");
+  const fresh = await query(stack.prometheus, "time() - timestamp(up) < 2.5 and up == 1");
   expect(fresh.map(({ metric }) => metric["job"]).sort()).toEqual(["cadvisor", "gateway", "prometheus"]);
 }
 

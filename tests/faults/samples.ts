@@ -1,8 +1,10 @@
+import { get } from "../../probes/http";
+
 /** When each sample of a series was taken, in Unix seconds, oldest first; of the last hour, or of the last seconds. */
 export async function sampleTimes(prometheus: string, series: string, seconds = 3600): Promise<number[]> {
   const parameters = new URLSearchParams({ query: `${series}[${seconds}s]` });
-  const response = await fetch(`${prometheus}/api/v1/query?${parameters.toString()}`);
-  const { data } = (await response.json()) as { data: { result: { values: [number, string][] }[] } };
+  const { body } = await get(`${prometheus}/api/v1/query?${parameters.toString()}`);
+  const { data } = JSON.parse(body) as { data: { result: { values: [number, string][] }[] } };
   return (data.result[0]?.values ?? []).map(([time]) => time);
 }
 

@@ -3,6 +3,7 @@ import { chown, mkdtemp, open, readdir, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { run } from "../../airgap/toolchain/goCommands";
+import { get } from "../../probes/http";
 import { docker, eventually, query } from "../integration/host";
 import { failed, Stack, succeeded } from "../integration/stack";
 import { sampleTimes } from "./samples";
@@ -30,8 +31,8 @@ afterAll(() => stack.remove());
 const times = () => sampleTimes(stack.prometheus, 'up{job="prometheus"}');
 const value = async (promql: string) => Number((await query(stack.prometheus, promql))[0]?.value[1]);
 const alerts = async () => {
-  const response = await fetch(`${stack.prometheus}/api/v1/alerts`);
-  const { data } = (await response.json()) as {
+  const { body } = await get(`${stack.prometheus}/api/v1/alerts`);
+  const { data } = JSON.parse(body) as {
     data: { alerts: { state: string; labels: { alertname: string } }[] };
   };
   return data.alerts.filter(({ state }) => state === "firing").map(({ labels }) => labels.alertname);
@@ -73,8 +74,20 @@ async function backfill(series: string, hoursAgo: number[], size = 1): Promise<v
   await writeFile(file, `# TYPE ${series} gauge\n${lines.join("\n")}\n# EOF\n`);
   await chown(file, NOBODY, NOBODY);
   const create = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "/prometheus/backfill.txt"];
-  await docker("exec", container, ...create, "/prometheus");
+  // The only folder of the container that can be written to.
+  await docker("exec", "--env", "TMPDIR=/prometheus", container, ...create, "/prometheus");
   await rm(file);
+}
+
+const latestLog = () => run("sh", ["-c", `docker logs --since 20s ${container} 2>&1`]);
+
+/** What a repairing update says, beside what Pulumi does. */
+async function saidByRepair(): Promise<string> {
+  const stderr = jest.spyOn(process.stderr, "write");
+  await succeeded(stack.repairAndUp());
+  const said = stderr.mock.calls.join("\n");
+  stderr.mockRestore();
+  return said;
 }
 
 /** Blocks on the disk, oldest first. */
@@ -98,12 +111,7 @@ test("garbage in the log of changes costs what comes after it there and nothing 
 });
 
 test.each([
-  [
-    "an index that is corrupt",
-    (block: string) => corrupt(`${block}/index`),
-    () => run("sh", ["-c", `docker logs --since 20s ${container} 2>&1`]),
-    "corrupted block",
-  ],
+  ["an index that is corrupt", (block: string) => corrupt(`${block}/index`), latestLog, "corrupted block"],
   [
     "no description",
     (block: string) => rm(path.join(folder, block, "meta.json")),
@@ -119,16 +127,29 @@ test.each([
     await eventually(async () => {
       expect(await told()).toContain(sign);
     });
-    const stderr = jest.spyOn(process.stderr, "write");
-    await succeeded(stack.repairAndUp());
-    expect(stderr.mock.calls.join("\n")).toContain(`could not read ${block} of its samples`);
-    stderr.mockRestore();
+    expect(await saidByRepair()).toContain(`could not read ${block} of its samples`);
     await goesOn();
     expect((await times()).slice(0, before.length)).toEqual(before);
     expect(await oldSamples()).toBe(samples - 1);
     expect(await readdir(path.join(folder, "set-aside"))).toContain(block);
   },
 );
+
+test("a corrupt file of the newest chunks is set aside too, and costs nothing, as the log of changes has its samples", async () => {
+  await goesOn();
+  const before = await times();
+  const file = "chunks_head/000001";
+  await meanwhile(async () => {
+    await writeFile(path.join(folder, file), "garbage".repeat(40));
+    await chown(path.join(folder, file), NOBODY, NOBODY);
+  });
+  await eventually(async () => {
+    expect(await latestLog()).toContain(`${file}: invalid magic number`);
+  });
+  expect(await saidByRepair()).toContain(`could not read ${file} of its samples`);
+  await goesOn();
+  expect((await times()).slice(0, before.length)).toEqual(before);
+});
 
 /** Puts the samples on a small disk of their own while something is done; what is stored there meanwhile goes with it. */
 async function onSmallDisk(work: () => Promise<void>): Promise<void> {
@@ -151,6 +172,7 @@ test("a full disk is told by an alert and by the probe, costs nothing that is st
   const { stdin } = await stack.inputs("probe-command");
   const probe = JSON.stringify({ ...(JSON.parse(stdin as string) as object), patienceSeconds: 5 });
   await onSmallDisk(async () => {
+    expect(await alerts()).not.toContain("PrometheusStoresNothing");
     const before = await times();
     const filler = path.join(folder, "filler");
     await run("dd", ["if=/dev/zero", `of=${filler}`, "bs=4k"]).catch(() => undefined); // Until there is no room.
@@ -196,11 +218,11 @@ test("samples that are protected outlive the stack, and the next one finds them"
   await stack.configure({ protectData: true });
   await succeeded(stack.up());
   const running = await docker("ps", ...mine);
-  expect(await failed(stack.destroy())).toMatch(/protect/);
+  expect(await failed(stack.down())).toMatch(/protect/);
   expect(await docker("ps", ...mine)).toBe(running);
 
   const before = await times();
-  await succeeded(stack.destroy("--exclude-protected"));
+  await succeeded(stack.down("--exclude-protected"));
   expect(await docker("ps", "-a", ...mine)).toBe("");
   expect(await docker("volume", "ls", ...mine)).toBe(stack.resource("prometheus-data"));
   await succeeded(stack.up());

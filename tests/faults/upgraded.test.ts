@@ -38,7 +38,6 @@ test("an upgrade of Prometheus and the way back keep every sample, and take less
   }
   expect(versions).toEqual(["3.13.4", "3.13.5", "3.13.4"]);
   expect(largestGap(await times())).toBeLessThan(30);
-  console.log(`longest gap: ${largestGap(await times()).toFixed(1)} s`);
 });
 
 test("an image that ends at once fails the update with the end of its log, and the old one is put back by an update", async () => {

@@ -156,6 +156,9 @@ export class Stack {
   destroy = (...args: string[]): Promise<Result> =>
     this.pulumi("destroy", "--yes", "--skip-preview", ...args);
 
+  /** What `npm run down` does. */
+  down = (...args: string[]): Promise<Result> => this.pulumi("destroy", "--yes", ...args);
+
   /** The stack's outputs. */
   async outputs<T>(): Promise<T> {
     const { output } = await this.pulumi("stack", "output", "--json");

@@ -25,7 +25,7 @@ beforeEach(() => jest.resetAllMocks());
 test("down removes the stack that it emptied, and keeps its configuration", async () => {
   dev(0);
   expect(await down([])).toBe(0);
-  expect(commands()).toEqual(["destroy --yes --skip-preview --stack dev", REMOVAL]);
+  expect(commands()).toEqual(["destroy --yes --stack dev", REMOVAL]);
 });
 
 test.each([
