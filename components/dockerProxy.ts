@@ -62,7 +62,14 @@ export class DockerProxy extends pulumi.ComponentResource {
     );
     this.network = new docker.Network(
       `${name}-network`,
-      { name: args.networkName, driver: "bridge", internal: true, labels },
+      {
+        name: args.networkName,
+        driver: "bridge",
+        internal: true,
+        // The host has no address on it: else every user of the host could ask what only root and the group docker may.
+        options: { "com.docker.network.bridge.inhibit_ipv4": "true" },
+        labels,
+      },
       { parent: this, deleteBeforeReplace: true },
     );
     if (host.containerdSocket)

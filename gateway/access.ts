@@ -20,7 +20,8 @@ const PROBE_USER = "llm-metrics-probe";
 export function gatewayAccess(settings: Settings): GatewayAccess {
   const { bindAddress, tlsCertificate, tlsNames, users, clientCa, cadvisorApi } = settings;
   const local = isLoopback(bindAddress);
-  const [name] = tlsCertificate ? certificateOf(tlsCertificate).names : tlsNames;
+  const names = tlsCertificate ? certificateOf(tlsCertificate).names : tlsNames;
+  const [name] = names;
   const url = (port: number) =>
     name ? `https://${name.replace("*", "gateway")}:${port}` : `http://${bindAddress}:${port}`;
   const urls = { cadvisor: url(settings.cadvisorPort), prometheus: url(settings.prometheusPort) };
@@ -43,13 +44,16 @@ export function gatewayAccess(settings: Settings): GatewayAccess {
     urls,
     plan: {
       ...plan,
-      tls: tlsCertificate
-        ? {
+      tls: {
+        names,
+        ...(tlsCertificate && {
+          own: {
             certificate: file("certificate.pem"),
             key: file("key.pem"),
             expires: certificateOf(tlsCertificate).expires,
-          }
-        : { names: tlsNames },
+          },
+        }),
+      },
       ...(login && {
         login: {
           users: Object.fromEntries(accounts.map(([user], i) => [user, file(`user-${i}`)])),

@@ -10,8 +10,8 @@ export interface GatewayPlan {
   hosts?: string[];
   /** Whether cAdvisor's API passes. */
   cadvisorApi: boolean;
-  /** Where TLS is spoken: the files, and when the certificate expires in Unix seconds; or the names that the gateway's own authority certifies. */
-  tls?: { certificate: string; key: string; expires: number } | { names: string[] };
+  /** Where TLS is spoken: under which names; the files of the certificate, and when it expires in Unix seconds, or else the gateway's own authority certifies them. */
+  tls?: { names: string[]; own?: { certificate: string; key: string; expires: number } };
   /** Who is let in, where not everybody is: any of these users, by the file of the password's bcrypt hash, and whoever has a certificate of the authority in the file `clientCa`. */
   login?: { users: Record<string, string>; clientCa?: string };
 }
@@ -183,24 +183,25 @@ function connections(tls: NonNullable<GatewayPlan["tls"]>, clientCa?: string): R
   return {
     tls_connection_policies: [
       {
-        ...("names" in tls && { default_sni: tls.names[0] }),
+        // Clients that connect by an address name no server.
+        default_sni: tls.names[0],
         ...(clientCa && {
           client_authentication: { mode: "verify_if_given", ca: { provider: "file", pem_files: [clientCa] } },
         }),
       },
     ],
-    // There is one policy, whatever name a client gives; clients that connect by an address give none.
+    // There is one policy, whatever name a client gives.
     strict_sni_host: false,
   };
 }
 
 function certificates(tls: NonNullable<GatewayPlan["tls"]>): Record<string, unknown> {
-  return "names" in tls
-    ? {
+  return tls.own
+    ? { certificates: { load_files: [{ certificate: tls.own.certificate, key: tls.own.key }] } }
+    : {
         certificates: { automate: tls.names },
         automation: { policies: [{ subjects: tls.names, issuers: [{ module: "internal" }] }] },
-      }
-    : { certificates: { load_files: [{ certificate: tls.certificate, key: tls.key }] } };
+      };
 }
 
 const HANDSHAKE_LOG = "handshakes.log";
@@ -242,11 +243,11 @@ function handshakes(tls: NonNullable<GatewayPlan["tls"]>): Route[] {
     "# HELP gateway_handshake_errors_total TLS connections refused, by reason.\n",
     "# TYPE gateway_handshake_errors_total counter\n",
     ...counts,
-    ...("expires" in tls
+    ...(tls.own
       ? [
           "# HELP gateway_certificate_expiry_timestamp_seconds When the certificate expires.\n",
           "# TYPE gateway_certificate_expiry_timestamp_seconds gauge\n",
-          `gateway_certificate_expiry_timestamp_seconds ${tls.expires}\n`,
+          `gateway_certificate_expiry_timestamp_seconds ${tls.own.expires}\n`,
         ]
       : []),
   ].join("");

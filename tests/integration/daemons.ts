@@ -55,8 +55,13 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
   const mayInstall = !(await exists("/run/systemd/system")) || (await exists(SSHD));
   if (!mayInstall) throw new Error("the tests of ssh:// hosts need sshd: install openssh-server");
   await installPackages(
-    { iproute2: "command -v ip", "openssh-server": `command -v ${SSHD}`, "openssh-client": "command -v ssh" },
-    "the integration tests need the commands ip, ssh and sshd: install iproute2 and OpenSSH's client and server",
+    {
+      iproute2: "command -v ip",
+      openssl: "command -v openssl",
+      "openssh-server": `command -v ${SSHD}`,
+      "openssh-client": "command -v ssh",
+    },
+    "the integration tests need ip, openssl, ssh and sshd: install iproute2, openssl, and OpenSSH's client and server",
   );
   const programs = await prepare();
 

@@ -1,11 +1,11 @@
 import { readFile, stat } from "node:fs/promises";
+import { connect } from "node:net";
 import path from "node:path";
 import { settings } from "../unit/fixtures";
 import { run } from "../../airgap/toolchain/goCommands";
-import { stackImages } from "../../scripts/environment/images";
 import { GpuHost } from "../emulatedDriver/gpuHost";
 import { h100 } from "../emulatedDriver/host";
-import { attacks, CONTAINERD_METHODS, effects, others, request, type Target } from "./attacks";
+import { attacks, CONTAINERD_METHODS, effects, others, request, type Target } from "./dockerAttacks";
 import { call, converse, statuses } from "./conversation";
 import { configureRuntime, DAEMON_FOLDER, restartDaemon } from "./daemon";
 import { docker, DOCKER_HOST, eventually, hasContainerdStore, inspect, query, startContainer } from "./host";
@@ -23,8 +23,7 @@ let names: string[];
 
 beforeAll(async () => {
   await configureRuntime("nvidia", gpuHost.runtime);
-  await stackImages("prod"); // Caddy is among them.
-  const name = await startContainer("example/web:1", ["-e", "TOKEN=x", "--memory=64m"]);
+  const name = await startContainer("example/web:1", ["--restart=always", "--memory=64m"]);
   names = [
     name,
     await startContainer("example/beside:1", [`--network=container:${name}`]),
@@ -59,6 +58,7 @@ async function families(stack: Stack, url: string): Promise<Record<string, strin
   const text = await docker("exec", stack.resource("prometheus"), "wget", "-qO-", url);
   const found: Record<string, string[]> = {};
   for (const line of text.split("\n")) {
+    if (line.includes("gpu_exporter_errors_total")) continue; // It comes with the first error since the exporter's start.
     const [, about = "", family = ""] = /^# (HELP|TYPE) (\S+)/.exec(line) ?? [];
     if (about) (found[family] ??= []).push(line);
     const [, series = ""] = /^(\w+\{.*\}) /.exec(line) ?? [];
@@ -132,6 +132,29 @@ test("the proxy is nobody, without a capability in effect, and leads nowhere", a
   });
 });
 
+test("users of the host, who may not open Docker's socket, do not get to the proxy either", async () => {
+  const networks = "{{range $name, $it := .NetworkSettings.Networks}}{{$name}} {{$it.IPAddress}},{{end}}";
+  const addresses = async (which: "cadvisor" | "docker-proxy") =>
+    (await docker("inspect", "--format", networks, filtered.resource(which)))
+      .split(",")
+      .filter(Boolean)
+      .map((entry) => entry.split(" ")[1] ?? "");
+  const reached = (host: string, port: number) =>
+    new Promise<boolean>((resolve) => {
+      const socket = connect({ host, port });
+      const end = (is: boolean) => () => {
+        socket.destroy();
+        resolve(is);
+      };
+      socket.setTimeout(2000, end(false)).on("error", end(false)).on("connect", end(true));
+    });
+  const [address = ""] = await addresses("docker-proxy");
+  expect(address).toMatch(/^[\d.]+$/);
+  for (const port of Object.values(PROXY)) expect(await reached(address, port)).toBe(false);
+  const others = await Promise.all((await addresses("cadvisor")).map((one) => reached(one, 8080)));
+  expect(others.sort()).toEqual([false, true]); // On the stack's own network, the host gets to cAdvisor.
+});
+
 /** What there is on the host, but for the containers that attack. */
 async function everything(): Promise<string[]> {
   const lists = [
@@ -140,7 +163,7 @@ async function everything(): Promise<string[]> {
     ["network", "ls", "--no-trunc", "--format", "{{.ID}} {{.Name}}"],
     ["volume", "ls", "--format", "{{.Name}}"],
   ];
-  return Promise.all(lists.map((list) => docker(...list)));
+  return Promise.all(lists.map(async (list) => (await docker(...list)).split("\n").sort().join("\n")));
 }
 
 /** Asserts that what is done leaves the host as it is, and that Docker notes nothing about the container under attack. */
@@ -226,8 +249,8 @@ test("no attack on the filter passes what is not on the list", async () => {
       statuses(answer).filter((code) => code < 400).length,
     ]);
     expect(passed).toEqual(all.map(([what, , passes = 0]) => [what, passes]));
-    const refused = answers.map((answer) => statuses(answer).at(-1) ?? "closed");
-    expect(refused.filter((code) => ![400, 403, 405, 431, 501, 505, "closed"].includes(code))).toEqual([]);
+    const refusals = answers.flatMap(statuses).filter((code) => code >= 400);
+    expect(refusals.filter((code) => ![400, 403, 431, 501, 505].includes(code))).toEqual([]);
   });
 });
 
@@ -246,13 +269,10 @@ test("of the two sockets of containerd, the proxy's carries two calls, and the h
     Address: string;
   };
   const text = (value: string) => Buffer.concat([Buffer.from([0x0a, value.length]), Buffer.from(value)]);
-  const [version, get, list, create, remove] = [
-    "version.v1.Version/Version",
-    "containers.v1.Containers/Get",
-    "namespaces.v1.Namespaces/List",
-    "namespaces.v1.Namespaces/Create",
-    "namespaces.v1.Namespaces/Delete",
-  ].map((method) => `/containerd.services.${method}`) as [string, string, string, string, string];
+  const service = "/containerd.services";
+  const version = `${service}.version.v1.Version/Version`;
+  const get = `${service}.containers.v1.Containers/Get`;
+  const list = `${service}.namespaces.v1.Namespaces/List`;
 
   for (const method of CONTAINERD_METHODS)
     expect([method, (await call(through, method)).http]).toEqual([method, 403]);
@@ -264,17 +284,29 @@ test("of the two sockets of containerd, the proxy's carries two calls, and the h
     version.replace("V", "%56"),
   ])
     expect([method, (await call(through, method)).http]).toEqual([method, 403]);
-  expect((await call(through, create, text(text("intruder").toString("latin1")))).http).toBe(403);
-  expect((await call(direct, list)).message.toString()).not.toContain("intruder");
-
-  expect(await call(direct, create, text(text("intruder").toString("latin1")))).toMatchObject({
-    http: 200,
-    grpc: 0,
-  });
-  expect((await call(direct, list)).message.toString()).toContain("intruder");
-  expect(await call(direct, remove, text("intruder"))).toMatchObject({ http: 200, grpc: 0 });
-  for (const method of CONTAINERD_METHODS)
+  // Of the real socket only what an empty message does no harm to: Containers/Create ends containerd.
+  for (const method of CONTAINERD_METHODS.filter((one) => /\/(List\w*|Plugins|Server)$/.test(one)))
     expect([method, (await call(direct, method)).http]).toEqual([method, 200]);
+
+  const state = () => docker("inspect", "--format", "{{.State.Status}}", target.id);
+  const intrusions = [
+    [`${service}.namespaces.v1.Namespaces/Create`, text(text("intruder").toString("latin1"))],
+    [`${service}.tasks.v1.Tasks/Pause`, text(target.id)],
+  ] as const;
+  for (const [method, message] of intrusions) expect((await call(through, method, message)).http).toBe(403);
+  expect((await call(direct, list)).message.toString()).not.toContain("intruder");
+  expect(await state()).toBe("running");
+  for (const [method, message] of intrusions)
+    expect(await call(direct, method, message)).toMatchObject({ http: 200, grpc: 0 });
+  expect((await call(direct, list)).message.toString()).toContain("intruder");
+  await eventually(async () => {
+    expect(await state()).toBe("paused");
+  });
+  for (const [method, message] of [
+    [`${service}.namespaces.v1.Namespaces/Delete`, text("intruder")],
+    [`${service}.tasks.v1.Tasks/Resume`, text(target.id)],
+  ] as const)
+    expect(await call(direct, method, message)).toMatchObject({ http: 200, grpc: 0 });
 
   for (const socket of [through, direct]) {
     expect(await call(socket, version)).toMatchObject({ http: 200, grpc: 0 });

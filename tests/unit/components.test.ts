@@ -283,7 +283,10 @@ test("with dockerAccess proxy, nothing but the proxy has a socket, and its clien
   expect(networks("gpu-exporter-container")).toEqual(["llm-metrics-dev", "llm-metrics-dev-docker"]);
   expect(networks("prometheus-container")).toEqual(["llm-metrics-dev"]);
   const network = declared.find(({ inputs }) => inputs["name"] === "llm-metrics-dev-docker");
-  expect(network?.inputs).toMatchObject({ internal: true });
+  expect(network?.inputs).toMatchObject({
+    internal: true,
+    options: { "com.docker.network.bridge.inhibit_ipv4": "true" },
+  });
 
   expect(containerInputs("cadvisor-container")).toMatchObject({
     command: expect.arrayContaining(["--docker=tcp://docker-proxy:2375"]) as unknown,
