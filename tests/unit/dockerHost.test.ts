@@ -1,7 +1,9 @@
 import { createServer, type AddressInfo } from "node:net";
 import { createServer as createHttpServer, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import fetch from "node-fetch";
 import { agentThrough, remoteShell } from "../../probes/dockerHost";
+import { CERTIFICATE, KEY } from "./fixtures";
 
 test.each([
   ["ssh://llm-1", ["--", "llm-1"]],
@@ -54,6 +56,25 @@ describe("through a command", () => {
     expect(await Promise.all(both.map((one) => one.text()))).toEqual(["you asked /a", "you asked /b"]);
     expect(connections).toBe(1);
     agent.destroy();
+  });
+
+  test("a certificate has to be of the name that is asked for, and trusted", async () => {
+    const secure = createTlsServer({ cert: CERTIFICATE, key: KEY }, (_, response) => response.end("yes"));
+    await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
+    const there = bridge((secure.address() as AddressInfo).port);
+    const ask = async (name: string, ca: string[]) => {
+      const agent = agentThrough(there, ca);
+      try {
+        return await (await fetch(`https://${name}/`, { agent })).text();
+      } finally {
+        agent.destroy();
+      }
+    };
+    expect(await ask("metrics.example.org", [CERTIFICATE])).toBe("yes");
+    expect(await ask("192.0.2.7", [CERTIFICATE])).toBe("yes");
+    await expect(ask("other.example.org", [CERTIFICATE])).rejects.toThrow(/altnames/);
+    await expect(ask("metrics.example.org", [])).rejects.toThrow(/self-signed|unable to verify/);
+    await new Promise((resolve) => secure.close(resolve));
   });
 
   test("a command that fails is told with what it wrote", async () => {
