@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { EXPORTED_CONTAINER_LABELS, EXPORTED_ENVIRONMENT } from "../prometheus/relabeling";
-import { HARDENED, healthcheck, onlyCapabilities } from "./hardening";
+import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./hardening";
 import type { HostFacts } from "./dockerInfo";
 import type { Allowed, DockerProxy } from "./dockerProxy";
 
@@ -65,11 +65,13 @@ export class Cadvisor extends pulumi.ComponentResource {
         image: args.image,
         ...(args.proxy && { entrypoints: whenReached(args.proxy) }),
         command: flags(args.proxy),
-        labels: args.labels,
-        networksAdvanced: [
-          { name: args.network.name, aliases: ["cadvisor"] },
-          ...(args.proxy ? [{ name: args.proxy.network.name }] : []),
-        ],
+        ...onNetworks(
+          [
+            { network: args.network, aliases: ["cadvisor"] },
+            ...(args.proxy ? [{ network: args.proxy.network }] : []),
+          ],
+          args.labels,
+        ),
         volumes: mounts(args.host, args.proxy),
         // The kernel's log tells of out-of-memory kills; reading it takes SYSLOG. Without either, container_oom_events_total stays 0.
         devices: [{ hostPath: "/dev/kmsg", containerPath: "/dev/kmsg", permissions: "r" }],

@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { HostFacts } from "./dockerInfo";
-import { HARDENED, healthcheck, onlyCapabilities } from "./hardening";
+import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./hardening";
 
 /** What each client may ask for; whatever is not named here is refused. */
 export interface Allowed {
@@ -94,8 +94,7 @@ export class DockerProxy extends pulumi.ComponentResource {
         command: caddyCommand(proxyConfig(allowed)),
         user: `${NOBODY}:${NOBODY}`,
         groupAdds: [...new Set(groups.map(String))],
-        labels,
-        networksAdvanced: [{ name: this.network.name, aliases: [ALIAS] }],
+        ...onNetworks([{ network: this.network, aliases: [ALIAS] }], labels),
         volumes: [
           { hostPath: host.dockerSocket, containerPath: DOCKER_SOCKET, readOnly: true },
           ...(host.containerdSocket && this.containerd

@@ -5,7 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { GatewayAccess } from "../gateway/access";
 import { gatewayConfig, GATEWAY_FOLDER, GATEWAY_PORTS } from "../gateway/config";
 import { isLoopback } from "../settings";
-import { HARDENED, healthcheck, onlyCapabilities } from "./hardening";
+import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./hardening";
 import { program } from "./program";
 
 export interface GatewayArgs {
@@ -76,8 +76,7 @@ export class Gateway extends pulumi.ComponentResource {
           : ["sh", "-c", RUN],
         envs: [`CONFIG=${JSON.stringify(gatewayConfig(plan), undefined, 2)}`],
         user: "65534:65534",
-        labels,
-        networksAdvanced: [{ name: args.network.name, aliases: ["gateway"] }, { name: door.name }],
+        ...onNetworks([{ network: args.network, aliases: ["gateway"] }, { network: door }], labels),
         ports: [
           { internal: GATEWAY_PORTS.cadvisor, external: publish.cadvisor, ip: publish.address },
           { internal: GATEWAY_PORTS.prometheus, external: publish.prometheus, ip: publish.address },

@@ -6,7 +6,7 @@ import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
 import type { Settings } from "../settings";
 import type { GpuAccess, HostFacts } from "./dockerInfo";
 import type { DockerProxy } from "./dockerProxy";
-import { HARDENED, onlyCapabilities } from "./hardening";
+import { HARDENED, onlyCapabilities, onNetworks } from "./hardening";
 import { program } from "./program";
 
 /** The port that the exporter listens on inside its container. */
@@ -96,11 +96,13 @@ export class GpuExporter extends pulumi.ComponentResource {
         securityOpts: [...HARDENED.securityOpts, "label=disable"],
         pidMode: "host",
         cgroupnsMode: "host",
-        labels: [...args.labels, { label: GPU_LABEL, value: "none" }],
-        networksAdvanced: [
-          { name: args.network.name, aliases: ["gpu-exporter"] },
-          ...(proxy ? [{ name: proxy.network.name }] : []),
-        ],
+        ...onNetworks(
+          [
+            { network: args.network, aliases: ["gpu-exporter"] },
+            ...(proxy ? [{ network: proxy.network }] : []),
+          ],
+          [...args.labels, { label: GPU_LABEL, value: "none" }],
+        ),
         volumes: [
           { volumeName: volume.name, containerPath: "/exporter", readOnly: true },
           ...(proxy

@@ -3,7 +3,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { dump } from "js-yaml";
 import { CONFIG_FOLDER } from "../prometheus/config";
-import { HARDENED, healthcheck, onlyCapabilities } from "./hardening";
+import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./hardening";
 import { program } from "./program";
 
 /** The port that Prometheus listens on inside its container. */
@@ -75,11 +75,13 @@ export class PrometheusServer extends pulumi.ComponentResource {
           `--web.external-url=${args.url}`,
         ],
         user: "65534:65534",
-        labels: args.labels,
-        networksAdvanced: [
-          { name: args.network.name, aliases: ["prometheus"] },
-          ...(args.outbound ? [{ name: args.outbound.name }] : []),
-        ],
+        ...onNetworks(
+          [
+            { network: args.network, aliases: ["prometheus"] },
+            ...(args.outbound ? [{ network: args.outbound }] : []),
+          ],
+          args.labels,
+        ),
         volumes: [
           { volumeName: this.data.name, containerPath: "/prometheus" },
           { volumeName: config.name, containerPath: CONFIG_FOLDER },
