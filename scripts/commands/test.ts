@@ -143,7 +143,7 @@ async function onDaemon(name: string, engine: keyof typeof ENGINES, tests: strin
   });
   try {
     await inTurn(() => stackImages("of-the-tests", daemon.host, { gpus: true }));
-    return await jest([tests, "--runInBand", "--verbose", "--testTimeout=600000"], {
+    return await jest([tests, "--runInBand", "--verbose", "--testTimeout=1800000"], {
       inside: daemon.inside,
       env: { DOCKER_HOST: daemon.host, TMPDIR: daemon.temporary, DAEMON_FOLDER: daemon.folder },
       name,
