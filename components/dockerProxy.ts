@@ -1,7 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { HostFacts } from "./dockerInfo";
-import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./hardening";
+import { caddy, NOBODY } from "./caddy";
+import { healthcheck, onNetworks } from "./hardening";
 
 /** What each client may ask for; whatever is not named here is refused. */
 export interface Allowed {
@@ -18,7 +19,6 @@ const DOCKER_SOCKET = "/var/run/docker.sock";
 const CONTAINERD_SOCKET = "/run/containerd/containerd.sock";
 /** Where the proxy listens for calls to containerd: a folder that it shares with cAdvisor. */
 const FILTERED = "/run/filtered";
-const NOBODY = 65_534;
 /** Memory limit in MiB. Idle, it needs 10 beside its file. */
 const MEMORY = 64;
 
@@ -88,11 +88,9 @@ export class DockerProxy extends pulumi.ComponentResource {
     this.container = new docker.Container(
       `${name}-container`,
       {
-        ...HARDENED,
+        ...caddy(proxyConfig(allowed), MEMORY),
         name: args.containerName,
         image: args.image,
-        command: caddyCommand(proxyConfig(allowed)),
-        user: `${NOBODY}:${NOBODY}`,
         groupAdds: [...new Set(groups.map(String))],
         ...onNetworks([{ network: this.network, aliases: [ALIAS] }], labels),
         volumes: [
@@ -104,12 +102,6 @@ export class DockerProxy extends pulumi.ComponentResource {
               ]
             : []),
         ],
-        // The file of the official image carries this capability, and the kernel runs it only where it could be had. As nobody,
-        // and with no-new-privileges, the process has none.
-        capabilities: onlyCapabilities("CAP_NET_BIND_SERVICE"),
-        memory: MEMORY,
-        memorySwap: MEMORY,
-        cpus: "0.5",
         healthcheck: healthcheck(`http://127.0.0.1:${PORTS.cadvisor}/_ping`),
       },
       { parent: this, dependsOn: image, deleteBeforeReplace: true, replaceOnChanges: ["healthcheck"] },
@@ -118,16 +110,6 @@ export class DockerProxy extends pulumi.ComponentResource {
     this.registerOutputs({ address: this.address });
   }
 }
-
-/**
- * The command of a container that runs Caddy with a configuration, which goes through the shell's standard input: no file
- * has to be written, and a preview shows what changes. Caddy takes the place of the shell, and so gets the signals. Without
- * indentation, because for more than 4096 bytes the shell starts a process of its own, which nobody would wait for.
- */
-export const caddyCommand = (config: object): string[] => [
-  ...["sh", "-c", "exec caddy run --config - <<END\n$0\nEND"],
-  JSON.stringify(config, undefined, 1).replace(/^ +/gm, ""),
-];
 
 /** A server of Caddy, as far as it is used here. Source: caddyserver.com/docs/json */
 interface CaddyServer {

@@ -5,7 +5,8 @@ import * as pulumi from "@pulumi/pulumi";
 import type { GatewayAccess } from "../gateway/access";
 import { gatewayConfig, GATEWAY_FOLDER, GATEWAY_PORTS } from "../gateway/config";
 import { isLoopback } from "../settings";
-import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./hardening";
+import { caddy } from "./caddy";
+import { healthcheck, onNetworks } from "./hardening";
 import { program } from "./program";
 
 export interface GatewayArgs {
@@ -68,25 +69,19 @@ export class Gateway extends pulumi.ComponentResource {
     this.container = new docker.Container(
       `${name}-container`,
       {
-        ...HARDENED,
+        ...caddy(
+          gatewayConfig(plan),
+          MEMORY,
+          files && `until [ -d ${GATEWAY_FOLDER}/${files.folder} ]; do sleep 0.2; done`,
+        ),
         name: containerName,
         image: args.image,
-        command: files
-          ? ["sh", "-c", `until [ -d "$0" ]; do sleep 0.2; done; ${RUN}`, `${GATEWAY_FOLDER}/${files.folder}`]
-          : ["sh", "-c", RUN],
-        envs: [`CONFIG=${JSON.stringify(gatewayConfig(plan), undefined, 2)}`],
-        user: "65534:65534",
         ...onNetworks([{ network: args.network, aliases: ["gateway"] }, { network: door }], labels),
         ports: [
           { internal: GATEWAY_PORTS.cadvisor, external: publish.cadvisor, ip: publish.address },
           { internal: GATEWAY_PORTS.prometheus, external: publish.prometheus, ip: publish.address },
         ],
         ...(volume && { volumes: [{ volumeName: volume.name, containerPath: GATEWAY_FOLDER }] }),
-        // The program's file in the official image carries this capability, so it does not start where it is forbidden. The user has it not.
-        capabilities: onlyCapabilities("CAP_NET_BIND_SERVICE"),
-        memory: MEMORY,
-        memorySwap: MEMORY,
-        cpus: "0.5",
         healthcheck: healthcheck(`http://127.0.0.1:${GATEWAY_PORTS.metrics}/healthz`),
       },
       { parent: this, dependsOn: image, deleteBeforeReplace: true, replaceOnChanges: ["healthcheck"] },
@@ -109,9 +104,6 @@ export class Gateway extends pulumi.ComponentResource {
     this.registerOutputs({ target: this.target });
   }
 }
-
-/** The configuration goes in by standard input: no file is needed for it. */
-const RUN = "exec caddy run --config - <<END\n$CONFIG\nEND";
 
 /** MiB: six times what it took for 50 answers at once. */
 const MEMORY = 128;

@@ -1,0 +1,152 @@
+import { load } from "js-yaml";
+import type { Expectation } from "../../../probes/report";
+import { settings } from "../fixtures";
+import { declare, declared, files, prometheusYml } from "./declare";
+
+test("cAdvisor monitors and never controls: one capability, nothing writable, nothing privileged", async () => {
+  const { cadvisor } = await declare();
+  expect(cadvisor).toMatchObject({
+    readOnly: true,
+    capabilities: { drops: ["ALL"], adds: ["CAP_SYSLOG"] },
+    securityOpts: ["no-new-privileges:true"],
+    devices: [{ hostPath: "/dev/kmsg", permissions: "r" }],
+  });
+  expect(cadvisor).not.toHaveProperty("privileged");
+  expect(cadvisor).not.toHaveProperty("pidMode");
+});
+
+test("cAdvisor sees the socket, /proc, the cgroups and Docker's own root directory, read-only, and nothing else", async () => {
+  const { cadvisor } = await declare();
+  expect(cadvisor["volumes"]).toEqual([
+    { hostPath: "/run/docker.sock", containerPath: "/var/run/docker.sock", readOnly: true },
+    { hostPath: "/proc", containerPath: "/rootfs/proc", readOnly: true },
+    { hostPath: "/sys/fs/cgroup", containerPath: "/sys/fs/cgroup", readOnly: true },
+    { hostPath: "/data/docker", containerPath: "/rootfs/data/docker", readOnly: true },
+  ]);
+});
+
+test("containerd's socket is mounted only where names come from it", async () => {
+  const { cadvisor } = await declare({}, { containerdSocket: "/run/docker/containerd/containerd.sock" });
+  expect(cadvisor["volumes"]).toContainEqual({
+    hostPath: "/run/docker/containerd/containerd.sock",
+    containerPath: "/run/containerd/containerd.sock",
+    readOnly: true,
+  });
+});
+
+test("Prometheus runs as nobody, without capabilities, and writes only to its two volumes", async () => {
+  const { prometheus } = await declare();
+  expect(prometheus).toMatchObject({
+    user: "65534:65534",
+    readOnly: true,
+    capabilities: { drops: ["ALL"] },
+    securityOpts: ["no-new-privileges:true"],
+    volumes: [{ containerPath: "/prometheus" }, { containerPath: "/etc/prometheus" }],
+  });
+  expect(prometheus["capabilities"]).not.toHaveProperty("adds");
+  expect(prometheus["command"]).not.toContain("--web.enable-lifecycle");
+});
+
+test.each(["cadvisor", "prometheus", "gateway"] as const)(
+  "%s has a health check, limits, bounded logs and comes back by itself",
+  async (which) => {
+    expect((await declare())[which]).toMatchObject({
+      healthcheck: { tests: expect.arrayContaining(["CMD"]) as unknown },
+      memory: expect.any(Number) as unknown,
+      memorySwap: expect.any(Number) as unknown,
+      cpus: expect.any(String) as unknown,
+      logOpts: { "max-size": "10m", "max-file": "3" },
+      restart: "always",
+    });
+  },
+);
+
+test("nothing has a way out, unless the settings give Prometheus one", async () => {
+  const internal = () =>
+    declared
+      .filter(({ type, name }) => type === "docker:index/network:Network" && name.endsWith("-network"))
+      .map(({ inputs }) => [inputs["name"], inputs["internal"]]);
+  const networksOf = (inputs: Record<string, unknown>) =>
+    (inputs["networksAdvanced"] as { name: string }[]).map(({ name }) => name);
+
+  const closed = await declare({
+    scrapeJobs: [{ job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] }],
+  });
+  expect(internal()).toEqual([["llm-metrics-dev", true]]);
+  expect(networksOf(closed.prometheus)).toEqual(["llm-metrics-dev"]);
+
+  const open = await declare({ outbound: true });
+  expect(internal()).toEqual([
+    ["llm-metrics-dev", true],
+    ["llm-metrics-dev-outbound", false],
+  ]);
+  expect(networksOf(open.prometheus)).toEqual(["llm-metrics-dev", "llm-metrics-dev-outbound"]);
+  expect(networksOf(open.cadvisor)).toEqual(["llm-metrics-dev"]);
+});
+
+test("containers name the image by the tag that the settings give, so that a preview shows an upgrade", async () => {
+  const { cadvisor, prometheus } = await declare({ prometheusImage: "prom/prometheus:v3.14.0" });
+  expect(cadvisor["image"]).toBe(settings().cadvisorImage);
+  expect(prometheus["image"]).toBe("prom/prometheus:v3.14.0");
+});
+
+test("two environments share no name on the host", async () => {
+  const names = async (environment: string) => {
+    await declare({}, {}, environment);
+    return declared
+      .filter((r) => r.type.startsWith("docker:") && !r.type.includes("Image"))
+      .map((r) => r.inputs["name"]);
+  };
+  const [dev, prod] = [await names("dev"), await names("prod")];
+  expect(dev).toHaveLength(7);
+  expect(dev.filter((name) => prod.includes(name))).toEqual([]);
+});
+
+test("the host label is the daemon's name unless the settings give one", async () => {
+  const label = async (changes: object) => {
+    const { configuration } = await declare(changes);
+    return prometheusYml(configuration).scrape_configs[0]?.static_configs[0]?.labels["host"];
+  };
+  expect(await label({})).toBe("llm-1");
+  expect(await label({ hostLabel: "rack-7" })).toBe("rack-7");
+});
+
+test("a changed configuration is loaded, not deployed: the container's inputs stay the same", async () => {
+  const before = await declare();
+  const after = await declare({ retentionTime: "30d", alertmanagers: ["am:9093"] });
+  expect(after.prometheus).toEqual(before.prometheus);
+  expect(after.configuration["stdin"]).not.toBe(before.configuration["stdin"]);
+});
+
+test("an edit of the configuration by hand makes the step run again that loads the declared one", async () => {
+  const environment = async (edit?: string) =>
+    (await declare({}, {}, "dev", edit)).configuration["environment"];
+  expect(await environment()).not.toHaveProperty("EDITED_BY_HAND");
+  expect(await environment("+ by hand")).toMatchObject({ EDITED_BY_HAND: "+ by hand" });
+});
+
+test("alerts about the monitoring are there without GPUs, and name the host", async () => {
+  const { configuration } = await declare({ hostLabel: "rack-7" });
+  const {
+    rule_files: [rules = ""],
+  } = prometheusYml(configuration);
+  expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain('host="rack-7"}[120s]');
+});
+
+test("the probe expects what is declared, and asks again when a container or the configuration changes", async () => {
+  const { probe, configuration, stack } = await declare();
+  const expectation = JSON.parse(probe["stdin"] as string) as Expectation;
+  expect(expectation).toMatchObject({
+    cadvisorUrl: "http://127.0.0.1:8080",
+    prometheusUrl: "http://127.0.0.1:23001",
+    scrapeIntervalSeconds: 30,
+    config: files(configuration)["prometheus.yml"],
+    gpu: { measured: false },
+  });
+  expect(probe["triggers"]).toEqual([
+    "llm-metrics-dev-cadvisor-container-id",
+    "llm-metrics-dev-prometheus-container-id",
+    "llm-metrics-dev-gateway-container-id",
+  ]);
+  expect(load(stack.cadvisorScrapeConfig)).toMatchObject({ scrape_configs: [{ job_name: "cadvisor" }] });
+});

@@ -1,0 +1,80 @@
+import { gpuPlan } from "../../../components/gpuExporter";
+import type { Expectation } from "../../../probes/report";
+import { settings } from "../fixtures";
+import { declare, declared, files, host, prometheusYml, runtime } from "./declare";
+
+/** As {@link declare}, with the inputs of the GPU exporter's container where it is declared. */
+async function declareGpu(...args: Parameters<typeof declare>) {
+  const all = await declare(...args);
+  return { ...all, exporter: declared.find(({ name }) => name.endsWith("gpu-exporter-container"))?.inputs };
+}
+
+test("where the host has NVIDIA's runtime, the GPU exporter looks at every GPU, as nobody, with nothing writable and no port", async () => {
+  const { exporter } = await declareGpu({}, runtime);
+  expect(exporter).toMatchObject({
+    runtime: "nvidia",
+    envs: ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility"],
+    user: "65534:65534",
+    groupAdds: ["998"],
+    pidMode: "host",
+    cgroupnsMode: "host",
+    readOnly: true,
+    capabilities: { drops: ["ALL"] },
+    securityOpts: ["no-new-privileges:true", "label=disable"],
+    memory: 192,
+    volumes: [
+      { containerPath: "/exporter", readOnly: true },
+      { hostPath: "/run/docker.sock", containerPath: "/var/run/docker.sock", readOnly: true },
+    ],
+  });
+  for (const input of ["ports", "privileged", "deviceRequests"]) expect(exporter).not.toHaveProperty(input);
+  expect(exporter?.["capabilities"]).not.toHaveProperty("adds");
+});
+
+test("where the host has CDI devices only, the GPU exporter gets the one that stands for all", async () => {
+  const { exporter } = await declareGpu({}, { gpus: { cdiDevice: "nvidia.com/gpu=all" } });
+  expect(exporter).toMatchObject({ deviceRequests: [{ driver: "cdi", deviceIds: ["nvidia.com/gpu=all"] }] });
+  expect(exporter).not.toHaveProperty("runtime");
+});
+
+test("the GPU exporter's program is put into its volume whenever there is a new container, and a changed program makes one", async () => {
+  const { exporter } = await declareGpu({}, runtime);
+  const install = declared.find(({ name }) => name.endsWith("gpu-exporter-install"))?.inputs;
+  expect((exporter?.["command"] as string[]).join(" ")).toMatch(/\/exporter\/exporter-[0-9a-f]{12}\.cjs/);
+  expect(install).toMatchObject({
+    create: expect.stringContaining("installExporter.ts") as unknown,
+    environment: { VOLUME: "llm-metrics-dev-gpu-exporter-program", IMAGE: settings().gpuExporterImage },
+    triggers: ["llm-metrics-dev-gpu-exporter-container-id"],
+  });
+});
+
+test.each([
+  ["auto on a host without GPUs", "auto", {}, /neither NVIDIA's container runtime nor CDI devices/],
+  ["off", "off", runtime, /the setting gpu is off/],
+] as const)("gpu: %s deploys no exporter and tells why", async (_, gpu, facts, reason) => {
+  const { exporter, stack, probe } = await declareGpu({ gpu }, facts);
+  expect(exporter).toBeUndefined();
+  expect(stack.jobNames).toEqual(["cadvisor", "prometheus", "gateway"]);
+  const { gpu: measured } = JSON.parse(probe["stdin"] as string) as Expectation;
+  expect(measured).toEqual({ measured: false, reason: expect.stringMatching(reason) as unknown });
+});
+
+test("gpu: on is refused on a host without GPUs, with the reason and the remedy", () => {
+  expect(() => gpuPlan("on", host)).toThrow(
+    /llm-metrics:gpu is "on", but .* nothing was changed.*nvidia-ctk runtime configure/,
+  );
+  expect(gpuPlan("on", { ...host, ...runtime })).toEqual({ access: { runtime: "nvidia" } });
+});
+
+test("with GPUs, Prometheus scrapes the exporter and records what GPU containers use beside", async () => {
+  const { stack, configuration } = await declareGpu({ dcgmExporter: "dcgm-exporter:9400" }, runtime);
+  expect(stack.jobNames).toEqual(["cadvisor", "prometheus", "gateway", "gpu", "dcgm"]);
+  const {
+    rule_files: [rules = ""],
+    scrape_configs,
+  } = prometheusYml(configuration);
+  expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
+    "gpu_container:gpu_memory_used_bytes:sum",
+  );
+  expect(scrape_configs[3]).toMatchObject({ static_configs: [{ targets: ["gpu-exporter:9835"] }] });
+});
