@@ -6,5 +6,5 @@ export function program(
   name: "installExporter" | "installFiles" | "loadConfig" | "probe",
   environment: Record<string, Input<string>>,
 ): Pick<local.CommandArgs, "create" | "environment" | "logging"> {
-  return { create: `node --import tsx probes/${name}.ts`, environment, logging: "stderr" };
+  return { create: `node --require tsx/cjs probes/${name}.ts`, environment, logging: "stderr" };
 }

@@ -1,6 +1,7 @@
 import { text } from "node:stream/consumers";
 import { load as parse } from "js-yaml";
-import { APPLIED_FOLDER, CONFIG_FOLDER } from "../prometheus/config";
+import { APPLIED_FOLDER, CONFIG_FOLDER, toYaml, type PrometheusConfig } from "../prometheus/config";
+import { durationSeconds } from "../prometheus/units";
 import { retryOn } from "./container";
 import { docker } from "./docker";
 import { get } from "./http";
@@ -45,7 +46,17 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
     );
   }
 
-  await inside(`cp ${FILE} ${FILE}.old; mv ${FILE}.new ${FILE}`);
+  await inside(`cp ${FILE} ${FILE}.old`);
+  const quickened = withFirstScrapes(config);
+  if (quickened && !(await scraped(PROMETHEUS_URL, ({ scrapePool }) => scrapePool === "cadvisor"))) {
+    await inside(`cat > ${FILE}; ${RELOAD}`, quickened);
+    await retry(
+      () => requireScraped(PROMETHEUS_URL),
+      20,
+      () => undefined,
+    ).catch(() => undefined);
+  }
+  await inside(`mv ${FILE}.new ${FILE}`);
   const load = async () => {
     await inside(RELOAD);
     await requireLoaded(PROMETHEUS_URL, config);
@@ -66,6 +77,46 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
       `rm -rf ${APPLIED_FOLDER}; mkdir ${APPLIED_FOLDER}; cp prometheus.yml ${used} ${APPLIED_FOLDER}`,
   );
   console.error("the configuration is loaded");
+}
+
+/** The interval of first scrapes. */
+const FIRST = "3s";
+
+/**
+ * The configuration with which a Prometheus that has just started scrapes each target soon; with its own interval, it would at
+ * a random moment of the first one. Undefined: its interval is as short.
+ */
+function withFirstScrapes(config: string): string | undefined {
+  const { global, scrape_configs, ...rest } = parse(config) as PrometheusConfig;
+  if (durationSeconds(global.scrape_interval) <= durationSeconds(FIRST)) return undefined;
+  return toYaml({
+    ...rest,
+    global: { ...global, scrape_interval: FIRST },
+    scrape_configs: scrape_configs.map(({ scrape_interval, scrape_timeout, ...job }) =>
+      scrape_interval && scrape_interval !== global.scrape_interval
+        ? { ...job, scrape_interval, ...(scrape_timeout && { scrape_timeout }) }
+        : job,
+    ),
+  });
+}
+
+interface Target {
+  scrapePool: string;
+  scrapeInterval: string;
+  /** The year 1 until there was one. */
+  lastScrape: string;
+}
+
+/** Whether there are targets such as these, and each has been scraped. */
+async function scraped(prometheus: string, such: (target: Target) => boolean): Promise<boolean> {
+  const { body } = await get(`${prometheus}/api/v1/targets?state=active`);
+  const targets = (JSON.parse(body) as { data: { activeTargets: Target[] } }).data.activeTargets.filter(such);
+  return targets.length > 0 && targets.every(({ lastScrape }) => !lastScrape.startsWith("0001-"));
+}
+
+async function requireScraped(prometheus: string): Promise<void> {
+  if (!(await scraped(prometheus, ({ scrapeInterval }) => scrapeInterval === FIRST)))
+    throw new Mismatch("not scraped yet", "a first scrape of each target", "Run `npm run up` again.");
 }
 
 async function ready(prometheus: string): Promise<void> {

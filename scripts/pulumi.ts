@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
+import { cacheFolder } from "../airgap/cache";
 import { backend } from "./environment/backend";
 import { dockerDaemon } from "./environment/docker";
 import { stackImages } from "./environment/images";
@@ -26,6 +27,8 @@ export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS
     LLM_METRICS_POLICY: policy,
     // Types are checked by the tests; checking them at each run would double its time.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+    // From version 22 on, Node keeps what it compiled.
+    NODE_COMPILE_CACHE: path.join(cacheFolder(), "node"),
     ...(plugins && { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }),
   };
 }

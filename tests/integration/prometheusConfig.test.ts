@@ -31,6 +31,14 @@ async function promtool(files: Record<string, string>, ...args: string[]): Promi
   ]);
 }
 
+/** Has promtool test rules, evaluated every 30 s, in its own words. */
+async function testRules({ name, text }: { name: string; text: string }, tests: object[]): Promise<void> {
+  const file = dump({ rule_files: [name], evaluation_interval: "30s", tests });
+  expect(await promtool({ [name]: text, "test.yml": file }, "test", "rules", "test.yml")).toContain(
+    "SUCCESS",
+  );
+}
+
 const surroundings = {
   environment: "test",
   host: "llm-1",
@@ -92,38 +100,30 @@ test("the recorded CPU and memory are those of containers with GPUs, beside thei
     eval_time: "10m",
     exp_samples: [{ labels: `gpu_container:${record}{${labels(name)}}`, value }],
   });
-  const { name, text } = rulesFile(GPU_RULES);
-  const rulesTest = {
-    rule_files: [name],
-    evaluation_interval: "30s",
-    tests: [
-      {
-        interval: "30s",
-        input_series: [
-          series("container_cpu_usage_seconds_total", "chat", "0+60x30", ',job="cadvisor"'),
-          series("container_cpu_usage_seconds_total", "web", "0+60x30", ',job="cadvisor"'),
-          series("container_memory_working_set_bytes", "chat", "1000x30", ',job="cadvisor"'),
-          series("container_memory_working_set_bytes", "web", "5000x30", ',job="cadvisor"'),
-          ...[0, 1].flatMap((n) => [
-            series("container_gpu_info", "chat", "1x30", gpu(n)),
-            series("container_gpu_memory_used_bytes", "chat", `${30 + n}x30`, gpu(n)),
-            series("container_gpu_memory_total_bytes", "chat", "80x30", gpu(n)),
-            series("container_gpu_utilization_ratio", "chat", `0.${2 + 4 * n}x30`, gpu(n)),
-          ]),
-        ],
-        promql_expr_test: [
-          expected("cpu_usage_cores:rate5m", "chat", 2),
-          expected("memory_working_set_bytes:sum", "chat", 1000),
-          expected("gpu_memory_used_bytes:sum", "chat", 61),
-          expected("gpu_memory_total_bytes:sum", "chat", 160),
-          expected("gpu_utilization_ratio:avg", "chat", 0.4),
-        ],
-      },
-    ],
-  };
-  expect(
-    await promtool({ [name]: text, "test.yml": dump(rulesTest) }, "test", "rules", "test.yml"),
-  ).toContain("SUCCESS");
+  await testRules(rulesFile(GPU_RULES), [
+    {
+      interval: "30s",
+      input_series: [
+        series("container_cpu_usage_seconds_total", "chat", "0+60x30", ',job="cadvisor"'),
+        series("container_cpu_usage_seconds_total", "web", "0+60x30", ',job="cadvisor"'),
+        series("container_memory_working_set_bytes", "chat", "1000x30", ',job="cadvisor"'),
+        series("container_memory_working_set_bytes", "web", "5000x30", ',job="cadvisor"'),
+        ...[0, 1].flatMap((n) => [
+          series("container_gpu_info", "chat", "1x30", gpu(n)),
+          series("container_gpu_memory_used_bytes", "chat", `${30 + n}x30`, gpu(n)),
+          series("container_gpu_memory_total_bytes", "chat", "80x30", gpu(n)),
+          series("container_gpu_utilization_ratio", "chat", `0.${2 + 4 * n}x30`, gpu(n)),
+        ]),
+      ],
+      promql_expr_test: [
+        expected("cpu_usage_cores:rate5m", "chat", 2),
+        expected("memory_working_set_bytes:sum", "chat", 1000),
+        expected("gpu_memory_used_bytes:sum", "chat", 61),
+        expected("gpu_memory_total_bytes:sum", "chat", 160),
+        expected("gpu_utilization_ratio:avg", "chat", 0.4),
+      ],
+    },
+  ]);
 });
 
 /** What of an alert's faults is in the series of Prometheus about itself, one sample every 30 s. */
@@ -160,7 +160,6 @@ test.each(MONITORED)(
   "%s fires when its fault is there (%j), and not before",
   async (alertname, series, silent, firing) => {
     const group = monitoringAlerts("h", "30s");
-    const { name, text } = rulesFile([group]);
     const healthy = 'up{job="prometheus",host="h"}';
     const at = (eval_time: string, fires: boolean) => ({
       expr: `count(ALERTS{alertstate="firing",alertname="${alertname}"})`,
@@ -172,28 +171,20 @@ test.each(MONITORED)(
       eval_time,
       exp_samples: [],
     });
-    const rulesTest = {
-      rule_files: [name],
-      evaluation_interval: "30s",
-      tests: [
-        {
-          interval: "30s",
-          input_series: Object.entries({ [healthy]: "1x100", ...series }).map(([one, values]) => ({
-            series: one,
-            values,
-          })),
-          promql_expr_test: [at(silent, false), at(firing, true), nothingElse(firing)],
-        },
-      ],
-    };
-    expect(
-      await promtool({ [name]: text, "test.yml": dump(rulesTest) }, "test", "rules", "test.yml"),
-    ).toContain("SUCCESS");
+    await testRules(rulesFile([group]), [
+      {
+        interval: "30s",
+        input_series: Object.entries({ [healthy]: "1x100", ...series }).map(([one, values]) => ({
+          series: one,
+          values,
+        })),
+        promql_expr_test: [at(silent, false), at(firing, true), nothingElse(firing)],
+      },
+    ]);
   },
 );
 
 test("a restart ends the alert about writes that failed, and so do three hours", async () => {
-  const { name, text } = rulesFile([monitoringAlerts("h", "30s")]);
   const fires = (eval_time: string, values: string, count: number) => ({
     interval: "30s",
     input_series: [
@@ -208,67 +199,52 @@ test("a restart ends the alert about writes that failed, and so do three hours",
       },
     ],
   });
-  const rulesTest = {
-    rule_files: [name],
-    evaluation_interval: "30s",
-    tests: [
-      fires("15m", "0x20 7x20", 1),
-      fires("15m", "0x20 7x5 0x20", 0),
-      fires("2h", "0x20 7x500", 1),
-      fires("3h30m", "0x20 7x500", 0),
-    ],
-  };
-  expect(
-    await promtool({ [name]: text, "test.yml": dump(rulesTest) }, "test", "rules", "test.yml"),
-  ).toContain("SUCCESS");
+  await testRules(rulesFile([monitoringAlerts("h", "30s")]), [
+    fires("15m", "0x20 7x20", 1),
+    fires("15m", "0x20 7x5 0x20", 0),
+    fires("2h", "0x20 7x500", 1),
+    fires("3h30m", "0x20 7x500", 0),
+  ]);
 });
 
 test("wrong passwords, closed places, failed handshakes and an old certificate raise alerts, a few of them none", async () => {
-  const { name, text } = rulesFile(GATEWAY_RULES);
   const series = (metric: string, host: string, values: string, more = "") => ({
     series: `${metric}{job="gateway",host="${host}"${more}}`,
     values,
   });
   const answers = (code: number, host: string, values: string) =>
     series("caddy_http_request_duration_seconds_count", host, values, `,code="${code}",server="prometheus"`);
-  const rulesTest = {
-    rule_files: [name],
-    evaluation_interval: "30s",
-    tests: [
-      {
-        interval: "30s",
-        input_series: [
-          series("up", "h", "1x5 0x20"),
-          answers(401, "h", "0+5x30"),
-          answers(403, "h", "0+5x30"),
-          series("gateway_handshake_errors_total", "h", "0+1x30", ',reason="plain_http"'),
-          series("gateway_certificate_expiry_timestamp_seconds", "h", "100000x30"),
-          series("up", "quiet", "1x30"),
-          answers(200, "quiet", "0+50x30"),
-          answers(401, "quiet", "0+1x30"),
-          answers(403, "quiet", "0+1x30"),
-          series("gateway_handshake_errors_total", "quiet", "0+9x30", ',reason="all"'),
-          series("gateway_certificate_expiry_timestamp_seconds", "quiet", "9000000x30"),
-        ],
-        promql_expr_test: [
-          {
-            expr: 'count by (alertname, host) (ALERTS{alertstate="firing"})',
-            eval_time: "10m",
-            exp_samples: [
-              "GatewayDown",
-              "GatewayLoginsRefused",
-              "GatewayRequestsRefused",
-              "GatewayHandshakesRefused",
-              "GatewayCertificateExpires",
-            ].map((alert) => ({ labels: `{alertname="${alert}",host="h"}`, value: 1 })),
-          },
-        ],
-      },
-    ],
-  };
-  expect(
-    await promtool({ [name]: text, "test.yml": dump(rulesTest) }, "test", "rules", "test.yml"),
-  ).toContain("SUCCESS");
+  await testRules(rulesFile(GATEWAY_RULES), [
+    {
+      interval: "30s",
+      input_series: [
+        series("up", "h", "1x5 0x20"),
+        answers(401, "h", "0+5x30"),
+        answers(403, "h", "0+5x30"),
+        series("gateway_handshake_errors_total", "h", "0+1x30", ',reason="plain_http"'),
+        series("gateway_certificate_expiry_timestamp_seconds", "h", "100000x30"),
+        series("up", "quiet", "1x30"),
+        answers(200, "quiet", "0+50x30"),
+        answers(401, "quiet", "0+1x30"),
+        answers(403, "quiet", "0+1x30"),
+        series("gateway_handshake_errors_total", "quiet", "0+9x30", ',reason="all"'),
+        series("gateway_certificate_expiry_timestamp_seconds", "quiet", "9000000x30"),
+      ],
+      promql_expr_test: [
+        {
+          expr: 'count by (alertname, host) (ALERTS{alertstate="firing"})',
+          eval_time: "10m",
+          exp_samples: [
+            "GatewayDown",
+            "GatewayLoginsRefused",
+            "GatewayRequestsRefused",
+            "GatewayHandshakesRefused",
+            "GatewayCertificateExpires",
+          ].map((alert) => ({ labels: `{alertname="${alert}",host="h"}`, value: 1 })),
+        },
+      ],
+    },
+  ]);
 });
 
 test("a docker command that fails before it has read its input is told by what it said", async () => {

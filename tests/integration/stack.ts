@@ -4,7 +4,6 @@ import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/prom
 import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { dump } from "js-yaml";
 import { run } from "../../airgap/toolchain/goCommands";
 import { stackImages } from "../../scripts/environment/images";
@@ -35,6 +34,10 @@ export async function failed(result: Promise<Result>): Promise<string> {
   if (status === 0) throw new Error(`succeeded, but should not:\n${output}`);
   return output;
 }
+
+/** How often the output of an update says that a resource is being created, or was. */
+export const steps = (output: string): number =>
+  output.match(/ (creating \(0s\) *$|created \()/gm)?.length ?? 0;
 
 /** A stack of the program, with configuration and state of its own, on the daemon of the tests. */
 export class Stack {
@@ -133,20 +136,29 @@ export class Stack {
     return this.up("--refresh");
   }
 
-  /** Starts an update and kills it after some time, with everything that it started; whether it was still under way. */
-  async killedUp(milliseconds: number): Promise<boolean> {
+  /**
+   * Starts an update and kills it, with everything that it started, as soon as it says for the nth time that something was
+   * begun or done.
+   *
+   * @returns whether it came so far
+   */
+  async killedUp(nth: number): Promise<boolean> {
     const child = spawn("pulumi", ["up", "--yes", "--skip-preview"], {
       cwd: this.folder,
       env: this.env,
-      stdio: "ignore",
+      stdio: ["ignore", "pipe", "ignore"],
       detached: true,
     });
-    const ended = new Promise((resolve) => child.on("close", resolve));
-    await Promise.race([ended, sleep(milliseconds)]);
-    if (child.exitCode !== null) return false;
-    process.kill(-(child.pid ?? 0), "SIGKILL");
-    await ended;
-    return true;
+    let output = "";
+    let killed = false;
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      if (killed || steps(output) < nth) return;
+      killed = true;
+      process.kill(-(child.pid ?? 0), "SIGKILL");
+    });
+    await new Promise((resolve) => child.on("close", resolve));
+    return killed;
   }
 
   preview = (...args: string[]): Promise<Result> =>
@@ -196,7 +208,7 @@ export class Stack {
 
   /** Runs a program of probes/ as the stack does. */
   probe(input: string): Promise<Result> {
-    return this.execute("node", ["--import", "tsx", "probes/probe.ts"], input);
+    return this.execute("node", ["--require", "tsx/cjs", "probes/probe.ts"], input);
   }
 
   private execute(program: string, args: string[], input = ""): Promise<Result> {
