@@ -31,8 +31,8 @@ const CORRUPT =
   /corrupted block (\w{26}):|opening storage failed: \/prometheus\/(chunks_head\/\d+):|Failed to read meta.json .* dir=\/prometheus\/(\w{26}) /g;
 
 /**
- * Repairs what Pulumi cannot: what an update that was killed left behind, containers that somebody paused, and samples that
- * are corrupt. Everything else, the update does.
+ * Repairs what Pulumi cannot: what an update that was killed left behind, containers that somebody paused or took off their
+ * network, and samples that are corrupt. Everything else, the update does.
  *
  * @param stack the stack's short name
  * @param env the environment of the Pulumi CLI, with DOCKER_HOST
@@ -54,11 +54,30 @@ export async function repair(stack: string, env: NodeJS.ProcessEnv): Promise<voi
     await run("docker", ["unpause", container], { env });
     say(`the container ${container} was paused, and goes on`);
   }
+  for (const container of await offTheirNetworks(await mine("status=running"), env)) {
+    await run("docker", ["stop", container], { env });
+    await run("docker", ["rm", container], { env });
+    say(`the container ${container} was taken off its network: it is made again`);
+  }
   for (const container of await mine("name=-prometheus$")) await setCorruptDataAside(container, env);
   for (const container of await mine("status=restarting")) {
     const end = await run("sh", ["-c", `docker logs --tail 5 ${container} 2>&1`], { env });
     say(`the container ${container} ends each time it is started; the end of its log:\n${end.trim()}`);
   }
+}
+
+/** Those that are not on each network that they were made for, which a refresh does not see; one that is gone, it does. */
+async function offTheirNetworks(containers: string[], env: NodeJS.ProcessEnv): Promise<string[]> {
+  if (containers.length === 0) return [];
+  // The label is that of components/hardening.ts.
+  const format =
+    '{{index .Config.Labels "llm-metrics.networks"}} {{range .NetworkSettings.Networks}}{{.NetworkID}} {{end}}';
+  const inspected = await run("docker", ["inspect", "--format", format, ...containers], { env });
+  const lines = inspected.trimEnd().split("\n");
+  return containers.filter((_, i) => {
+    const [made = "", ...present] = (lines[i] ?? "").split(" ");
+    return !made.split(".").every((id) => present.some((network) => network.startsWith(id)));
+  });
 }
 
 /** What of its samples a Prometheus cannot read, it does not start with. In a folder with a name of its own it lets them alone. */

@@ -99,3 +99,10 @@ test("a network that was removed is repaired by the next update", async () => {
   await succeeded(stack.repairAndUp());
   await goesOn();
 });
+
+test("a container that was taken off its network is repaired by the next update", async () => {
+  await docker("network", "disconnect", `llm-metrics-${stack.name}`, stack.resource("prometheus"));
+  await succeeded(stack.repairAndUp());
+  await goesOn();
+  await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+});
