@@ -48,7 +48,7 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
 
   await inside(`cp ${FILE} ${FILE}.old`);
   const quickened = withFirstScrapes(config);
-  if (quickened && !(await scraped(PROMETHEUS_URL, ({ scrapePool }) => scrapePool === "cadvisor"))) {
+  if (quickened && !(await scraped(PROMETHEUS_URL, CADVISOR))) {
     await inside(`cat > ${FILE}; ${RELOAD}`, quickened);
     await retry(
       () => requireScraped(PROMETHEUS_URL),
@@ -103,15 +103,19 @@ function withFirstScrapes(config: string): string | undefined {
 interface Target {
   scrapePool: string;
   scrapeInterval: string;
-  /** The year 1 until there was one. */
-  lastScrape: string;
+  health: "unknown" | "up" | "down";
 }
 
-/** Whether there are targets such as these, and each has been scraped. */
+const CADVISOR = ({ scrapePool }: Target) => scrapePool === "cadvisor";
+
+/** Whether there are targets such as these, and each has been scraped: cAdvisor with success, others perhaps without one. */
 async function scraped(prometheus: string, such: (target: Target) => boolean): Promise<boolean> {
   const { body } = await get(`${prometheus}/api/v1/targets?state=active`);
   const targets = (JSON.parse(body) as { data: { activeTargets: Target[] } }).data.activeTargets.filter(such);
-  return targets.length > 0 && targets.every(({ lastScrape }) => !lastScrape.startsWith("0001-"));
+  return (
+    targets.length > 0 &&
+    targets.every((target) => target.health === "up" || (target.health === "down" && !CADVISOR(target)))
+  );
 }
 
 async function requireScraped(prometheus: string): Promise<void> {

@@ -211,8 +211,16 @@ export class Stack {
     return this.execute("node", ["--require", "tsx/cjs", "probes/probe.ts"], input);
   }
 
+  /** A command that hangs ends after ten minutes, with all that it started; what it wrote tells where it was. */
   private execute(program: string, args: string[], input = ""): Promise<Result> {
-    const [first = program, ...rest] = [...this.inside, program, ...args];
+    const [first = program, ...rest] = [
+      ...this.inside,
+      "timeout",
+      "--kill-after=30",
+      "600",
+      program,
+      ...args,
+    ];
     return new Promise((resolve, reject) => {
       const child = spawn(first, rest, {
         cwd: this.folder,

@@ -96,6 +96,7 @@ const bad: [key: string, values: Record<string, unknown>][] = [
   ["scrapeInterval", { scrapeInterval: "30" }],
   ["scrapeInterval", { scrapeInterval: "0s" }],
   ["scrapeInterval", { scrapeInterval: "half a minute" }],
+  ["scrapeInterval", { scrapeInterval: "5m" }],
   ["retentionTime", { retentionTime: "15 days" }],
   ["retentionSize", { retentionSize: "10" }],
   ["retentionSize", { retentionSize: "1MB" }],
