@@ -11,6 +11,8 @@ import { repair } from "./repair";
 import { namedDaemon } from "./stackConfig";
 import { namedStack, shortName, withStack } from "./stackName";
 
+const PROGRAM = path.join(__dirname, "environment/program.cjs");
+
 /**
  * The environment in which the Pulumi CLI finds its language host, its plugins and its state.
  *
@@ -25,8 +27,7 @@ export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS
     PATH: [plugins, cli, POLICY_PACK, process.env["PATH"]].filter(Boolean).join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
     LLM_METRICS_POLICY: policy,
-    // Types are checked by the tests; checking them at each run would double its time.
-    PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+    NODE_OPTIONS: `--require ${JSON.stringify(PROGRAM)} ${process.env["NODE_OPTIONS"] ?? ""}`,
     // From version 22 on, Node keeps what it compiled.
     NODE_COMPILE_CACHE: path.join(cacheFolder(), "node"),
     ...(plugins && { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }),

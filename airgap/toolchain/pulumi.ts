@@ -26,7 +26,7 @@ const CLI: GoCommands = {
 
 /**
  * Today's language host is a module that the Go module proxy does not serve. This is the newest one that is part of the SDK's module.
- * It does not know the `runtime.options` of Pulumi.yaml, which today's CLI no longer passes as flags: programs run by ts-node.
+ * It does not know the `runtime.options` of Pulumi.yaml, which today's CLI no longer passes as flags.
  */
 const LANGUAGE_HOST: GoCommands = {
   name: "pulumi-language-nodejs",

@@ -140,3 +140,24 @@ test("the official downloads are asked for by the architecture's name that each 
   );
   expect(pluginUrl("docker", "5.2.0", "arm64")).toContain("-arm64.");
 });
+
+test("the program starts without the TypeScript compiler, and functions can be serialized all the same", () => {
+  const program = path.join(folder, "program.ts");
+  writeFileSync(
+    program,
+    `import { runtime } from "${PROJECT}/node_modules/@pulumi/pulumi";
+    const compiler = () => Object.keys(require.cache).some((file) => /node_modules.(typescript|ts-node)./.test(file));
+    const before: boolean = compiler();
+    void runtime.serializeFunction(() => "a function").then(({ text }) => {
+      console.log(JSON.stringify({ before, after: compiler(), text }));
+    });`,
+  );
+  const hook = path.join(PROJECT, "scripts/environment/program.cjs");
+  const env = { ...process.env, PULUMI_NODEJS_TYPESCRIPT: "true", NODE_OPTIONS: `--require ${hook}` };
+  const printed = execFileSync("node", [program], { env, encoding: "utf8" });
+  expect(JSON.parse(printed)).toEqual({
+    before: false,
+    after: true,
+    text: expect.stringContaining("a function") as string,
+  });
+});
