@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { text } from "node:stream/consumers";
 import { load as parse } from "js-yaml";
 import { APPLIED_FOLDER, CONFIG_FOLDER, toYaml, type PrometheusConfig } from "../prometheus/config";
@@ -23,8 +24,7 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
     string,
     string
   >;
-  const inside = (command: string, input?: string) =>
-    docker(["exec", ...(input === undefined ? [] : ["-i"]), CONTAINER, "sh", "-ec", command], input);
+  const inside = (script: string) => docker(["exec", "-i", CONTAINER, "sh", "-e"], script);
 
   await retryOn(
     CONTAINER,
@@ -34,9 +34,11 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
       console.error(`waiting for Prometheus: ${mismatch.seen}`);
     },
   );
-  for (const [name, content] of Object.entries(rules))
-    await inside(`cat > ${CONFIG_FOLDER}/${name}`, content);
-  await inside(`cat > ${FILE}.new`, config);
+  await inside(
+    Object.entries({ ...rules, "prometheus.yml.new": config })
+      .map(([name, content]) => written(`${CONFIG_FOLDER}/${name}`, content))
+      .join(""),
+  );
   try {
     await docker(["exec", CONTAINER, "promtool", "check", "config", `${FILE}.new`]);
   } catch (error) {
@@ -46,26 +48,26 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
     );
   }
 
-  await inside(`cp ${FILE} ${FILE}.old`);
+  const keepOld = `cp ${FILE} ${FILE}.old\n`;
   const quickened = withFirstScrapes(config);
-  if (quickened && !(await scraped(PROMETHEUS_URL, CADVISOR))) {
-    await inside(`cat > ${FILE}; ${RELOAD}`, quickened);
+  const first = quickened && !(await scraped(PROMETHEUS_URL, CADVISOR));
+  if (first) {
+    await inside(`${keepOld}${written(FILE, quickened)}${RELOAD}`);
     await retry(
       () => requireScraped(PROMETHEUS_URL),
       20,
       () => undefined,
     ).catch(() => undefined);
   }
-  await inside(`mv ${FILE}.new ${FILE}`);
-  const load = async () => {
-    await inside(RELOAD);
-    await requireLoaded(PROMETHEUS_URL, config);
-  };
   try {
-    await retry(load, 30, () => undefined);
+    await inside(`${first ? "" : keepOld}mv ${FILE}.new ${FILE}; ${RELOAD}`);
+    await retry(
+      () => requireLoaded(PROMETHEUS_URL, config),
+      30,
+      () => undefined,
+    );
   } catch (error) {
-    await inside(`mv ${FILE}.old ${FILE}`);
-    await inside(RELOAD);
+    await inside(`mv ${FILE}.old ${FILE}; ${RELOAD}`);
     throw new Error(
       `Prometheus did not load this configuration, so the old one was put back:\n  ${(error as Error).message}`,
     );
@@ -77,6 +79,12 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
       `rm -rf ${APPLIED_FOLDER}; mkdir ${APPLIED_FOLDER}; cp prometheus.yml ${used} ${APPLIED_FOLDER}`,
   );
   console.error("the configuration is loaded");
+}
+
+/** The part of a shell script that writes a text, which ends with a line break, to a file. */
+function written(file: string, content: string): string {
+  const end = randomUUID();
+  return `cat > ${file} <<'${end}'\n${content}${end}\n`;
 }
 
 /** The interval of first scrapes. */
