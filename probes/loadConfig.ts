@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { text } from "node:stream/consumers";
 import { load as parse } from "js-yaml";
-import { APPLIED_FOLDER, CONFIG_FOLDER, toYaml, type PrometheusConfig } from "../prometheus/config";
-import { durationSeconds } from "../prometheus/units";
+import { APPLIED_FOLDER, CONFIG_FOLDER } from "../prometheus/config";
 import { retryOn } from "./container";
 import { docker } from "./docker";
 import { get } from "./http";
@@ -48,19 +47,8 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
     );
   }
 
-  const keepOld = `cp ${FILE} ${FILE}.old\n`;
-  const quickened = withFirstScrapes(config);
-  const first = quickened && !(await scraped(PROMETHEUS_URL, CADVISOR));
-  if (first) {
-    await inside(`${keepOld}${written(FILE, quickened)}${RELOAD}`);
-    await retry(
-      () => requireScraped(PROMETHEUS_URL),
-      20,
-      () => undefined,
-    ).catch(() => undefined);
-  }
   try {
-    await inside(`${first ? "" : keepOld}mv ${FILE}.new ${FILE}; ${RELOAD}`);
+    await inside(`cp ${FILE} ${FILE}.old; mv ${FILE}.new ${FILE}; ${RELOAD}`);
     await retry(
       () => requireLoaded(PROMETHEUS_URL, config),
       30,
@@ -85,50 +73,6 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
 function written(file: string, content: string): string {
   const end = randomUUID();
   return `cat > ${file} <<'${end}'\n${content}${end}\n`;
-}
-
-/** The interval of first scrapes. */
-const FIRST = "3s";
-
-/**
- * The configuration with which a Prometheus that has just started scrapes each target soon; with its own interval, it would at
- * a random moment of the first one. Undefined: its interval is as short.
- */
-function withFirstScrapes(config: string): string | undefined {
-  const { global, scrape_configs, ...rest } = parse(config) as PrometheusConfig;
-  if (durationSeconds(global.scrape_interval) <= durationSeconds(FIRST)) return undefined;
-  return toYaml({
-    ...rest,
-    global: { ...global, scrape_interval: FIRST },
-    scrape_configs: scrape_configs.map(({ scrape_interval, scrape_timeout, ...job }) =>
-      scrape_interval && scrape_interval !== global.scrape_interval
-        ? { ...job, scrape_interval, ...(scrape_timeout && { scrape_timeout }) }
-        : job,
-    ),
-  });
-}
-
-interface Target {
-  scrapePool: string;
-  scrapeInterval: string;
-  health: "unknown" | "up" | "down";
-}
-
-const CADVISOR = ({ scrapePool }: Target) => scrapePool === "cadvisor";
-
-/** Whether there are targets such as these, and each has been scraped: cAdvisor with success, others perhaps without one. */
-async function scraped(prometheus: string, such: (target: Target) => boolean): Promise<boolean> {
-  const { body } = await get(`${prometheus}/api/v1/targets?state=active`);
-  const targets = (JSON.parse(body) as { data: { activeTargets: Target[] } }).data.activeTargets.filter(such);
-  return (
-    targets.length > 0 &&
-    targets.every((target) => target.health === "up" || (target.health === "down" && !CADVISOR(target)))
-  );
-}
-
-async function requireScraped(prometheus: string): Promise<void> {
-  if (!(await scraped(prometheus, ({ scrapeInterval }) => scrapeInterval === FIRST)))
-    throw new Mismatch("not scraped yet", "a first scrape of each target", "Run `npm run up` again.");
 }
 
 async function ready(prometheus: string): Promise<void> {

@@ -196,7 +196,7 @@ export class Stack {
 
   /** Removes everything of the stack, protected or not. */
   async remove(): Promise<void> {
-    await this.pulumi("state", "unprotect", "--all", "--yes");
+    if (this.settings["protectData"]) await this.pulumi("state", "unprotect", "--all", "--yes");
     await this.destroy();
     await rm(this.folder, { recursive: true });
   }
