@@ -5,12 +5,14 @@ import { buildSync } from "esbuild";
 /** Node's options for the exporter: little lives long, what does not is collected early, and memory counts more than speed. */
 export const NODE_OPTIONS = ["--max-semi-space-size=1", "--max-old-space-size=64", "--lite-mode"];
 
-const ABSENT = path.join(__dirname, "absent.ts");
+/** From the project's folder, where Pulumi runs the program and its commands: a bundle of the program is elsewhere. */
+const FOLDER = path.resolve("exporter");
+const ABSENT = path.join(FOLDER, "absent.ts");
 
 /** The exporter as one file for Node 20 and newer; `file` is its name, which changes with its text. */
 export function exporterBundle(): { file: string; code: string } {
   const { outputFiles } = buildSync({
-    entryPoints: [path.join(__dirname, "main.ts")],
+    entryPoints: [path.join(FOLDER, "main.ts")],
     write: false,
     bundle: true,
     minify: true,

@@ -2,10 +2,10 @@ import { spawn } from "node:child_process";
 import path from "node:path";
 import { cacheFolder } from "../airgap/cache";
 import { backend } from "./environment/backend";
+import { POLICY_PACK, policyBundle, programBundle } from "./environment/bundles";
 import { dockerDaemon } from "./environment/docker";
 import { stackImages } from "./environment/images";
 import { airgapPlugins } from "./environment/plugins";
-import { POLICY_PACK, policyBundle } from "./environment/policyPack";
 import { pulumiCli } from "./environment/pulumiCli";
 import { repair } from "./repair";
 import { namedDaemon } from "./stackConfig";
@@ -20,12 +20,18 @@ const PROGRAM = path.join(__dirname, "environment/program.cjs");
  */
 export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS.ProcessEnv> {
   const cli = await pulumiCli();
-  const [plugins, state, policy] = await Promise.all([airgapPlugins(cli), backend(project), policyBundle()]);
+  const [plugins, state, program, policy] = await Promise.all([
+    airgapPlugins(cli),
+    backend(project),
+    programBundle(),
+    policyBundle(),
+  ]);
   return {
     ...process.env,
     ...state,
     PATH: [plugins, cli, POLICY_PACK, process.env["PATH"]].filter(Boolean).join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
+    LLM_METRICS_PROGRAM: program,
     LLM_METRICS_POLICY: policy,
     NODE_OPTIONS: `--require ${JSON.stringify(PROGRAM)} ${process.env["NODE_OPTIONS"] ?? ""}`,
     // From version 22 on, Node keeps what it compiled.

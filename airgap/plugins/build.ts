@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 import { cacheFolder } from "../cache";
@@ -45,15 +45,15 @@ export async function buildPlugins(): Promise<string> {
   return folder;
 }
 
-/** Identifies what a bundle is made of: the sources in a folder, what else it imports, and the locked packages. */
-export async function sourceHash(folder: string, ...others: string[]): Promise<string> {
-  const sources = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith(".ts")).sort();
+/** Identifies what a bundle is made of: TypeScript files, alone or in folders, and the locked packages. */
+export async function sourceHash(...sources: string[]): Promise<string> {
   const hash = createHash("sha256");
-  for (const file of [
-    ...sources.map((file) => path.join(folder, file)),
-    ...others,
-    path.join(__dirname, "../../package-lock.json"),
-  ])
-    hash.update(await readFile(file));
+  for (const source of [...sources, path.join(__dirname, "../../package-lock.json")]) {
+    const inside = (await stat(source)).isDirectory()
+      ? await readdir(source, { recursive: true })
+      : undefined;
+    const files = inside?.filter((file) => file.endsWith(".ts")).sort() ?? [""];
+    for (const file of files) hash.update(await readFile(path.join(source, file)));
+  }
   return hash.digest("hex").slice(0, 16);
 }

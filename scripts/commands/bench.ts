@@ -2,7 +2,7 @@ import { run } from "../../airgap/toolchain/goCommands";
 import { exporterCost } from "../../benchmarks/exporter";
 import { dockerDaemon } from "../environment/docker";
 import { stackImages } from "../environment/images";
-import { POLICY_PACK } from "../environment/policyPack";
+import { POLICY_PACK } from "../environment/bundles";
 import { pulumiEnvironment } from "../pulumi";
 
 const RUNS = 5;

@@ -1,4 +1,4 @@
-import { POLICY_PACK } from "../environment/policyPack";
+import { POLICY_PACK } from "../environment/bundles";
 import { onStack } from "../pulumi";
 
 /**

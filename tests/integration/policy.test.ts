@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { load } from "js-yaml";
 import { policies } from "../../policy/policies";
-import { POLICY_PACK } from "../../scripts/environment/policyPack";
+import { POLICY_PACK } from "../../scripts/environment/bundles";
 import { pulumiEnvironment } from "../../scripts/pulumi";
 import { docker } from "./host";
 import { failed, type Result, Stack, succeeded } from "./stack";

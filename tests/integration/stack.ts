@@ -7,7 +7,7 @@ import path from "node:path";
 import { dump } from "js-yaml";
 import { run } from "../../airgap/toolchain/goCommands";
 import { stackImages } from "../../scripts/environment/images";
-import { POLICY_PACK } from "../../scripts/environment/policyPack";
+import { POLICY_PACK } from "../../scripts/environment/bundles";
 import { pulumiEnvironment } from "../../scripts/pulumi";
 import { repair } from "../../scripts/repair";
 import { DOCKER_HOST } from "./host";
