@@ -228,7 +228,7 @@ const schema = z
     users,
     clientCa: certificate,
     cadvisorApi: z.enum(["auto", "on", "off"], { error: "must be auto, on or off" }),
-    scrapeInterval: duration.refine((text) => durationSeconds(text) <= 120, {
+    scrapeInterval: duration.refine((text) => !(durationSeconds(text) > 120), {
       error: "must be 2m at most, as Prometheus takes samples for gone after five minutes",
     }),
     retentionTime: duration,

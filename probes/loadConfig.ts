@@ -47,8 +47,8 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
     );
   }
 
+  await inside(`cp ${FILE} ${FILE}.old; mv ${FILE}.new ${FILE}; ${RELOAD}`);
   try {
-    await inside(`cp ${FILE} ${FILE}.old; mv ${FILE}.new ${FILE}; ${RELOAD}`);
     await retry(
       () => requireLoaded(PROMETHEUS_URL, config),
       30,

@@ -55,7 +55,7 @@ export async function repair(stack: string, env: NodeJS.ProcessEnv): Promise<voi
     say(`the container ${container} was paused, and goes on`);
   }
   for (const container of await offTheirNetworks(await mine("status=running"), env)) {
-    await run("docker", ["stop", container], { env });
+    await run("docker", ["stop", "-t", "30", container], { env });
     await run("docker", ["rm", container], { env });
     say(`the container ${container} was taken off its network: it is made again`);
   }

@@ -5,9 +5,10 @@ import { build } from "esbuild";
 import { cacheFolder } from "../cache";
 import { exists } from "../toolchain/goCommands";
 
+const PROJECT = path.join(__dirname, "../..");
 const PLUGINS = ["docker", "command"] as const;
 /** How a daemon on another machine is reached, here as in the probes. */
-const SSH = path.join(__dirname, "../../probes/dockerHost.ts");
+const SSH = path.join(PROJECT, "probes/dockerHost.ts");
 
 /** The folder where {@link buildPlugins} puts the plugins that are made of the present sources. */
 export async function pluginsFolder(): Promise<string> {
@@ -45,15 +46,20 @@ export async function buildPlugins(): Promise<string> {
   return folder;
 }
 
-/** Identifies what a bundle is made of: TypeScript files, alone or in folders, and the locked packages. */
+/** Identifies what a bundle is made of: TypeScript files, alone or in folders, the locked packages and the compiler's options. */
 export async function sourceHash(...sources: string[]): Promise<string> {
   const hash = createHash("sha256");
-  for (const source of [...sources, path.join(__dirname, "../../package-lock.json")]) {
+  for (const source of [
+    ...sources,
+    ...["package-lock.json", "tsconfig.json"].map((file) => path.join(PROJECT, file)),
+  ]) {
     const inside = (await stat(source)).isDirectory()
       ? await readdir(source, { recursive: true })
       : undefined;
-    const files = inside?.filter((file) => file.endsWith(".ts")).sort() ?? [""];
-    for (const file of files) hash.update(await readFile(path.join(source, file)));
+    for (const file of inside?.filter((name) => name.endsWith(".ts")).sort() ?? [""]) {
+      hash.update(path.relative(PROJECT, path.join(source, file)));
+      hash.update(await readFile(path.join(source, file)));
+    }
   }
   return hash.digest("hex").slice(0, 16);
 }

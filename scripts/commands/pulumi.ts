@@ -1,5 +1,8 @@
 import { pulumi, pulumiEnvironment } from "../pulumi";
 
 /** `npm run pulumi -- ARGS`: the Pulumi CLI in the project's environment. */
-export default async (args: string[]): Promise<number> =>
-  (await pulumi(args, await pulumiEnvironment())).status;
+export default async (args: string[]): Promise<number> => {
+  const env = await pulumiEnvironment();
+  // What is watched changes, so no bundle will do.
+  return (await pulumi(args, args[0] === "watch" ? { ...env, LLM_METRICS_PROGRAM: "" } : env)).status;
+};

@@ -47,7 +47,7 @@ async function bundle(
   options: BuildOptions,
 ): Promise<string> {
   const absolute = sources.map((source) => path.join(PROJECT, source));
-  const folder = await cached(`${name}-${await sourceHash(...absolute)}`, say, async (making) => {
+  const folder = await cached(`${name}-${await sourceHash(...absolute, __filename)}`, say, async (making) => {
     await build({
       entryPoints: [path.join(PROJECT, entry)],
       outfile: path.join(making, `${name}.cjs`),

@@ -1,20 +1,18 @@
-// Loaded first by each Node process of an update (NODE_OPTIONS, see ../pulumi.ts). In the one that runs the Pulumi program it leaves
-// out what takes most of its time and nothing here needs: the TypeScript compiler, as the program was bundled (bundles.ts), and other
-// ones are run by tsx; what Pulumi's SDK serializes functions with; and source maps, by which it translates a stack for each promise.
-const { readFileSync, realpathSync } = require("node:fs");
+// Loaded first by each Node process of an update (NODE_OPTIONS, see ../pulumi.ts). In the one that runs this project's program it
+// leaves out what takes most of its time and nothing here needs: the TypeScript compiler, as the program was bundled (bundles.ts);
+// what Pulumi's SDK serializes functions with; and source maps, by which the SDK translates a stack for each promise.
+const { existsSync, readFileSync, realpathSync } = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
 
-if (process.env.PULUMI_NODEJS_TYPESCRIPT === "true") {
-  process.env.PULUMI_NODEJS_TYPESCRIPT = "false";
-  const { LLM_METRICS_PROGRAM: bundle } = process.env;
+const { LLM_METRICS_PROGRAM: bundle, PULUMI_NODEJS_TYPESCRIPT } = process.env;
+/** Where Pulumi's language host says that the program is. */
+const program = path.join(process.argv[process.argv.indexOf("--pwd") + 1], "index.ts");
+const ours = existsSync(program) && realpathSync(program) === path.join(__dirname, "../../index.ts");
 
-  require.extensions[".ts"] = (module, file) => {
-    if (realpathSync(file) === path.join(__dirname, "../../index.ts"))
-      return module._compile(readFileSync(bundle, "utf8"), bundle);
-    require("tsx/cjs");
-    return require.extensions[".ts"](module, file);
-  };
+if (PULUMI_NODEJS_TYPESCRIPT === "true" && ours && bundle) {
+  process.env.PULUMI_NODEJS_TYPESCRIPT = "false";
+  require.extensions[".ts"] = (module) => module._compile(readFileSync(bundle, "utf8"), bundle);
 
   const load = Module._load;
   /** A package that is loaded when something of it is asked for. */

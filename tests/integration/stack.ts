@@ -41,6 +41,8 @@ export const steps = (output: string): number =>
 
 /** A stack of the program, with configuration and state of its own, on the daemon of the tests. */
 export class Stack {
+  private wasProtected = false;
+
   private constructor(
     readonly name: string,
     private readonly folder: string,
@@ -114,6 +116,7 @@ export class Stack {
   /** Changes settings of the stack, and secret ones. */
   async configure(settings: Record<string, unknown>, secrets: Record<string, string> = {}): Promise<void> {
     this.settings = { ...this.settings, ...settings };
+    this.wasProtected ||= this.settings["protectData"] === true;
     this.secrets = { ...this.secrets, ...secrets };
     await this.writeSettings();
     for (const [key, value] of Object.entries(this.secrets))
@@ -196,7 +199,7 @@ export class Stack {
 
   /** Removes everything of the stack, protected or not. */
   async remove(): Promise<void> {
-    if (this.settings["protectData"]) await this.pulumi("state", "unprotect", "--all", "--yes");
+    if (this.wasProtected) await this.pulumi("state", "unprotect", "--all", "--yes");
     await this.destroy();
     await rm(this.folder, { recursive: true });
   }

@@ -141,23 +141,27 @@ test("the official downloads are asked for by the architecture's name that each 
   expect(pluginUrl("docker", "5.2.0", "arm64")).toContain("-arm64.");
 });
 
-test("the program starts without the TypeScript compiler, and functions can be serialized all the same", () => {
-  const program = path.join(folder, "program.ts");
+test("the program is run from its bundle, without the TypeScript compiler, and other programs as ever", () => {
+  const bundle = path.join(folder, "bundle.cjs");
+  writeFileSync(bundle, 'module.exports = "the bundle";');
+  const script = path.join(folder, "script.cjs");
   writeFileSync(
-    program,
-    `import { runtime } from "${PROJECT}/node_modules/@pulumi/pulumi";
-    const compiler = () => Object.keys(require.cache).some((file) => /node_modules.(typescript|ts-node)./.test(file));
-    const before: boolean = compiler();
-    void runtime.serializeFunction(() => "a function").then(({ text }) => {
-      console.log(JSON.stringify({ before, after: compiler(), text }));
-    });`,
+    script,
+    `const { runtime } = require("${PROJECT}/node_modules/@pulumi/pulumi");
+    const compiler = Object.keys(require.cache).some((file) => /node_modules.typescript./.test(file));
+    const ran = process.env.PULUMI_NODEJS_TYPESCRIPT === "true" ? "compiled" : require("${PROJECT}/index.ts");
+    runtime.serializeFunction(() => "a function").then(({ text }) => console.log(JSON.stringify({ ran, compiler, text })));`,
   );
-  const hook = path.join(PROJECT, "scripts/environment/program.cjs");
-  const env = { ...process.env, PULUMI_NODEJS_TYPESCRIPT: "true", NODE_OPTIONS: `--require ${hook}` };
-  const printed = execFileSync("node", [program], { env, encoding: "utf8" });
-  expect(JSON.parse(printed)).toEqual({
-    before: false,
-    after: true,
-    text: expect.stringContaining("a function") as string,
-  });
+  const program = (pwd: string) => {
+    const env = {
+      ...process.env,
+      PULUMI_NODEJS_TYPESCRIPT: "true",
+      NODE_OPTIONS: `--require ${PROJECT}/scripts/environment/program.cjs`,
+      LLM_METRICS_PROGRAM: bundle,
+    };
+    return JSON.parse(execFileSync("node", [script, "--pwd", pwd], { env, encoding: "utf8" })) as unknown;
+  };
+  const text = expect.stringContaining("a function") as string;
+  expect(program(PROJECT)).toEqual({ ran: "the bundle", compiler: false, text });
+  expect(program(folder)).toEqual({ ran: "compiled", compiler: true, text });
 });
