@@ -33,21 +33,22 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
       console.error(`waiting for Prometheus: ${mismatch.seen}`);
     },
   );
-  await inside(
-    Object.entries({ ...rules, "prometheus.yml.new": config })
-      .map(([name, content]) => written(`${CONFIG_FOLDER}/${name}`, content))
-      .join(""),
+  // Names of their own, because the command of an update that was killed may still be at it.
+  const [fresh, old] = ["new", "old"].map((end) => `${FILE}.${randomUUID()}.${end}`) as [string, string];
+  const rulesWritten = Object.entries(rules).map(([name, content]) =>
+    written(`${CONFIG_FOLDER}/${name}`, content),
   );
+  await inside(rulesWritten.join("") + written(fresh, config));
   try {
-    await docker(["exec", CONTAINER, "promtool", "check", "config", `${FILE}.new`]);
+    await docker(["exec", CONTAINER, "promtool", "check", "config", fresh]);
   } catch (error) {
-    await inside(`rm ${FILE}.new`);
+    await inside(`rm ${fresh}`);
     throw new Error(
       `Prometheus would refuse this configuration, so the old one stays in force:\n${(error as Error).message}`,
     );
   }
 
-  await inside(`cp ${FILE} ${FILE}.old; mv ${FILE}.new ${FILE}; ${RELOAD}`);
+  await inside(`cp ${FILE} ${old}; mv ${fresh} ${FILE}; ${RELOAD}`);
   try {
     await retry(
       () => requireLoaded(PROMETHEUS_URL, config),
@@ -55,7 +56,7 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
       () => undefined,
     );
   } catch (error) {
-    await inside(`mv ${FILE}.old ${FILE}; ${RELOAD}`);
+    await inside(`mv ${old} ${FILE}; ${RELOAD}`);
     throw new Error(
       `Prometheus did not load this configuration, so the old one was put back:\n  ${(error as Error).message}`,
     );
@@ -63,8 +64,9 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
   const unused = `*" $file "*) ;; *) rm -f "$file";;`;
   const used = Object.keys(rules).join(" ");
   await inside(
-    `rm ${FILE}.old; cd ${CONFIG_FOLDER}; for file in rules.*; do case " ${used} " in ${unused} esac; done; ` +
-      `rm -rf ${APPLIED_FOLDER}; mkdir ${APPLIED_FOLDER}; cp prometheus.yml ${used} ${APPLIED_FOLDER}`,
+    `rm ${old}; find ${CONFIG_FOLDER} -name 'prometheus.yml.*' -mmin +10 -exec rm -f {} +\n` +
+      `cd ${CONFIG_FOLDER}; for file in rules.*; do case " ${used} " in ${unused} esac; done; ` +
+      `rm -rf ${APPLIED_FOLDER}; mkdir -p ${APPLIED_FOLDER}; cp prometheus.yml ${used} ${APPLIED_FOLDER}`,
   );
   console.error("the configuration is loaded");
 }
