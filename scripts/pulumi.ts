@@ -11,7 +11,7 @@ import { repair } from "./repair";
 import { namedDaemon } from "./stackConfig";
 import { namedStack, shortName, withStack } from "./stackName";
 
-const PROGRAM = path.join(__dirname, "environment/program.cjs");
+const PRELOAD = path.join(__dirname, "environment/program.cjs");
 
 /**
  * The environment in which the Pulumi CLI finds its language host, its plugins and its state.
@@ -35,7 +35,7 @@ export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS
     // Other programs, too, have their types checked elsewhere; checking them at each run would double its time.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
     LLM_METRICS_POLICY: policy,
-    NODE_OPTIONS: `--require ${JSON.stringify(PROGRAM)} ${process.env["NODE_OPTIONS"] ?? ""}`,
+    NODE_OPTIONS: `--require ${JSON.stringify(PRELOAD)} ${process.env["NODE_OPTIONS"] ?? ""}`,
     // From version 22 on, Node keeps what it compiled.
     NODE_COMPILE_CACHE: path.join(cacheFolder(), "node"),
     ...(plugins && { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }),

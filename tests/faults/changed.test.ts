@@ -99,5 +99,6 @@ test.each(bad)(
     expect(await loaded()).toBe(before);
     await stack.configure({ scrapeJobs: [] });
     await succeeded(stack.up());
+    await succeeded(stack.preview("--expect-no-changes"));
   },
 );
