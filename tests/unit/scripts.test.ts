@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   chmodSync,
   cpSync,
@@ -14,6 +14,7 @@ import path from "node:path";
 import { backend, hasLocalState } from "../../scripts/environment/backend";
 import { cliUrl, pluginUrl } from "../../scripts/environment/download";
 import { configuredImages } from "../../scripts/environment/images";
+import { repair } from "../../scripts/repair";
 import { namedStack, withStack } from "../../scripts/stackName";
 
 const PROJECT = path.join(__dirname, "../..");
@@ -164,4 +165,21 @@ test("the program is run from its bundle, without the TypeScript compiler, and o
   const text = expect.stringContaining("a function") as string;
   expect(program(PROJECT)).toEqual({ ran: "the bundle", compiler: false, text });
   expect(program(folder)).toEqual({ ran: "compiled", compiler: true, text });
+});
+
+test("a state that was cut off when its update was killed is put back as it was one step before", async () => {
+  const [stacks, locks] = ["stacks/llm-metrics", "locks/organization/llm-metrics/dev"].map((name) => {
+    mkdirSync(path.join(folder, ".pulumi", name), { recursive: true });
+    return path.join(folder, ".pulumi", name);
+  }) as [string, string];
+  const state = path.join(stacks, "dev.json");
+  writeFileSync(state, '{"version":');
+  writeFileSync(`${state}.bak`, '{"version":3}');
+  const { pid } = spawnSync("true");
+  writeFileSync(path.join(locks, "1.json"), JSON.stringify({ pid, hostname: os.hostname() }));
+  standIn("pulumi", `cat ${state}`);
+  standIn("docker", "true");
+  const PATH = `${folder}:${process.env["PATH"] ?? ""}`;
+  await repair("dev", { ...process.env, PATH, PULUMI_BACKEND_URL: `file://${folder}` });
+  expect(readFileSync(state, "utf8")).toBe('{"version":3}');
 });
