@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { run } from "../airgap/toolchain/goCommands";
@@ -110,25 +110,22 @@ async function locks(state: string, stack: string, env: NodeJS.ProcessEnv): Prom
     };
     if (lock.hostname !== os.hostname() || isAlive(lock.pid)) return "alive";
     say(`the last update was interrupted: its process ${lock.pid} is gone, so its lock is removed`);
-    await restoreState(path.join(state, ".pulumi", "stacks", "llm-metrics", `${stack}.json`));
+    await removeCutOff(path.join(state, ".pulumi", "stacks", "llm-metrics", `${stack}.json.attrs`));
     await run("pulumi", ["cancel", "--yes", "--stack", stack], { env });
   }
   return "none";
 }
 
-/** A state whose process was killed while it wrote is cut off. Pulumi keeps the one before beside it, which lacks one step. */
-async function restoreState(file: string): Promise<void> {
-  const complete = async (name: string) => {
-    try {
-      JSON.parse(await readFile(name, "utf8"));
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  if ((await complete(file)) || !(await complete(`${file}.bak`))) return;
-  await copyFile(`${file}.bak`, file);
-  say("the last update was interrupted while it wrote the state: the one before is put back");
+/**
+ * What Pulumi notes beside a state, its type and checksum, is cut off when it is killed while it writes that. It could not
+ * read the state then; without the notes it can. Source: gocloud.dev/blob/fileblob, attrs.go.
+ */
+async function removeCutOff(notes: string): Promise<void> {
+  try {
+    JSON.parse(await readFile(notes, "utf8"));
+  } catch {
+    await rm(notes, { force: true });
+  }
 }
 
 function isAlive(pid: number): boolean {
