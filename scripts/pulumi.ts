@@ -32,9 +32,9 @@ export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS
     PATH: [plugins, cli, POLICY_PACK, process.env["PATH"]].filter(Boolean).join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
     LLM_METRICS_PROGRAM: program,
+    LLM_METRICS_POLICY: policy,
     // Other programs, too, have their types checked elsewhere; checking them at each run would double its time.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
-    LLM_METRICS_POLICY: policy,
     NODE_OPTIONS: `--require ${JSON.stringify(PRELOAD)} ${process.env["NODE_OPTIONS"] ?? ""}`,
     // From version 22 on, Node keeps what it compiled.
     NODE_COMPILE_CACHE: path.join(cacheFolder(), "node"),

@@ -49,17 +49,20 @@ export async function buildPlugins(): Promise<string> {
 /** Identifies what a bundle is made of: TypeScript files, alone or in folders, the locked packages and the compiler's options. */
 export async function sourceHash(...sources: string[]): Promise<string> {
   const hash = createHash("sha256");
-  for (const source of [
-    ...sources,
-    ...["package-lock.json", "tsconfig.json"].map((file) => path.join(PROJECT, file)),
-  ]) {
-    const inside = (await stat(source)).isDirectory()
-      ? await readdir(source, { recursive: true })
-      : undefined;
-    for (const file of inside?.filter((name) => name.endsWith(".ts")).sort() ?? [""]) {
-      hash.update(path.relative(PROJECT, path.join(source, file)));
-      hash.update(await readFile(path.join(source, file)));
+  const options = ["package-lock.json", "tsconfig.json"].map((file) => path.join(PROJECT, file));
+  for (const source of [...sources, ...options])
+    for (const file of await filesOf(source)) {
+      hash.update(path.relative(PROJECT, file));
+      hash.update(await readFile(file));
     }
-  }
   return hash.digest("hex").slice(0, 16);
+}
+
+async function filesOf(source: string): Promise<string[]> {
+  if (!(await stat(source)).isDirectory()) return [source];
+  const inside = await readdir(source, { recursive: true });
+  return inside
+    .filter((file) => file.endsWith(".ts"))
+    .sort()
+    .map((file) => path.join(source, file));
 }

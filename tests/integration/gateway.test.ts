@@ -112,7 +112,7 @@ describe("on loopback", () => {
     expect((await fetch(`${stack.prometheus}/-/ready`)).status).toBe(200);
     await Promise.all(slow);
     expect(Date.now() - start).toBeLessThan(15_000);
-    expect(await body).toMatch(/^HTTP\/1\.1 [45]/);
+    expect(await body).toMatch(/^HTTP\/1\.1 (4|504)/); // 504 where Prometheus was asked already.
   });
 
   test(`none of ${ATTACKS.length} attacks reaches what is closed, and without the gateway most would`, async () => {
