@@ -14,6 +14,17 @@ import { pulumiEnvironment } from "../pulumi";
 interface Count {
   passed: number;
   failed: number;
+  /** What is told of those that failed, once more at the end. */
+  failures: string[];
+}
+
+/** Of what jest's `--json` writes, what is read here. */
+interface JestReport {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numRuntimeErrorTestSuites: number;
+  testResults: { name: string; status: string; message: string }[];
 }
 
 /** What runs the tests of a part, given its name. */
@@ -47,7 +58,10 @@ const ON_DAEMONS: Record<string, Part> = {
 const interruption = new AbortController();
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** `npm test [-- PART …]`: runs every part, or those whose name starts with one of the words; ends with `N passed, N failed`. */
+/**
+ * `npm test [-- PART …]`: runs every part, or those whose name starts with one of the words.
+ * Ends with what failed, and why, and the line `N passed, N failed`.
+ */
 export default async (args: string[]): Promise<number> => {
   const chosen = (parts: Record<string, Part>) =>
     Object.entries(parts).filter(([name]) => args.length === 0 || args.some((word) => name.startsWith(word)));
@@ -67,14 +81,15 @@ export default async (args: string[]): Promise<number> => {
     say(`== ${name}`);
     const count = await part(name).catch((error: unknown) => {
       say(`${name}: error: ${(error as Error).message}`);
-      return { passed: 0, failed: 1 };
+      return failure((error as Error).message);
     });
-    counts.push(count);
+    counts.push({ ...count, failures: count.failures.map((text) => `${name} | ${text}`) });
     say(`== ${name}: ${count.passed} passed, ${count.failed} failed`);
   };
   for (const part of first) await start(part);
   await Promise.all(onDaemons.map(start));
   const total = sum(...counts);
+  for (const text of total.failures) say(`failed: ${text}`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed > 0 || interruption.signal.aborted ? 1 : 0;
 };
@@ -82,13 +97,16 @@ export default async (args: string[]): Promise<number> => {
 const sum = (...counts: Count[]): Count => ({
   passed: counts.reduce((n, count) => n + count.passed, 0),
   failed: counts.reduce((n, count) => n + count.failed, 0),
+  failures: counts.flatMap(({ failures }) => failures),
 });
+
+const failure = (text: string): Count => ({ passed: 0, failed: 1, failures: [text] });
 
 /** Runs a tool of node_modules that either passes or fails. */
 async function command(tool: string, args: string[]): Promise<Count> {
   const passed = (await inTerminal([path.join("node_modules", ".bin", tool), ...args])) === 0;
   say(`${tool}: ${passed ? "no complaint" : "failed"}`);
-  return passed ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  return passed ? { passed: 1, failed: 0, failures: [] } : failure(tool);
 }
 
 /**
@@ -112,13 +130,14 @@ async function jest(
       ...args,
     ];
     const status = await inTerminal(words, { ...env, NODE_OPTIONS: "" }, name);
-    const { numPassedTests, numFailedTests, numRuntimeErrorTestSuites, numPendingTests } = JSON.parse(
-      await readFile(report, "utf8"),
-    ) as Record<string, number>;
-    const failed = (numFailedTests ?? 0) + (numRuntimeErrorTestSuites ?? 0) + (numPendingTests ?? 0);
+    const results = JSON.parse(await readFile(report, "utf8")) as JestReport;
+    const failed = results.numFailedTests + results.numRuntimeErrorTestSuites + results.numPendingTests;
     return {
-      passed: numPassedTests ?? 0,
-      failed: failed === 0 && (status !== 0 || numPassedTests === 0) ? 1 : failed,
+      passed: results.numPassedTests,
+      failed: failed === 0 && (status !== 0 || results.numPassedTests === 0) ? 1 : failed,
+      failures: results.testResults
+        .filter((file) => file.status === "failed")
+        .map((file) => `${path.relative("", file.name)}\n${file.message}`),
     };
   } finally {
     await rm(folder, { recursive: true });
