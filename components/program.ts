@@ -1,10 +1,13 @@
 import type { local } from "@pulumi/command";
 import type { Input } from "@pulumi/pulumi";
 
+/** The programs of probes/ that an update runs. */
+export const PROGRAMS = ["installExporter", "installFiles", "loadConfig", "probe"] as const;
+
 /** The inputs of a command that runs a program of probes/, with its progress shown while it runs. */
 export function program(
-  name: "installExporter" | "installFiles" | "loadConfig" | "probe",
+  name: (typeof PROGRAMS)[number],
   environment: Record<string, Input<string>>,
 ): Pick<local.CommandArgs, "create" | "environment" | "logging"> {
-  return { create: `node --require tsx/cjs probes/${name}.ts`, environment, logging: "stderr" };
+  return { create: `node probes/start.cjs ${name}`, environment, logging: "stderr" };
 }

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import path from "node:path";
 import { cacheFolder } from "../airgap/cache";
 import { backend } from "./environment/backend";
-import { POLICY_PACK, policyBundle, programBundle } from "./environment/bundles";
+import { POLICY_PACK, policyBundle, programBundles } from "./environment/bundles";
 import { dockerDaemon } from "./environment/docker";
 import { stackImages } from "./environment/images";
 import { airgapPlugins } from "./environment/plugins";
@@ -20,10 +20,10 @@ const PRELOAD = path.join(__dirname, "environment/program.cjs");
  */
 export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS.ProcessEnv> {
   const cli = await pulumiCli();
-  const [plugins, state, program, policy] = await Promise.all([
+  const [plugins, state, bundles, policy] = await Promise.all([
     airgapPlugins(cli),
     backend(project),
-    programBundle(),
+    programBundles(),
     policyBundle(),
   ]);
   return {
@@ -31,7 +31,7 @@ export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS
     ...state,
     PATH: [plugins, cli, POLICY_PACK, process.env["PATH"]].filter(Boolean).join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
-    LLM_METRICS_PROGRAM: program,
+    LLM_METRICS_BUNDLES: bundles,
     LLM_METRICS_POLICY: policy,
     // Other programs, too, have their types checked elsewhere; checking them at each run would double its time.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",

@@ -2,26 +2,28 @@ import path from "node:path";
 import { build, type BuildOptions } from "esbuild";
 import { sourceHash } from "../../airgap/plugins/build";
 import { cached } from "../../airgap/toolchain/cached";
+import { PROGRAMS } from "../../components/program";
 import { say } from "./say";
 
 const PROJECT = path.join(__dirname, "../..");
 /** The folder of the policy pack, for `--policy-pack` and, on stacks of other projects, for the PATH. */
 export const POLICY_PACK = path.join(PROJECT, "policy");
 
-/** The Pulumi program as one file, which program.cjs runs. The SDK is the one that Pulumi's language host has loaded. */
-export const programBundle = (): Promise<string> =>
+/**
+ * The Pulumi program, which program.cjs runs, and those of probes/, which start.cjs there runs, each as one file of a folder.
+ * The SDK is the one that Pulumi's language host has loaded.
+ */
+export const programBundles = (): Promise<string> =>
   bundle(
     "program",
-    "index.ts",
+    { program: "index.ts", ...Object.fromEntries(PROGRAMS.map((name) => [name, `probes/${name}.ts`])) },
     ["index.ts", "settings.ts", "components", "exporter", "gateway", "probes", "prometheus"],
-    {
-      external: ["@pulumi/pulumi", "esbuild"],
-    },
+    { external: ["@pulumi/pulumi", "esbuild"] },
   );
 
 /** The policy pack as one file. */
-export const policyBundle = (): Promise<string> =>
-  bundle("policy", "policy/index.ts", ["policy"], {
+export const policyBundle = async (): Promise<string> => {
+  const folder = await bundle("policy", { policy: "policy/index.ts" }, ["policy"], {
     minify: true,
     plugins: [
       {
@@ -34,23 +36,28 @@ export const policyBundle = (): Promise<string> =>
       },
     ],
   });
+  return path.join(folder, "policy.cjs");
+};
 
 /**
- * A program as one file, which starts much faster than its sources, made unless the cache has that of the present ones.
+ * A folder with programs as one file each, which start much faster than their sources; made unless the cache has that of the present ones.
  *
+ * @param programs the source of each, by the name of its file
  * @param sources the files and folders that it is made of, beside the locked packages
  */
 async function bundle(
   name: string,
-  entry: string,
+  programs: Record<string, string>,
   sources: string[],
   options: BuildOptions,
 ): Promise<string> {
   const absolute = sources.map((source) => path.join(PROJECT, source));
-  const folder = await cached(`${name}-${await sourceHash(...absolute, __filename)}`, say, async (making) => {
+  return cached(`${name}-${await sourceHash(...absolute, __filename)}`, say, async (making) => {
     await build({
-      entryPoints: [path.join(PROJECT, entry)],
-      outfile: path.join(making, `${name}.cjs`),
+      absWorkingDir: PROJECT,
+      entryPoints: programs,
+      outdir: making,
+      outExtension: { ".js": ".cjs" },
       bundle: true,
       platform: "node",
       target: "node20",
@@ -58,5 +65,4 @@ async function bundle(
       ...options,
     });
   });
-  return path.join(folder, `${name}.cjs`);
 }

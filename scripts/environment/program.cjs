@@ -5,12 +5,13 @@ const { existsSync, readFileSync, realpathSync } = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
 
-const { LLM_METRICS_PROGRAM: bundle, PULUMI_NODEJS_TYPESCRIPT } = process.env;
+const { LLM_METRICS_BUNDLES: bundles, PULUMI_NODEJS_TYPESCRIPT } = process.env;
 /** Where Pulumi's language host says that the program is. */
 const program = path.join(process.argv[process.argv.indexOf("--pwd") + 1], "index.ts");
 const ours = existsSync(program) && realpathSync(program) === path.join(__dirname, "../../index.ts");
 
-if (PULUMI_NODEJS_TYPESCRIPT === "true" && ours && bundle) {
+if (PULUMI_NODEJS_TYPESCRIPT === "true" && ours && bundles) {
+  const bundle = path.join(bundles, "program.cjs");
   process.env.PULUMI_NODEJS_TYPESCRIPT = "false";
   require.extensions[".ts"] = (module) => module._compile(readFileSync(bundle, "utf8"), bundle);
 

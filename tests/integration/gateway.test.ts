@@ -319,7 +319,7 @@ describe("on another address, with TLS and logins", () => {
       for (const [place, text] of Object.entries(places))
         expect([place, text.includes(secret)]).toEqual([place, false]);
     }
-    expect(places.commandLines).toContain("installFiles.ts");
+    expect(places.commandLines).toContain("start.cjs installFiles");
     expect(await ask(`${port("prometheus")}/metrics`, { login: "bob:another" })).toBe("200");
   });
 

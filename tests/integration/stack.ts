@@ -211,7 +211,7 @@ export class Stack {
 
   /** Runs a program of probes/ as the stack does. */
   probe(input: string): Promise<Result> {
-    return this.execute("node", ["--require", "tsx/cjs", "probes/probe.ts"], input);
+    return this.execute("node", ["probes/start.cjs", "probe"], input);
   }
 
   /** A command that hangs ends after ten minutes, with all that it started; what it wrote tells where it was. */

@@ -143,8 +143,7 @@ test("the official downloads are asked for by the architecture's name that each 
 });
 
 test("the program is run from its bundle, without the TypeScript compiler, and other programs as ever", () => {
-  const bundle = path.join(folder, "bundle.cjs");
-  writeFileSync(bundle, 'module.exports = "the bundle";');
+  writeFileSync(path.join(folder, "program.cjs"), 'module.exports = "the bundle";');
   const script = path.join(folder, "script.cjs");
   writeFileSync(
     script,
@@ -158,13 +157,25 @@ test("the program is run from its bundle, without the TypeScript compiler, and o
       ...process.env,
       PULUMI_NODEJS_TYPESCRIPT: "true",
       NODE_OPTIONS: `--require ${PROJECT}/scripts/environment/program.cjs`,
-      LLM_METRICS_PROGRAM: bundle,
+      LLM_METRICS_BUNDLES: folder,
     };
     return JSON.parse(execFileSync("node", [script, "--pwd", pwd], { env, encoding: "utf8" })) as unknown;
   };
   const text = expect.stringContaining("a function") as string;
   expect(program(PROJECT)).toEqual({ ran: "the bundle", compiler: false, text });
   expect(program(folder)).toEqual({ ran: "compiled", compiler: true, text });
+});
+
+test("a program of an update is run from its bundle, and without one from its source", () => {
+  writeFileSync(path.join(folder, "probe.cjs"), 'console.error("the bundle");');
+  const start = (bundles: string) =>
+    spawnSync("node", ["probes/start.cjs", "probe"], {
+      env: { ...process.env, LLM_METRICS_BUNDLES: bundles },
+      input: "",
+      encoding: "utf8",
+    }).stderr;
+  expect(start(folder)).toBe("the bundle\n");
+  expect(start("")).toContain("JSON");
 });
 
 test("what an update that was killed cut off beside its state does not keep the next one from reading that", async () => {
