@@ -72,6 +72,8 @@ export class PrometheusServer extends pulumi.ComponentResource {
         command: [
           `--config.file=${CONFIG_FOLDER}/prometheus.yml`,
           "--storage.tsdb.path=/prometheus",
+          // How long targets of a changed configuration may wait until they are scraped; by default it is 5 s.
+          "--scrape.discovery-reload-interval=1s",
           `--web.external-url=${args.url}`,
         ],
         user: "65534:65534",
