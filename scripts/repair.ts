@@ -8,7 +8,7 @@ interface Resource {
   urn: string;
   type: string;
   id?: string;
-  inputs?: { name?: string };
+  inputs?: { name?: string; networksAdvanced?: { name: string; aliases?: string[] }[] };
 }
 interface State {
   deployment?: {
@@ -39,11 +39,10 @@ const CORRUPT =
  */
 export async function repair(stack: string, env: NodeJS.ProcessEnv): Promise<void> {
   // Backends that are services do this themselves, or tell how.
-  const [, state] = /^file:\/\/(.+)$/.exec(env["PULUMI_BACKEND_URL"] ?? "") ?? [];
-  if (state) {
-    if ((await locks(state, stack, env)) === "alive") return; // Pulumi tells who is at it.
-    await removeUnfinished(stack, env);
-  }
+  const [, folder] = /^file:\/\/(.+)$/.exec(env["PULUMI_BACKEND_URL"] ?? "") ?? [];
+  if (folder && (await locks(folder, stack, env)) === "alive") return; // Pulumi tells who is at it.
+  const state = JSON.parse(await run("pulumi", ["stack", "export", "--stack", stack], { env })) as State;
+  if (folder) await removeUnfinished(state, stack, env);
   const mine = async (filter: string) => {
     const filters = ["--filter", `label=llm-metrics.environment=${stack}`, "--filter", filter];
     return (await run("docker", ["ps", "--format", "{{.Names}}", ...filters], { env }))
@@ -54,11 +53,7 @@ export async function repair(stack: string, env: NodeJS.ProcessEnv): Promise<voi
     await run("docker", ["unpause", container], { env });
     say(`the container ${container} was paused, and goes on`);
   }
-  for (const container of await offTheirNetworks(await mine("status=running"), env)) {
-    await run("docker", ["stop", "-t", "30", container], { env });
-    await run("docker", ["rm", container], { env });
-    say(`the container ${container} was taken off its network: it is made again`);
-  }
+  await reconnect(state, env);
   for (const container of await mine("name=-prometheus$")) await setCorruptDataAside(container, env);
   for (const container of await mine("status=restarting")) {
     const end = await run("sh", ["-c", `docker logs --tail 5 ${container} 2>&1`], { env });
@@ -66,18 +61,29 @@ export async function repair(stack: string, env: NodeJS.ProcessEnv): Promise<voi
   }
 }
 
-/** Those that are not on each network that they were made for, which a refresh does not see; one that is gone, it does. */
-async function offTheirNetworks(containers: string[], env: NodeJS.ProcessEnv): Promise<string[]> {
-  if (containers.length === 0) return [];
-  // The label is that of components/hardening.ts.
-  const format =
-    '{{index .Config.Labels "llm-metrics.networks"}} {{range .NetworkSettings.Networks}}{{.NetworkID}} {{end}}';
-  const inspected = await run("docker", ["inspect", "--format", format, ...containers], { env });
-  const lines = inspected.trimEnd().split("\n");
-  return containers.filter((_, i) => {
-    const [made = "", ...present] = (lines[i] ?? "").split(" ");
-    return !made.split(".").every((id) => present.some((network) => network.startsWith(id)));
-  });
+/** Puts each container back on the networks that it was made for, by the same names there; a refresh does not see that it is off them. */
+async function reconnect({ deployment }: State, env: NodeJS.ProcessEnv): Promise<void> {
+  const resources = deployment?.resources ?? [];
+  const existing = (kind: string) => resources.filter(({ type, id }) => KINDS[type] === kind && id);
+  const inspect = (kind: string, format: string, id = "") =>
+    run("docker", [kind, "inspect", "--format", format, id], { env }).catch(() => undefined); // What is gone, the update makes again.
+  for (const { id: container = "", inputs } of existing("container")) {
+    const present = await inspect("container", "{{json .NetworkSettings.Networks}}", container);
+    if (!present) continue;
+    const endpoints = Object.values(
+      JSON.parse(present) as Record<string, { NetworkID: string; Aliases: string[] | null }>,
+    );
+    for (const { name, aliases = [] } of inputs?.networksAdvanced ?? []) {
+      const network = existing("network").find((one) => one.inputs?.name === name)?.id ?? "";
+      const endpoint = endpoints.find(({ NetworkID }) => NetworkID === network);
+      if (endpoint && aliases.every((alias) => endpoint.Aliases?.includes(alias))) continue;
+      if (!(await inspect("network", "{{.Id}}", network))) continue;
+      if (endpoint) await run("docker", ["network", "disconnect", network, container], { env });
+      const names = aliases.flatMap((alias) => ["--alias", alias]);
+      await run("docker", ["network", "connect", ...names, network, container], { env });
+      say(`the container ${inputs?.name ?? container} was not on its network ${name}, and is again`);
+    }
+  }
 }
 
 /** What of its samples a Prometheus cannot read, it does not start with. In a folder with a name of its own it lets them alone. */
@@ -138,9 +144,7 @@ function isAlive(pid: number): boolean {
 }
 
 /** An update that was killed while something was being made left it in Docker, unknown to the state: the next would find its name taken. */
-async function removeUnfinished(stack: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const exported = await run("pulumi", ["stack", "export", "--stack", stack], { env });
-  const state = JSON.parse(exported) as State;
+async function removeUnfinished(state: State, stack: string, env: NodeJS.ProcessEnv): Promise<void> {
   const { resources = [], pending_operations: pending = [] } = state.deployment ?? {};
   if (pending.length === 0) return;
   const known = new Set(resources.map(({ id }) => id));

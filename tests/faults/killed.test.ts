@@ -100,9 +100,37 @@ test("a network that was removed is repaired by the next update", async () => {
   await goesOn();
 });
 
-test("a container that was taken off its network is repaired by the next update", async () => {
-  await docker("network", "disconnect", `llm-metrics-${stack.name}`, stack.resource("prometheus"));
-  await succeeded(stack.repairAndUp());
-  await goesOn();
-  await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+describe("a container that was", () => {
+  const network = () => `llm-metrics-${stack.name}`;
+  const door = () => `${stack.resource("gateway")}-door`;
+  const disconnect = (from: string, which: Which) =>
+    docker("network", "disconnect", from, stack.resource(which));
+
+  test.each([
+    ["taken off its network", "prometheus", () => disconnect(network(), "prometheus")],
+    [
+      "put back on its network without its name there",
+      "cadvisor",
+      async () => {
+        await disconnect(network(), "cadvisor");
+        await docker("network", "connect", network(), stack.resource("cadvisor"));
+      },
+    ],
+    ["taken off the network of its ports", "gateway", () => disconnect(door(), "gateway")],
+  ] as const)("%s is put back by the next update, and runs on", async (_, which, disturb) => {
+    const { Id: before } = await inspect(stack.resource(which));
+    await disturb();
+    await succeeded(stack.repairAndUp());
+    await goesOn();
+    await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+    expect((await inspect(stack.resource(which))).Id).toBe(before);
+  });
+
+  test("stopped and taken off its network is repaired by one update", async () => {
+    await docker("stop", stack.resource("prometheus"));
+    await disconnect(network(), "prometheus");
+    await succeeded(stack.repairAndUp());
+    await goesOn();
+    await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+  });
 });
