@@ -212,7 +212,8 @@ async function complete(prometheus: string, { metrics, labels }: Expectation): P
 
 /** After an exporter has been replaced, what is there can still be of the one before. */
 async function exporterScraped(prometheus: string, exporter: string): Promise<string> {
-  const started = Date.parse(await docker(["inspect", "--format", "{{.State.StartedAt}}", exporter])) / 1000;
+  const state = await docker(["inspect", "--format", "{{.State.StartedAt}}", exporter]);
+  const started = Date.parse(state.trim()) / 1000;
   const [told] = await query(prometheus, 'timestamp(gpu_exporter_driver_up{job="gpu"})');
   if (!told || told.value < started)
     throw new Mismatch(

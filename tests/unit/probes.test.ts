@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { checks } from "../../probes/checks";
+import * as commandLine from "../../probes/docker";
 import { get, query } from "../../probes/http";
 import { firstDifference } from "../../probes/loadedConfig";
 import { Mismatch, retry } from "../../probes/retry";
@@ -171,6 +172,16 @@ function samples(byMetric: Record<string, [labels: object, value: number][]>): v
     },
   });
 }
+
+test("samples of the exporter that ran before do not pass for those of the one that runs", async () => {
+  const docker = jest.spyOn(commandLine, "docker").mockResolvedValue("2026-11-26T02:51:58.123456789Z\n");
+  const started = Date.parse("2026-11-26T02:51:58Z") / 1000;
+  samples({ "timestamp(gpu_exporter_driver_up": [[{}, started - 1]] });
+  await expect(ask("GPU exporter that runs")).rejects.toThrow("only samples of an exporter before this one");
+  samples({ "timestamp(gpu_exporter_driver_up": [[{}, started + 3]] });
+  await expect(ask("GPU exporter that runs")).resolves.toBe("3 s after it started");
+  docker.mockRestore();
+});
 
 test("a driver that does not answer is told with the reason", async () => {
   samples({ gpu_exporter_driver_up: [[{}, 0]], gpu_exporter_errors_total: [[{ reason: "timeout" }, 3]] });
