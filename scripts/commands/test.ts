@@ -14,8 +14,8 @@ import { pulumiEnvironment } from "../pulumi";
 interface Count {
   passed: number;
   failed: number;
-  /** What is told of those that failed, once more at the end. */
-  failures: string[];
+  /** What is told of those that failed, once more at the end: why, then which. */
+  failures: { which: string; why: string }[];
 }
 
 /** Of what jest's `--json` writes, what is read here. */
@@ -24,7 +24,12 @@ interface JestReport {
   numFailedTests: number;
   numPendingTests: number;
   numRuntimeErrorTestSuites: number;
-  testResults: { name: string; status: string; message: string }[];
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { fullName: string; status: string }[];
+  }[];
 }
 
 /** What runs the tests of a part, given its name. */
@@ -81,15 +86,19 @@ export default async (args: string[]): Promise<number> => {
     say(`== ${name}`);
     const count = await part(name).catch((error: unknown) => {
       say(`${name}: error: ${(error as Error).message}`);
-      return failure((error as Error).message);
+      return failure("before its tests", (error as Error).message);
     });
-    counts.push({ ...count, failures: count.failures.map((text) => `${name} | ${text}`) });
+    counts.push({
+      ...count,
+      failures: count.failures.map(({ which, why }) => ({ which: `${name} | ${which}`, why })),
+    });
     say(`== ${name}: ${count.passed} passed, ${count.failed} failed`);
   };
   for (const part of first) await start(part);
   await Promise.all(onDaemons.map(start));
   const total = sum(...counts);
-  for (const text of total.failures) say(`failed: ${text}`);
+  for (const { which, why } of total.failures) say(`${which}\n${why}`);
+  for (const { which } of total.failures) say(`failed: ${which}`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed > 0 || interruption.signal.aborted ? 1 : 0;
 };
@@ -100,13 +109,17 @@ const sum = (...counts: Count[]): Count => ({
   failures: counts.flatMap(({ failures }) => failures),
 });
 
-const failure = (text: string): Count => ({ passed: 0, failed: 1, failures: [text] });
+const failure = (which: string, why: string): Count => ({
+  passed: 0,
+  failed: 1,
+  failures: [{ which, why }],
+});
 
 /** Runs a tool of node_modules that either passes or fails. */
 async function command(tool: string, args: string[]): Promise<Count> {
   const passed = (await inTerminal([path.join("node_modules", ".bin", tool), ...args])) === 0;
   say(`${tool}: ${passed ? "no complaint" : "failed"}`);
-  return passed ? { passed: 1, failed: 0, failures: [] } : failure(tool);
+  return passed ? { passed: 1, failed: 0, failures: [] } : failure(tool, "see what it said, above");
 }
 
 /**
@@ -137,7 +150,13 @@ async function jest(
       failed: failed === 0 && (status !== 0 || results.numPassedTests === 0) ? 1 : failed,
       failures: results.testResults
         .filter((file) => file.status === "failed")
-        .map((file) => `${path.relative("", file.name)}\n${file.message}`),
+        .map(({ name: file, message, assertionResults }) => {
+          const failed = assertionResults.filter((test) => test.status === "failed");
+          return {
+            which: [path.relative("", file), ...failed.map((test) => test.fullName)].join("\n  ✕ "),
+            why: message,
+          };
+        }),
     };
   } finally {
     await rm(folder, { recursive: true });
