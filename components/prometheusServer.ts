@@ -72,7 +72,8 @@ export class PrometheusServer extends pulumi.ComponentResource {
         command: [
           `--config.file=${CONFIG_FOLDER}/prometheus.yml`,
           "--storage.tsdb.path=/prometheus",
-          // How long targets of a changed configuration may wait until they are scraped; by default it is 5 s.
+          // How long targets of a changed configuration may wait until they are taken over; by default it is 5 s. It is in no
+          // help text; source: cmd/prometheus/main.go.
           "--scrape.discovery-reload-interval=1s",
           `--web.external-url=${args.url}`,
         ],

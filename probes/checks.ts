@@ -27,7 +27,7 @@ export function checks(expectation: Expectation): Check[] {
     patienceSeconds: started,
     containers: { cadvisor, prometheus, gateway },
   } = expectation;
-  // Prometheus spreads first scrapes over an interval, and looks for new targets every 5 s; cAdvisor sees a new container at once.
+  // Prometheus spreads first scrapes over an interval, and new targets wait some seconds; cAdvisor sees a new container at once.
   const scraped = started + 2 * interval;
   return [
     {

@@ -77,6 +77,7 @@ export async function knownStacks(env: NodeJS.ProcessEnv): Promise<Map<string, n
  */
 export async function onStack(command: string[], args: string[], { deploys = false } = {}): Promise<number> {
   const chosen = withStack(args);
+  const name = namedStack(chosen.args) ?? chosen.stack;
   const host = async () => {
     const address = await dockerDaemon(await namedDaemon(chosen.stack));
     if (deploys) await stackImages(chosen.stack, address);
@@ -84,10 +85,10 @@ export async function onStack(command: string[], args: string[], { deploys = fal
   };
   const [env, address] = await Promise.all([pulumiEnvironment(), host()]);
   if (!(await knownStacks(env)).has(chosen.stack)) {
-    const made = await pulumi(["stack", "init", "--no-select", namedStack(chosen.args) ?? chosen.stack], env);
+    const made = await pulumi(["stack", "init", "--no-select", name], env);
     if (made.status !== 0) return made.status;
   }
   const onHost = { ...env, DOCKER_HOST: address };
-  if (deploys) await repair(chosen.stack, onHost);
-  return (await pulumi([...command, ...chosen.args], onHost)).status;
+  const flags = deploys ? await repair(name, onHost) : [];
+  return (await pulumi([...command, ...flags, ...chosen.args], onHost)).status;
 }

@@ -3,6 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { run } from "../airgap/toolchain/goCommands";
 import { say } from "./environment/say";
+import { shortName } from "./stackName";
 
 interface Resource {
   urn: string;
@@ -34,15 +35,23 @@ const CORRUPT =
  * Repairs what Pulumi cannot: what an update that was killed left behind, containers that somebody paused or took off their
  * network, and samples that are corrupt. Everything else, the update does.
  *
- * @param stack the stack's short name
+ * @param name the stack's name, with its organization where the backend has some
  * @param env the environment of the Pulumi CLI, with DOCKER_HOST
+ * @returns the flags by which the update probes what was repaired, as it sees no change there
  */
-export async function repair(stack: string, env: NodeJS.ProcessEnv): Promise<void> {
+export async function repair(name: string, env: NodeJS.ProcessEnv): Promise<string[]> {
+  const stack = shortName(name);
   // Backends that are services do this themselves, or tell how.
   const [, folder] = /^file:\/\/(.+)$/.exec(env["PULUMI_BACKEND_URL"] ?? "") ?? [];
-  if (folder && (await locks(folder, stack, env)) === "alive") return; // Pulumi tells who is at it.
-  const state = JSON.parse(await run("pulumi", ["stack", "export", "--stack", stack], { env })) as State;
+  if (folder && (await locks(folder, stack, env)) === "alive") return []; // Pulumi tells who is at it.
+  const state = JSON.parse(await run("pulumi", ["stack", "export", "--stack", name], { env })) as State;
   if (folder) await removeUnfinished(state, stack, env);
+
+  let flags: string[] = [];
+  const repaired = (line: string) => {
+    say(line);
+    flags = ["--replace", "**probe-command"];
+  };
   const mine = async (filter: string) => {
     const filters = ["--filter", `label=llm-metrics.environment=${stack}`, "--filter", filter];
     return (await run("docker", ["ps", "--format", "{{.Names}}", ...filters], { env }))
@@ -51,43 +60,68 @@ export async function repair(stack: string, env: NodeJS.ProcessEnv): Promise<voi
   };
   for (const container of await mine("status=paused")) {
     await run("docker", ["unpause", container], { env });
-    say(`the container ${container} was paused, and goes on`);
+    repaired(`the container ${container} was paused, and goes on`);
   }
-  await reconnect(state, env);
-  for (const container of await mine("name=-prometheus$")) await setCorruptDataAside(container, env);
+  for (const container of await mine("name=-prometheus$"))
+    await setCorruptDataAside(container, env, repaired);
+  await reconnect(state, env, repaired);
   for (const container of await mine("status=restarting")) {
     const end = await run("sh", ["-c", `docker logs --tail 5 ${container} 2>&1`], { env });
     say(`the container ${container} ends each time it is started; the end of its log:\n${end.trim()}`);
   }
+  return flags;
 }
 
-/** Puts each container back on the networks that it was made for, by the same names there; a refresh does not see that it is off them. */
-async function reconnect({ deployment }: State, env: NodeJS.ProcessEnv): Promise<void> {
+/**
+ * Puts each container back on the networks that it was made for, by the same names there; a refresh does not see that it is
+ * off them. What is gone, a refresh sees.
+ */
+async function reconnect(
+  { deployment }: State,
+  env: NodeJS.ProcessEnv,
+  repaired: (line: string) => void,
+): Promise<void> {
   const resources = deployment?.resources ?? [];
-  const existing = (kind: string) => resources.filter(({ type, id }) => KINDS[type] === kind && id);
-  const inspect = (kind: string, format: string, id = "") =>
-    run("docker", [kind, "inspect", "--format", format, id], { env }).catch(() => undefined); // What is gone, the update makes again.
-  for (const { id: container = "", inputs } of existing("container")) {
-    const present = await inspect("container", "{{json .NetworkSettings.Networks}}", container);
-    if (!present) continue;
-    const endpoints = Object.values(
-      JSON.parse(present) as Record<string, { NetworkID: string; Aliases: string[] | null }>,
-    );
+  const made = (kind: string) => resources.filter(({ type, id }) => KINDS[type] === kind && id);
+  const existing = async (list: string[]) =>
+    new Set((await run("docker", [...list, "--quiet", "--no-trunc"], { env })).split("\n"));
+  const containers = await existing(["ps", "--all"]);
+  const ids = made("container").flatMap(({ id = "" }) => (containers.has(id) ? id : []));
+  if (ids.length === 0) return;
+  const inspected = JSON.parse(await run("docker", ["container", "inspect", ...ids], { env })) as {
+    Id: string;
+    NetworkSettings: { Networks: Record<string, { Aliases: string[] | null }> };
+  }[];
+  const networks = await existing(["network", "ls"]);
+  for (const { Id, NetworkSettings } of inspected) {
+    const inputs = made("container").find(({ id }) => id === Id)?.inputs;
     for (const { name, aliases = [] } of inputs?.networksAdvanced ?? []) {
-      const network = existing("network").find((one) => one.inputs?.name === name)?.id ?? "";
-      const endpoint = endpoints.find(({ NetworkID }) => NetworkID === network);
+      const endpoint = NetworkSettings.Networks[name];
       if (endpoint && aliases.every((alias) => endpoint.Aliases?.includes(alias))) continue;
-      if (!(await inspect("network", "{{.Id}}", network))) continue;
-      if (endpoint) await run("docker", ["network", "disconnect", network, container], { env });
+      const network = made("network").find((one) => one.inputs?.name === name)?.id ?? "";
+      if (!networks.has(network)) continue;
       const names = aliases.flatMap((alias) => ["--alias", alias]);
-      await run("docker", ["network", "connect", ...names, network, container], { env });
-      say(`the container ${inputs?.name ?? container} was not on its network ${name}, and is again`);
+      const container = inputs?.name ?? Id;
+      try {
+        if (endpoint) await run("docker", ["network", "disconnect", network, Id], { env });
+        await run("docker", ["network", "connect", ...names, network, Id], { env });
+        repaired(`the container ${container} was not on its network ${name}, and is again`);
+      } catch (error) {
+        // As with one that ends each time it is started, at the wrong moment.
+        say(
+          `the container ${container} is not on its network ${name}, nor can be: ${(error as Error).message}`,
+        );
+      }
     }
   }
 }
 
 /** What of its samples a Prometheus cannot read, it does not start with. In a folder with a name of its own it lets them alone. */
-async function setCorruptDataAside(container: string, env: NodeJS.ProcessEnv): Promise<void> {
+async function setCorruptDataAside(
+  container: string,
+  env: NodeJS.ProcessEnv,
+  repaired: (line: string) => void,
+): Promise<void> {
   const log = await run("sh", ["-c", `docker logs --since 2m ${container} 2>&1`], { env });
   const named = new Set([...log.matchAll(CORRUPT)].flatMap((match) => match.slice(1).filter(Boolean)));
   if (named.size === 0) return;
@@ -98,7 +132,7 @@ async function setCorruptDataAside(container: string, env: NodeJS.ProcessEnv): P
   const moved = await run("docker", [...inVolume, image.trim(), "-ec", move, "sh", ...named], { env });
   if (!moved.trim()) return;
   await run("docker", ["restart", container], { env });
-  say(
+  repaired(
     `${container} could not read ${moved.trim().split("\n").join(", ")} of its samples: set aside in /prometheus/set-aside, the others are kept`,
   );
 }

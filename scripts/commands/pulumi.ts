@@ -4,5 +4,5 @@ import { pulumi, pulumiEnvironment } from "../pulumi";
 export default async (args: string[]): Promise<number> => {
   const env = await pulumiEnvironment();
   // What is watched changes, so no bundle will do.
-  return (await pulumi(args, args[0] === "watch" ? { ...env, LLM_METRICS_BUNDLES: "" } : env)).status;
+  return (await pulumi(args, args.includes("watch") ? { ...env, LLM_METRICS_BUNDLES: "" } : env)).status;
 };

@@ -86,7 +86,7 @@ export default async (args: string[]): Promise<number> => {
     say(`== ${name}`);
     const count = await part(name).catch((error: unknown) => {
       say(`${name}: error: ${(error as Error).message}`);
-      return failure("before its tests", (error as Error).message);
+      return failure("its run", (error as Error).message);
     });
     counts.push({
       ...count,
@@ -144,19 +144,22 @@ async function jest(
     ];
     const status = await inTerminal(words, { ...env, NODE_OPTIONS: "" }, name);
     const results = JSON.parse(await readFile(report, "utf8")) as JestReport;
+    const passed = results.numPassedTests;
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites + results.numPendingTests;
+    if (failed === 0 && (status !== 0 || passed === 0))
+      return { ...failure("jest", `ended with status ${status}, ${passed} passed`), passed };
     return {
-      passed: results.numPassedTests,
-      failed: failed === 0 && (status !== 0 || results.numPassedTests === 0) ? 1 : failed,
+      passed,
+      failed,
       failures: results.testResults
-        .filter((file) => file.status === "failed")
         .map(({ name: file, message, assertionResults }) => {
-          const failed = assertionResults.filter((test) => test.status === "failed");
+          const failed = assertionResults.filter((test) => test.status !== "passed");
           return {
             which: [path.relative("", file), ...failed.map((test) => test.fullName)].join("\n  ✕ "),
-            why: message,
+            why: message || failed.map((test) => test.status).join(", "),
           };
-        }),
+        })
+        .filter(({ why }) => why),
     };
   } finally {
     await rm(folder, { recursive: true });

@@ -120,7 +120,7 @@ describe("a container that was", () => {
   ] as const)("%s is put back by the next update, and runs on", async (_, which, disturb) => {
     const { Id: before } = await inspect(stack.resource(which));
     await disturb();
-    await succeeded(stack.repairAndUp());
+    expect(await succeeded(stack.repairAndUp())).toContain("ok: the target cadvisor is up");
     await goesOn();
     await succeeded(stack.preview("--expect-no-changes", "--refresh"));
     expect((await inspect(stack.resource(which))).Id).toBe(before);

@@ -135,8 +135,8 @@ export class Stack {
 
   /** What `npm run up` does. */
   async repairAndUp(): Promise<Result> {
-    await repair(this.name, this.env);
-    return this.up("--refresh");
+    const flags = await repair(this.name, this.env);
+    return this.up("--refresh", ...flags);
   }
 
   /**

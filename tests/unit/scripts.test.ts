@@ -178,6 +178,17 @@ test("a program of an update is run from its bundle, and without one from its so
   expect(start("")).toContain("JSON");
 });
 
+test("a stack of an organization is asked for by its whole name, its containers by their label", async () => {
+  standIn("pulumi", `echo "$@" >> ${folder}/calls; echo {}`);
+  standIn("docker", `echo "$@" >> ${folder}/calls`);
+  const PATH = `${folder}:${process.env["PATH"] ?? ""}`;
+  const env = { ...process.env, PATH, PULUMI_BACKEND_URL: "https://pulumi.example" };
+  expect(await repair("acme/llm-metrics/prod", env)).toEqual([]);
+  const calls = readFileSync(path.join(folder, "calls"), "utf8");
+  expect(calls).toContain("stack export --stack acme/llm-metrics/prod\n");
+  expect(calls).toContain("label=llm-metrics.environment=prod --filter");
+});
+
 test("what an update that was killed cut off beside its state does not keep the next one from reading that", async () => {
   const [stacks, locks] = ["stacks/llm-metrics", "locks/organization/llm-metrics/dev"].map((name) => {
     mkdirSync(path.join(folder, ".pulumi", name), { recursive: true });
