@@ -42,7 +42,7 @@ test("the GPU exporter's program is put into its volume whenever there is a new 
   const install = declared.find(({ name }) => name.endsWith("gpu-exporter-install"))?.inputs;
   expect((exporter?.["command"] as string[]).join(" ")).toMatch(/\/exporter\/exporter-[0-9a-f]{12}\.cjs/);
   expect(install).toMatchObject({
-    create: expect.stringContaining("installExporter.ts") as unknown,
+    create: "node probes/start.cjs installExporter",
     environment: { VOLUME: "llm-metrics-dev-gpu-exporter-program", IMAGE: settings().gpuExporterImage },
     triggers: ["llm-metrics-dev-gpu-exporter-container-id"],
   });
