@@ -40,7 +40,8 @@ export const policyBundle = async (): Promise<string> => {
 };
 
 /**
- * A folder with programs as one file each, which start much faster than their sources; made unless the cache has that of the present ones.
+ * A folder with programs as one file each, which start much faster than their sources; made unless the cache has that of
+ * the present ones.
  *
  * @param programs the source of each, by the name of its file
  * @param sources the files and folders that it is made of, beside the locked packages
