@@ -25,6 +25,9 @@ const TO_DIE = 200;
 /** More than the longest answer seen: 8 GPUs with their clocks take 0.4 MB. */
 const MOST_OUTPUT = 32 * 1024 ** 2;
 
+/** Where `nvidia-smi` is on hosts whose driver has a folder of its own, as in the PATH of NVIDIA's images; CDI keeps the place. */
+const DRIVER_FOLDER = "/usr/local/nvidia/bin";
+
 /** Runs `nvidia-smi`, each time for a bounded time. */
 export class NvidiaSmi {
   /** Killed, and still there: the kernel keeps a process that hangs in the driver. */
@@ -44,7 +47,10 @@ export class NvidiaSmi {
       throw new DriverError("timeout", `${this.program} hangs in the driver and cannot be killed`);
     const start = performance.now();
     return new Promise((resolve, reject) => {
-      const child = spawn(this.program, args, { stdio: ["ignore", "pipe", "pipe"] });
+      const child = spawn(this.program, args, {
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { ...process.env, PATH: [process.env["PATH"], DRIVER_FOLDER].filter(Boolean).join(":") },
+      });
       const written = { stdout: "", stderr: "" };
       const give = (reason: DriverFailure, message: string) => {
         clearTimeout(timer);

@@ -1,6 +1,7 @@
 import { request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type Docker from "dockerode";
+import { NvidiaSmi } from "../../../exporter/driver/nvidiaSmi";
 import { exporterServer } from "../../../exporter/server";
 import { GPU_CONTAINER_METRICS, GPU_EXPORTER_METRICS, GPU_METRICS } from "../../../prometheus/catalogue";
 import { a100Mig, gpuUuid, h100, migUuid, type EmulatedHost } from "../../emulatedDriver/host";
@@ -351,6 +352,14 @@ test.each(["//", "//:99999/", "/%", "http://[", "*"])(
     expect((await scrape()).get("gpu_exporter_driver_up")).toBe(1);
   },
 );
+
+test("nvidia-smi is found too on a host whose driver has a folder of its own", async () => {
+  const { stdout } = await new NvidiaSmi("sh").run(["-c", "echo $PATH"], 5);
+  expect(stdout.trim().split(":")).toEqual([
+    ...(process.env["PATH"] ?? "").split(":"),
+    "/usr/local/nvidia/bin",
+  ]);
+});
 
 test("the health endpoint answers whatever the driver does, and only reading is allowed", async () => {
   busy({ fault: "hang" });
