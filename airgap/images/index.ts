@@ -32,7 +32,8 @@ const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Reci
   "prom/prometheus:v3.13.4": (progress) => prometheus("3.13.4", progress),
   // This machine's Node and its libraries; what runs in it is made for Node 20 and newer.
   "node:24.11.1-bookworm-slim": async () => ({
-    files: await withLibraries(process.execPath, "usr/local/bin/node"),
+    // `nvidia-smi`, which NVIDIA's toolkit puts into the container, needs librt too, and brings only NVIDIA's libraries.
+    files: await withLibraries(process.execPath, "usr/local/bin/node", "librt.so.1"),
     applets: ["cat", "ls", "mv", "rm", "sleep", "tail", "touch", "xargs"],
     owned: [],
     changes: ["ENV PATH=/usr/local/bin:/usr/bin:/bin", 'CMD ["node"]'],
@@ -166,12 +167,16 @@ async function prometheus(release: PrometheusRelease, progress: (line: string) =
   };
 }
 
-/** A program and the shared libraries that it needs, where it looks for them. */
-async function withLibraries(program: string, to: string): Promise<Recipe["files"]> {
-  const libraries = (await run("ldd", [program])).matchAll(/(?:=> )?(\/\S+) \(0x/g);
+/** A program and the shared libraries that it needs, where it looks for them, and one more that is beside the C library. */
+async function withLibraries(program: string, to: string, more: string): Promise<Recipe["files"]> {
+  const libraries = [...(await run("ldd", [program])).matchAll(/(?:=> )?(\/\S+) \(0x/g)].map(
+    ([, library = ""]) => library,
+  );
+  const libc = libraries.find((library) => library.endsWith("/libc.so.6"));
+  if (libc) libraries.push(path.join(path.dirname(libc), more));
   return Object.fromEntries([
     [to, { copy: program }],
-    ...[...libraries].map(([, library = ""]) => [library.slice(1), { copy: library }]),
+    ...libraries.map((library) => [library.slice(1), { copy: library }]),
   ]) as Recipe["files"];
 }
 

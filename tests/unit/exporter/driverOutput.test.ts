@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { parseList, parseLog, parseProcessUtilization } from "../../../exporter/driver/output";
 import { a100Mig, gpuUuid, h100, migUuid, type EmulatedHost } from "../../emulatedDriver/host";
 import { answers } from "./emulated";
@@ -38,6 +40,44 @@ test.each([
       clockHertz: { graphics: 1980e6, sm: 1980e6, memory: 2619e6, video: 1545e6 },
       eccErrors: { corrected: 0, uncorrected: 0 },
       throttleReasons: { gpu_idle: false, sw_power_cap: true },
+    },
+  ]);
+});
+
+test("what an H200 answered is read: two processes of PyTorch, one of them busy", () => {
+  const log = parseLog(readFileSync(path.join(__dirname, "recorded", "h200-580.159.04.xml"), "utf8"));
+  const uuid = gpuUuid(0);
+  expect(log).toMatchObject({ driverVersion: "580.159.04", cudaVersion: "13.0" });
+  expect(log.processes).toEqual([
+    { pid: 575, device: uuid, memoryBytes: 11_242 * MIB },
+    { pid: 576, device: uuid, memoryBytes: 2696 * MIB },
+  ]);
+  expect(log.devices).toEqual([
+    {
+      uuid,
+      model: "NVIDIA H200",
+      minor: 0,
+      divided: false,
+      memoryTotalBytes: 143_771 * MIB,
+      memoryUsedBytes: 13_953 * MIB,
+      utilizationRatio: 0.99,
+      memoryUtilizationRatio: 0.23,
+      powerWatts: 698.55,
+      powerLimitWatts: 700,
+      temperatureCelsius: 62,
+      clockHertz: { graphics: 1455e6, sm: 1455e6, memory: 3201e6, video: 1485e6 },
+      eccErrors: { corrected: 0, uncorrected: 0 },
+      throttleReasons: {
+        gpu_idle: false,
+        applications_clocks_setting: false,
+        sw_power_cap: true,
+        hw_slowdown: false,
+        hw_thermal_slowdown: false,
+        hw_power_brake_slowdown: false,
+        sync_boost: false,
+        sw_thermal_slowdown: false,
+        display_clocks_setting: false,
+      },
     },
   ]);
 });
@@ -152,6 +192,18 @@ test("the busy share of a process is found by the columns' names, which differ b
     "    0       1234     G     43     12      -      -      -      -    277      0    python\n" +
     "    1       5678     C      -      -      -      -      -      -    277      0    a name with spaces\n" +
     "    2          -     -      -      -      -      -      -      -      -      -    -\n";
+  const ofTheH200 =
+    "# gpu         pid   type     sm    mem    enc    dec    jpg    ofa    command \n" +
+    "# Idx           #    C/G      %      %      %      %      %      %    name \n" +
+    "    0        575     C     99     22      -      -      -      -    python3        \n" +
+    "    0        576     C      -      -      -      -      -      -    python3        \n";
+  expect(parseProcessUtilization(ofTheH200)).toEqual({
+    gpus: new Set(["0"]),
+    shares: new Map([
+      ["0 575", 0.99],
+      ["0 576", 0],
+    ]),
+  });
   expect(parseProcessUtilization(old).shares).toEqual(new Map([["0 1234", 0.45]]));
   expect(parseProcessUtilization(recent)).toEqual({
     gpus: new Set(["0", "1", "2"]),
