@@ -78,13 +78,16 @@ export const CONTAINER_METRICS: readonly CatalogueEntry[] = [
     false,
   ),
   metric("container_spec_cpu_period", "Length of the period of the CPU limit, in microseconds"),
-  metric("container_spec_cpu_shares", "CPU weight against other containers"),
+  metric(
+    "container_spec_cpu_shares",
+    "CPU weight against other containers; unset, 1024 with cgroups of version 1, 2597 with version 2",
+  ),
   metric(
     "container_start_time_seconds",
     "When the container started, in Unix seconds; changes() counts restarts",
   ),
   metric("container_last_seen", "When cAdvisor last saw the container, in Unix seconds"),
-  metric("container_health_state", "Health check: 1 healthy, 0 not"),
+  metric("container_health_state", "Health check: 1 healthy, 0 not or not yet, -1 without one"),
 ];
 
 /** The metrics of the machine and of cAdvisor itself that Prometheus keeps. */
