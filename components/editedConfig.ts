@@ -1,4 +1,4 @@
-import { local } from "@pulumi/command";
+import { execute } from "../probes/execute";
 import { APPLIED_FOLDER } from "../prometheus/config";
 import { DEFAULT_SOCKET } from "./dockerInfo";
 
@@ -18,10 +18,6 @@ const COMPARE = [
  * @returns "" when nothing was changed, or when no such container runs
  */
 export async function editedConfig(container: string, dockerHost = DEFAULT_SOCKET): Promise<string> {
-  const { stdout } = await local.run({
-    command: 'compared=$(docker exec "$CONTAINER" sh -c "$COMPARE") && echo "$compared" || true',
-    environment: { DOCKER_HOST: dockerHost, CONTAINER: container, COMPARE },
-    logging: "none",
-  });
-  return stdout.trim();
+  const compare = ["docker", "exec", container, "sh", "-c", COMPARE];
+  return (await execute(compare, "", { DOCKER_HOST: dockerHost }).catch(() => "")).trim();
 }

@@ -1,5 +1,5 @@
-import { local } from "@pulumi/command";
 import { remoteShell } from "../probes/dockerHost";
+import { execute } from "../probes/execute";
 import {
   DEFAULT_SOCKET,
   parseContainers,
@@ -23,7 +23,9 @@ export interface Host {
 
 /** Answers in this order: the daemon, its socket and the socket's group, its containers, and what listens on the host. */
 const QUESTIONS = `set -e
-docker info --format '{{json .}}'
+info=$(docker info --format '{{json .}}')
+echo "$info"
+case $info in *ServerErrors*) exit ;; esac
 socket="\${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}')}"
 echo "$socket"
 stat -L -c %g "\${socket#unix://}"
@@ -39,15 +41,14 @@ cat /proc/net/tcp /proc/net/tcp6`;
 export async function readHost(address = DEFAULT_SOCKET): Promise<Host> {
   const shell = remoteShell(address);
   const onHost = async (script: string) =>
-    (
-      await local.run({
-        command: "sh",
-        stdin: script,
-        logging: "none",
-        ...(shell.length > 0 ? { interpreter: shell } : { environment: { DOCKER_HOST: address } }),
-      })
-    ).stdout.trim();
-  const [info = "", socket = "", group, ...rest] = (await onHost(QUESTIONS)).split("\n");
+    (await execute([...shell, "sh"], script, shell.length > 0 ? {} : { DOCKER_HOST: address })).trim();
+  const answers = await onHost(QUESTIONS).catch((error: unknown) => {
+    throw new Error(
+      `the Docker host at ${address} could not be asked: ${(error as Error).message}. ` +
+        "See that `docker info` works there, or set docker:host to where the daemon listens.",
+    );
+  });
+  const [info = "", socket = "", group, ...rest] = answers.split("\n");
   const isContainer = (line: string) => line.startsWith("{");
   return {
     facts: parseDockerInfo(info, { address, socket, socketGroup: Number(group) }),

@@ -1,4 +1,4 @@
-import { execFile } from "node:child_process";
+import { execute } from "./execute";
 import { Mismatch } from "./retry";
 import { gpuAllocation, type ContainerConfig } from "../exporter/allocation";
 
@@ -8,21 +8,8 @@ import { gpuAllocation, type ContainerConfig } from "../exporter/allocation";
  * @param input written to its standard input
  * @throws Error with what it wrote to both its outputs
  */
-export function docker(args: string[], input = ""): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = execFile("docker", args, { maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
-      if (error)
-        reject(
-          new Error(
-            `docker ${args.slice(0, 3).join(" ")} failed: ${(stderr + stdout).trim() || error.message}`,
-          ),
-        );
-      else resolve(stdout);
-    });
-    // A command that fails at once does not read; why it failed is told above.
-    child.stdin?.on("error", () => undefined).end(input);
-  });
-}
+export const docker = (args: string[], input?: string): Promise<string> =>
+  execute(["docker", ...args], input);
 
 /** Id and name of each running container that may use GPUs. */
 export async function gpuContainers(): Promise<{ id: string; name: string }[]> {

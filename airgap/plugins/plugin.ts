@@ -2,7 +2,7 @@ import { main } from "@pulumi/pulumi/provider";
 import { check } from "./check";
 import { takeConfiguration } from "./configuration";
 import { diff, drifted } from "./diff";
-import { IncompleteError, type Invoke, type ResourceType } from "./resourceType";
+import { IncompleteError, type ResourceType } from "./resourceType";
 import { hasSecret, secret, unwrapped, type Values } from "./values";
 
 /** What a plugin has. */
@@ -10,7 +10,6 @@ export interface Plugin {
   /** The version of the official plugin that it agrees with. */
   version: string;
   resources: Record<string, ResourceType>;
-  functions?: Record<string, Invoke>;
   /** Keys of the provider's configuration that it implements. */
   configuration?: readonly string[];
   /** Ends what is under way, when the user interrupts an update. */
@@ -18,15 +17,13 @@ export interface Plugin {
 }
 
 /** Serves the plugin to the engine, on a loopback port that it prints. */
-export async function serve({
-  version,
-  resources,
-  functions = {},
-  configuration = [],
-  cancel,
-}: Plugin): Promise<void> {
+export async function serve({ version, resources, configuration = [], cancel }: Plugin): Promise<void> {
   const tokenOf = (urn: string) => urn.split("::")[2]?.split("$").pop() ?? "";
-  const typeOf = (urn: string) => implemented(resources, tokenOf(urn));
+  const typeOf = (urn: string) => {
+    const type = resources[tokenOf(urn)];
+    if (!type) throw new Error(lacking(resources, tokenOf(urn)));
+    return type;
+  };
 
   takeConfiguration(configuration);
   await main(
@@ -79,20 +76,11 @@ export async function serve({
         return { outs: { ...news, ...concealed(outputs ?? {}, news), ...found?.outputs } };
       },
       delete: (id, urn, props: Values) => typeOf(urn).delete(id, unwrapped(props) as Values, urn),
-      invoke: async (token, args: Values) => {
-        const outputs = await implemented(functions, token)(unwrapped(args) as Values);
-        return { outputs: { ...args, ...concealed(outputs, args) } };
-      },
+      invoke: (token) => Promise.reject(new Error(lacking(resources, token))),
       cancel: () => settle(() => cancel?.()),
     },
     process.argv.slice(2),
   );
-}
-
-function implemented<T>(things: Record<string, T>, token: string): T {
-  const thing = things[token];
-  if (thing === undefined) throw new Error(lacking(things, token));
-  return thing;
 }
 
 const lacking = (things: object, token: string): string =>

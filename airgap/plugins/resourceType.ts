@@ -41,9 +41,6 @@ export interface ResourceType {
   delete(id: string, state: Values, urn: string): Promise<void>;
 }
 
-/** A function of the plugin, such as `command:local:run`. */
-export type Invoke = (args: Values) => Promise<Values>;
-
 /** The creation failed, but left something behind. The engine keeps it in the state, and the next update replaces it. */
 export class IncompleteError extends Error {
   constructor(

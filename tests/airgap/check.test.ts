@@ -1,5 +1,4 @@
 import { check } from "../../airgap/plugins/check";
-import { run } from "../../airgap/plugins/command/command";
 import { secret } from "../../airgap/plugins/values";
 import { DECLARED, refusals, TYPES } from "./fixtures";
 
@@ -25,12 +24,6 @@ test.each([
 ] as const)("an input of a %s that is not implemented is refused by its name: %j", (kind, inputs, name) => {
   expect(Object.keys(refusals(kind, inputs))).toEqual([name]);
   expect(refusals(kind, inputs)[name]).toContain(`does not implement the input "${name}"`);
-});
-
-test("an argument of local.run that is not implemented is refused by its name", async () => {
-  await expect(run({ command: "true", archivePaths: ["*"] })).rejects.toThrow(
-    '"archivePaths" of command:local:run',
-  );
 });
 
 test.each([

@@ -1,4 +1,4 @@
-import { command, run } from "../../airgap/plugins/command/command";
+import { command } from "../../airgap/plugins/command/command";
 
 const URN = "urn:pulumi:s::p::command:local:Command::probe";
 
@@ -10,13 +10,13 @@ test("a failed command says the exit status, the command and everything that it 
 });
 
 test("a command that cannot start says why", async () => {
-  await expect(run({ command: "true", dir: "/no/such" })).rejects.toThrow(
+  await expect(command.create({ create: "true", dir: "/no/such" }, URN)).rejects.toThrow(
     'chdir /no/such: no such file or directory: running "true"',
   );
-  await expect(run({ command: "true", interpreter: ["/no/such"] })).rejects.toThrow(
+  await expect(command.create({ create: "true", interpreter: ["/no/such"] }, URN)).rejects.toThrow(
     'fork/exec /no/such: no such file or directory: running "true"',
   );
-  await expect(run({ command: "true", interpreter: ["no-such"] })).rejects.toThrow(
+  await expect(command.create({ create: "true", interpreter: ["no-such"] }, URN)).rejects.toThrow(
     'exec: "no-such": executable file not found in $PATH: running "true"',
   );
 });
@@ -28,14 +28,17 @@ test("its outputs are what it wrote, without the last line break", async () => {
 });
 
 test("it gets its input, environment, folder and interpreter", async () => {
-  const outputs = await run({
-    command: "read line; echo $line $A $PWD $0",
-    stdin: "line\n",
-    environment: { A: "x" },
-    dir: "/",
-    interpreter: ["/bin/sh", "-c"],
-    logging: "none",
-  });
+  const { outputs } = await command.create(
+    {
+      create: "read line; echo $line $A $PWD $0",
+      stdin: "line\n",
+      environment: { A: "x" },
+      dir: "/",
+      interpreter: ["/bin/sh", "-c"],
+      logging: "none",
+    },
+    URN,
+  );
   expect(outputs).toEqual({ stdout: "line x / /bin/sh", stderr: "" });
 });
 

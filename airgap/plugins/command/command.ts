@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Input, Invoke, ResourceType } from "../resourceType";
+import type { Input, ResourceType } from "../resourceType";
 import type { Values } from "../values";
 import { runShell, type Shell, type Written } from "./shell";
 
@@ -39,19 +39,6 @@ export const command: ResourceType = {
   async delete(_id, state, urn) {
     await perform(state["delete"], state, state, urn);
   },
-};
-
-const RUN_INPUTS = ["command", "stdin", "environment", "dir", "interpreter", "logging"];
-
-/** `command.local.run`: a command at each run of the program, in previews too. */
-export const run: Invoke = async (args) => {
-  const strange = Object.keys(args).filter((key) => !RUN_INPUTS.includes(key));
-  if (strange.length > 0)
-    throw new Error(
-      `the airgap plugin does not implement the input ${strange.map((key) => `"${key}"`).join(", ")} of command:local:run; ` +
-        "use the official plugin, or add it in airgap/plugins",
-    );
-  return { ...(await runShell(args["command"] as string, args)) };
 };
 
 /** Runs the command with what the last one wrote in its environment; without a command, the outputs stay. */

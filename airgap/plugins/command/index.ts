@@ -1,10 +1,9 @@
 import { serve } from "../plugin";
-import { command, run } from "./command";
+import { command } from "./command";
 import { cancel } from "./shell";
 
 void serve({
   version: "1.2.1",
   resources: { "command:local:Command": command },
-  functions: { "command:local:run": run },
   cancel,
 });

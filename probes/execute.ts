@@ -1,0 +1,29 @@
+import { execFile } from "node:child_process";
+
+/**
+ * Runs a program to its end.
+ *
+ * @param input written to its standard input
+ * @param env its environment, beside this process's own
+ * @throws Error with what it wrote to both its outputs
+ */
+export function execute(
+  [program = "", ...args]: string[],
+  input = "",
+  env: NodeJS.ProcessEnv = {},
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { maxBuffer: 64 * 1024 * 1024, env: { ...process.env, ...env } };
+    const child = execFile(program, args, options, (error, stdout, stderr) => {
+      if (error)
+        reject(
+          new Error(
+            `${[program, ...args.slice(0, 3)].join(" ")} failed: ${(stderr + stdout).trim() || error.message}`,
+          ),
+        );
+      else resolve(stdout);
+    });
+    // A program that fails at once does not read; why it failed is told above.
+    child.stdin?.on("error", () => undefined).end(input);
+  });
+}
