@@ -21,16 +21,19 @@ export interface Host {
   processOf: (listener: Listener) => Promise<string | undefined>;
 }
 
-/** Answers in this order: the daemon, its socket and the socket's group, its containers, and what listens on the host. */
+/**
+ * Answers in this order: the daemon, its socket and the socket's group, its containers, and what listens on the host. The
+ * group is 0 where the socket is not a file, which is refused; a host without IPv6 has no tcp6.
+ */
 const QUESTIONS = `set -e
 info=$(docker info --format '{{json .}}')
-echo "$info"
+printf '%s\\n' "$info"
 case $info in *ServerErrors*) exit ;; esac
 socket="\${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}')}"
 echo "$socket"
-stat -L -c %g "\${socket#unix://}"
+stat -L -c %g "\${socket#unix://}" 2>/dev/null || echo 0
 docker ps --all --no-trunc --format '{{json .}}'
-cat /proc/net/tcp /proc/net/tcp6`;
+cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true`;
 
 /**
  * Asks the Docker host, in previews too: this machine, or another over ssh.
@@ -44,8 +47,8 @@ export async function readHost(address = DEFAULT_SOCKET): Promise<Host> {
     (await execute([...shell, "sh"], script, shell.length > 0 ? {} : { DOCKER_HOST: address })).trim();
   const answers = await onHost(QUESTIONS).catch((error: unknown) => {
     throw new Error(
-      `the Docker host at ${address} could not be asked: ${(error as Error).message}. ` +
-        "See that `docker info` works there, or set docker:host to where the daemon listens.",
+      `the Docker host at ${address} could not be asked: ${(error as Error).message}\n` +
+        `See that \`docker --host ${address} info\` works, or set docker:host to where the daemon listens.`,
     );
   });
   const [info = "", socket = "", group, ...rest] = answers.split("\n");

@@ -4,7 +4,8 @@ import { execFile } from "node:child_process";
  * Runs a program to its end.
  *
  * @param input written to its standard input
- * @param env its environment, beside this process's own
+ * @param env its environment, beside this process's own; the stack's configuration, in which Pulumi gives its program the
+ *   decrypted secrets, is left out
  * @throws Error with what it wrote to both its outputs
  */
 export function execute(
@@ -13,7 +14,7 @@ export function execute(
   env: NodeJS.ProcessEnv = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { maxBuffer: 64 * 1024 * 1024, env: { ...process.env, ...env } };
+    const options = { maxBuffer: 64 * 1024 * 1024, env: { ...process.env, PULUMI_CONFIG: undefined, ...env } };
     const child = execFile(program, args, options, (error, stdout, stderr) => {
       if (error)
         reject(

@@ -1,8 +1,4 @@
 import { parseDockerInfo, parseListeners } from "../../components/dockerInfo";
-import { readHost } from "../../components/hostFacts";
-import { execute } from "../../probes/execute";
-
-jest.mock("../../probes/execute");
 
 const info = {
   Name: "llm-1",
@@ -100,40 +96,4 @@ test.each<[string, object, object | undefined]>([
   ["nothing", { Runtimes: runc, DiscoveredDevices: null }, undefined],
 ])("a host with %s: how a container gets to its GPUs", (_, changes, expected) => {
   expect(parse(changes).gpus).toEqual(expected);
-});
-
-test("a host is asked at its address, here or over ssh, and its answers are told apart", async () => {
-  const container = { Names: "chat", Image: "vllm/vllm-openai:v0.11.0", Labels: "a=b", Ports: "" };
-  const listener =
-    "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0";
-  const answers = [
-    JSON.stringify(info),
-    "unix:///run/docker.sock",
-    "998",
-    JSON.stringify(container),
-    listener,
-  ];
-  jest.mocked(execute).mockResolvedValue(`${answers.join("\n")}\n`);
-
-  expect(await readHost("unix:///run/docker.sock")).toMatchObject({
-    facts: { name: "llm-1", dockerSocket: "/run/docker.sock", socketGroup: 998 },
-    containers: [{ name: "chat", image: "vllm/vllm-openai:v0.11.0", labels: { a: "b" } }],
-    listeners: [{ address: "127.0.0.1", port: 8080 }],
-  });
-  expect(execute).toHaveBeenLastCalledWith(["sh"], expect.any(String), {
-    DOCKER_HOST: "unix:///run/docker.sock",
-  });
-  await readHost("ssh://llm-1");
-  expect(execute).toHaveBeenLastCalledWith(
-    expect.arrayContaining(["ssh", "llm-1", "sh"]),
-    expect.any(String),
-    {},
-  );
-});
-
-test("a host that does not answer is named, with why and what to do", async () => {
-  jest.mocked(execute).mockRejectedValue(new Error("sh failed: Cannot connect to the Docker daemon"));
-  await expect(readHost("unix:///no.sock")).rejects.toThrow(
-    /the Docker host at unix:\/\/\/no.sock could not be asked: .*Cannot connect.* set docker:host/,
-  );
 });
