@@ -46,7 +46,7 @@ test.each([
 
 // As recorded, but for serial number, PDI and UUID, and most of the supported clocks.
 test("what an H200 answered is read: two processes of PyTorch, one of them busy", () => {
-  const log = parseLog(readFileSync(path.join(__dirname, "recorded", "h200-580.159.04.xml"), "utf8"));
+  const log = parseLog(readFileSync(path.join(__dirname, "h200-580.159.04.xml"), "utf8"));
   const uuid = gpuUuid(0);
   expect(log).toMatchObject({ driverVersion: "580.159.04", cudaVersion: "13.0" });
   expect(log.processes).toEqual([
