@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import { z } from "zod";
 
 /** What the deployment has to know of the Docker host. */
@@ -23,7 +24,7 @@ export interface HostContainer {
   name: string;
   image: string;
   labels: Record<string, string>;
-  /** What it publishes on the host, as long as it runs. */
+  /** The TCP ports that it publishes on IPv4, as long as it runs. */
   ports: { address: string; port: number }[];
 }
 
@@ -43,7 +44,7 @@ const OLDEST_ENGINE = [20, 10] as const;
 export const DEFAULT_SOCKET = "unix:///var/run/docker.sock";
 const DEFAULT_CONTAINERD = "/run/containerd/containerd.sock";
 
-/** The part of `docker info` that matters here. Source: docker/docs, Engine API, `GET /info`. */
+/** The part of the answer to `GET /info` that matters here. Source: docker/docs, Engine API. */
 export const dockerInfo = z.object({
   Name: z.string().default(""),
   ServerVersion: z.string().default(""),
@@ -54,29 +55,23 @@ export const dockerInfo = z.object({
   Containerd: z.object({ Address: z.string().default("") }).nullish(),
   Runtimes: z.record(z.string(), z.object({ path: z.string().default("") })).nullish(),
   DiscoveredDevices: z.array(z.object({ Source: z.string(), ID: z.string() })).nullish(),
-  ServerErrors: z.array(z.string()).nullish(),
 });
 
 /**
- * Reads the answer of `docker info --format '{{json .}}'`.
+ * Reads the answer of the Docker API to `GET /info`.
  *
  * @throws Error when the host is not one that can be monitored, with the reason and what to do
  */
 export function parseDockerInfo(
-  json: string,
+  answer: unknown,
   { address, socket, socketGroup }: Pick<HostFacts, "address" | "socketGroup"> & { socket: string },
 ): HostFacts {
-  const info = dockerInfo.parse(JSON.parse(json));
+  const info = dockerInfo.parse(answer);
   const [major = 0, minor = 0] = info.ServerVersion.split(".").map(Number);
   const security = info.SecurityOptions ?? [];
   const refuse = (seen: string, remedy: string) =>
     new Error(`this Docker host cannot be monitored: ${seen}. ${remedy}`);
 
-  if (info.ServerErrors?.length || !info.ServerVersion)
-    throw refuse(
-      info.ServerErrors?.join("; ") ?? "the daemon did not answer",
-      `Start Docker, or set docker:host to where it listens (now ${address}).`,
-    );
   if (info.OSType !== "linux")
     throw refuse(`its containers run on ${info.OSType}`, "cAdvisor reads Linux cgroups: use a Linux host.");
   if (major < OLDEST_ENGINE[0] || (major === OLDEST_ENGINE[0] && minor < OLDEST_ENGINE[1]))
@@ -127,25 +122,29 @@ export function gpuAccess({
   return cdi && { cdiDevice: cdi.ID };
 }
 
-/** Reads the lines of `docker ps --all --format '{{json .}}'`. */
-export function parseContainers(lines: string[]): HostContainer[] {
-  return lines.map((line) => {
-    const { Names, Image, Labels, Ports } = JSON.parse(line) as Record<
-      "Names" | "Image" | "Labels" | "Ports",
-      string
-    >;
-    return {
-      name: Names,
-      image: Image,
-      labels: Object.fromEntries(
-        Labels.split(",").map((label) => [label.split("=")[0] ?? "", label.slice(label.indexOf("=") + 1)]),
-      ),
-      ports: [...Ports.matchAll(/([\d.]+):(\d+)->/g)].map(([, address = "", port]) => ({
-        address,
-        port: Number(port),
-      })),
-    };
-  });
+/** The part of the answer to `GET /containers/json` that matters here. Source: docker/docs, Engine API. */
+const dockerContainers = z.array(
+  z.object({
+    Names: z.array(z.string()),
+    Image: z.string(),
+    Labels: z.record(z.string(), z.string()).nullish(),
+    Ports: z
+      .array(z.object({ IP: z.string().default(""), PublicPort: z.number().optional(), Type: z.string() }))
+      .nullish(),
+  }),
+);
+
+/** Reads the answer of the Docker API to `GET /containers/json`. */
+export function parseContainers(answer: unknown): HostContainer[] {
+  return dockerContainers.parse(answer).map(({ Names, Image, Labels, Ports }) => ({
+    // Names that links gave it have another slash.
+    name: Names.map((name) => name.slice(1)).find((name) => !name.includes("/")) ?? "",
+    image: Image,
+    labels: Labels ?? {},
+    ports: (Ports ?? []).flatMap(({ IP, PublicPort: port, Type }) =>
+      port && Type === "tcp" && isIPv4(IP) ? { address: IP, port } : [],
+    ),
+  }));
 }
 
 /** Reads lines of `/proc/net/tcp` and `/proc/net/tcp6`, as far as they tell who listens on IPv4. Source: proc(5). */

@@ -16,8 +16,16 @@ const COMPARE = [
  * @param container name of the Prometheus container
  * @param dockerHost the daemon's address, as in DOCKER_HOST; the default is the local socket
  * @returns "" when nothing was changed, or when no such container runs
+ * @throws Error when this machine has no Docker CLI, which updates need too
  */
 export async function editedConfig(container: string, dockerHost = DEFAULT_SOCKET): Promise<string> {
   const compare = ["docker", "exec", container, "sh", "-c", COMPARE];
-  return (await execute(compare, "", { DOCKER_HOST: dockerHost }).catch(() => "")).trim();
+  const answer = await execute(compare, "", { DOCKER_HOST: dockerHost }).catch((error: unknown) => {
+    if ((error as Error).message.includes("ENOENT"))
+      throw new Error(
+        "Docker's command line is missing on this machine: install it (the package docker-ce-cli or docker.io)",
+      );
+    return "";
+  });
+  return answer.trim();
 }

@@ -1,4 +1,4 @@
-import { remoteShell } from "../probes/dockerHost";
+import { askDocker, remoteShell } from "../probes/dockerHost";
 import { execute } from "../probes/execute";
 import {
   DEFAULT_SOCKET,
@@ -22,17 +22,13 @@ export interface Host {
 }
 
 /**
- * Answers in this order: the daemon, its socket and the socket's group, its containers, and what listens on the host. The
- * group is 0 where the socket is not a file, which is refused; a host without IPv6 has no tcp6.
+ * What Docker does not tell: its socket, the socket's group, and what listens on the host. The group is 0 where the socket
+ * is not a file, which is refused; a host without IPv6 has no tcp6.
  */
 const QUESTIONS = `set -e
-info=$(docker info --format '{{json .}}')
-printf '%s\\n' "$info"
-case $info in *ServerErrors*) exit ;; esac
 socket="\${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}')}"
 echo "$socket"
 stat -L -c %g "\${socket#unix://}" 2>/dev/null || echo 0
-docker ps --all --no-trunc --format '{{json .}}'
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true`;
 
 /**
@@ -45,18 +41,21 @@ export async function readHost(address = DEFAULT_SOCKET): Promise<Host> {
   const shell = remoteShell(address);
   const onHost = async (script: string) =>
     (await execute([...shell, "sh"], script, shell.length > 0 ? {} : { DOCKER_HOST: address })).trim();
-  const answers = await onHost(QUESTIONS).catch((error: unknown) => {
+  const [info, containers, told] = await Promise.all([
+    askDocker(address, "/info"),
+    askDocker(address, "/containers/json?all=true"),
+    onHost(QUESTIONS),
+  ]).catch((error: unknown) => {
     throw new Error(
       `the Docker host at ${address} could not be asked: ${(error as Error).message}\n` +
         `See that \`docker --host ${address} info\` works, or set docker:host to where the daemon listens.`,
     );
   });
-  const [info = "", socket = "", group, ...rest] = answers.split("\n");
-  const isContainer = (line: string) => line.startsWith("{");
+  const [socket = "", group, ...tables] = told.split("\n");
   return {
     facts: parseDockerInfo(info, { address, socket, socketGroup: Number(group) }),
-    containers: parseContainers(rest.filter(isContainer)),
-    listeners: parseListeners(rest.filter((line) => !isContainer(line))),
+    containers: parseContainers(containers),
+    listeners: parseListeners(tables),
     processOf: async (listener) => (await onHost(processScript(listener))) || undefined,
   };
 }

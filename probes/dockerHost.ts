@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { Agent } from "node:http";
+import { Agent, get } from "node:http";
 import { Agent as TlsAgent } from "node:https";
 import { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { environment } from "./execute";
 
 /**
  * The words that run a command on the machine of a Docker daemon, as the Docker CLI does; none for this machine. Keys, jump
@@ -28,6 +29,35 @@ export function remoteShell(dockerHost: string): string[] {
 }
 
 /**
+ * What the Docker API answers to a GET, through the daemon's socket, or over ssh and the Docker CLI there.
+ *
+ * @param address the daemon's, as in DOCKER_HOST
+ * @param path such as `/info`; the newest version of the API that the daemon speaks answers
+ * @returns the answer, from JSON
+ * @throws Error with why there is none
+ */
+export function askDocker(address: string, path: string): Promise<unknown> {
+  const shell = remoteShell(address);
+  const way =
+    shell.length > 0
+      ? { agent: agentThrough([...shell, "docker", "system", "dial-stdio"]) }
+      : { socketPath: address.slice("unix://".length) };
+  return new Promise<unknown>((resolve, reject) => {
+    get({ ...way, host: "docker", path }, (response) => {
+      let text = "";
+      response
+        .setEncoding("utf8")
+        .on("data", (chunk: string) => (text += chunk))
+        .on("error", reject)
+        .on("end", () => {
+          if (response.statusCode === 200) resolve(JSON.parse(text));
+          else reject(new Error(`GET ${path}: ${response.statusCode ?? ""} ${text.trim().slice(0, 300)}`));
+        });
+    }).on("error", reject);
+  }).finally(() => way.agent?.destroy());
+}
+
+/**
  * An HTTP agent whose connections are the standard input and output of a command, such as `ssh -W host:port machine`. A
  * request fails with what the command wrote when it ends before the answer.
  *
@@ -35,7 +65,7 @@ export function remoteShell(dockerHost: string): string[] {
  */
 export function agentThrough([program = "", ...args]: string[], ca?: string[]): Agent {
   const connect = () => {
-    const child = spawn(program, args);
+    const child = spawn(program, args, { env: environment() });
     let said = "";
     child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
     const connection = new Duplex({

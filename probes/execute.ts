@@ -1,11 +1,16 @@
 import { execFile } from "node:child_process";
 
 /**
+ * The environment of the programs that this one runs: its own, without the stack's configuration, in which Pulumi gives its
+ * program the decrypted secrets.
+ */
+export const environment = (): NodeJS.ProcessEnv => ({ ...process.env, PULUMI_CONFIG: undefined });
+
+/**
  * Runs a program to its end.
  *
  * @param input written to its standard input
- * @param env its environment, beside this process's own; the stack's configuration, in which Pulumi gives its program the
- *   decrypted secrets, is left out
+ * @param env more of its environment
  * @throws Error with what it wrote to both its outputs
  */
 export function execute(
@@ -14,7 +19,10 @@ export function execute(
   env: NodeJS.ProcessEnv = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { maxBuffer: 64 * 1024 * 1024, env: { ...process.env, PULUMI_CONFIG: undefined, ...env } };
+    const options = {
+      maxBuffer: 64 * 1024 * 1024,
+      env: { ...process.env, PULUMI_CONFIG: undefined, ...env },
+    };
     const child = execFile(program, args, options, (error, stdout, stderr) => {
       if (error)
         reject(

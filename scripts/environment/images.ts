@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { buildImage } from "../../airgap/images";
 import { run } from "../../airgap/toolchain/goCommands";
 import { dockerInfo, gpuAccess } from "../../components/dockerInfo";
+import { askDocker } from "../../probes/dockerHost";
 import { stackConfig } from "../stackConfig";
 import { say } from "./say";
 
@@ -20,7 +21,7 @@ export async function stackImages(
   { gpus }: { gpus?: boolean } = {},
 ): Promise<void> {
   const env = { ...process.env, DOCKER_HOST: dockerHost };
-  for (const image of await configuredImages(stack, gpus ?? (await hasGpus(env)))) {
+  for (const image of await configuredImages(stack, gpus ?? (await hasGpus(dockerHost)))) {
     if (await run("docker", ["image", "inspect", image], { env }).then(Boolean, () => false)) {
       say(`image ${image}: found on the Docker host`);
     } else if (await pull(image, env)) {
@@ -32,10 +33,8 @@ export async function stackImages(
   }
 }
 
-const hasGpus = async (env: NodeJS.ProcessEnv): Promise<boolean> =>
-  gpuAccess(
-    dockerInfo.parse(JSON.parse(await run("docker", ["info", "--format", "{{json .}}"], { env }))),
-  ) !== undefined;
+const hasGpus = async (dockerHost: string): Promise<boolean> =>
+  gpuAccess(dockerInfo.parse(await askDocker(dockerHost, "/info"))) !== undefined;
 
 /**
  * The images that a stack's configuration names, or the defaults of Pulumi.yaml.

@@ -1,4 +1,4 @@
-import { parseDockerInfo, parseListeners } from "../../components/dockerInfo";
+import { parseContainers, parseDockerInfo, parseListeners } from "../../components/dockerInfo";
 
 const info = {
   Name: "llm-1",
@@ -9,7 +9,7 @@ const info = {
   SecurityOptions: ["name=seccomp,profile=default"],
 };
 const HERE = { address: "unix:///run/docker.sock", socket: "unix:///run/docker.sock", socketGroup: 998 };
-const parse = (changes: object) => parseDockerInfo(JSON.stringify({ ...info, ...changes }), HERE);
+const parse = (changes: object) => parseDockerInfo({ ...info, ...changes }, HERE);
 
 test("the root directory and the socket are those of the host's daemon", () => {
   expect(parse({})).toEqual({
@@ -22,8 +22,7 @@ test("the root directory and the socket are those of the host's daemon", () => {
 });
 
 test("on a host that is reached by ssh, the socket is the one that its own Docker CLI uses", () => {
-  const parseThere = (socket: string) =>
-    parseDockerInfo(JSON.stringify(info), { ...HERE, address: "ssh://llm-1", socket });
+  const parseThere = (socket: string) => parseDockerInfo(info, { ...HERE, address: "ssh://llm-1", socket });
   expect(parseThere("unix:///data/d.sock")).toMatchObject({
     address: "ssh://llm-1",
     dockerSocket: "/data/d.sock",
@@ -31,6 +30,30 @@ test("on a host that is reached by ssh, the socket is the one that its own Docke
   expect(() => parseThere("tcp://10.0.0.7:2376")).toThrow(
     /its daemon is at "tcp:\/\/10.0.0.7:2376", seen from itself/,
   );
+});
+
+test("a container is known by its own name, its labels, and the TCP ports that it publishes on IPv4", () => {
+  const published = { PrivatePort: 80, PublicPort: 8080, Type: "tcp" };
+  const container = {
+    Names: ["/web/db", "/db"],
+    Image: "postgres:17",
+    Labels: { note: "a=b, c=d" },
+    Ports: [
+      { IP: "0.0.0.0", ...published },
+      { IP: "::", ...published },
+      { IP: "0.0.0.0", ...published, Type: "udp" },
+      { PrivatePort: 5432, Type: "tcp" },
+    ],
+  };
+  expect(parseContainers([container, { Names: ["/plain"], Image: "a" }])).toEqual([
+    {
+      name: "db",
+      image: "postgres:17",
+      labels: { note: "a=b, c=d" },
+      ports: [{ address: "0.0.0.0", port: 8080 }],
+    },
+    { name: "plain", image: "a", labels: {}, ports: [] },
+  ]);
 });
 
 test("what listens on IPv4 is read from the kernel's tables, also where it listens on both versions", () => {
@@ -64,11 +87,6 @@ test.each([
   ["a rootless daemon", { SecurityOptions: ["name=rootless"] }, /rootless.*Use a daemon that runs as root/],
   ["remapped users", { SecurityOptions: ["name=userns"] }, /userns-remap.*Remove userns-remap/],
   ["Windows containers", { OSType: "windows" }, /windows.*use a Linux host/],
-  [
-    "a daemon that does not answer",
-    { ServerErrors: ["Cannot connect to the Docker daemon"] },
-    /Cannot connect.*Start Docker/,
-  ],
 ])("%s is refused with the reason and the remedy", (_, changes, message) => {
   expect(() => parse(changes)).toThrow(message);
 });

@@ -2,18 +2,25 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { wanted } from "../../components/containerMetrics";
-import { parseContainers, parseListeners } from "../../components/dockerInfo";
+import { parseListeners, type HostContainer } from "../../components/dockerInfo";
 import { processScript } from "../../components/hostFacts";
 import { requireFree } from "../../components/taken";
 import { settings } from "./fixtures";
 
-const line = (Names: string, Ports = "", Labels = "") =>
-  JSON.stringify({ Names, Image: "web:1", Labels, Ports });
-const OWN = "a=b,llm-metrics.environment=dev";
-const check = (ports: object, ...lines: string[]) =>
+const container = (
+  name: string,
+  published: Partial<HostContainer["ports"][number]> = {},
+  environment = "",
+) => ({
+  name,
+  image: "web:1",
+  labels: environment ? { "llm-metrics.environment": environment } : {},
+  ports: published.port ? [{ address: "127.0.0.1", port: published.port, ...published }] : [],
+});
+const check = (ports: object, ...containers: HostContainer[]) =>
   requireFree(
     {
-      containers: parseContainers(lines),
+      containers,
       listeners: parseListeners(
         ["tcp", "tcp6"].flatMap((file) => readFileSync(`/proc/net/${file}`, "utf8").split("\n")),
       ).filter(({ port }) => port === taken), // Whatever else runs on this machine.
@@ -43,13 +50,13 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 test("nothing in the way, and the stack's own containers on its ports, are fine", async () => {
-  await check({ cadvisorPort: free }, line("other", "127.0.0.1:9->80/tcp"));
-  const own = line("llm-metrics-dev-cadvisor", `127.0.0.1:${taken}->8080/tcp`, OWN);
+  await check({ cadvisorPort: free }, container("other", { port: 9 }));
+  const own = container("llm-metrics-dev-cadvisor", { port: taken }, "dev");
   await check({ cadvisorPort: taken }, own);
 });
 
 test("a foreign container with a name of the stack is named", async () => {
-  await expect(check({ cadvisorPort: free }, line("llm-metrics-dev-prometheus"))).rejects.toThrow(
+  await expect(check({ cadvisorPort: free }, container("llm-metrics-dev-prometheus"))).rejects.toThrow(
     /nothing was changed:\n {2}- the name llm-metrics-dev-prometheus is taken by a container of web:1.*rename it/,
   );
 });
@@ -57,20 +64,14 @@ test("a foreign container with a name of the stack is named", async () => {
 test.each(["127.0.0.1", "0.0.0.0"])(
   "a foreign container that publishes a port of the stack on %s is named",
   async (address) => {
-    await expect(
-      check({ prometheusPort: free }, line("web", `${address}:${free}->80/tcp, [::]:${free}->80/tcp`)),
-    ).rejects.toThrow(
+    await expect(check({ prometheusPort: free }, container("web", { address, port: free }))).rejects.toThrow(
       `127.0.0.1:${free} is taken by the container web: stop it, or set llm-metrics:prometheusPort`,
     );
   },
 );
 
 test("another environment of this project counts as foreign", async () => {
-  const other = line(
-    "llm-metrics-prod-cadvisor",
-    `127.0.0.1:${free}->8080/tcp`,
-    "llm-metrics.environment=prod",
-  );
+  const other = container("llm-metrics-prod-cadvisor", { port: free }, "prod");
   await expect(check({ cadvisorPort: free }, other)).rejects.toThrow(
     "the container llm-metrics-prod-cadvisor",
   );
