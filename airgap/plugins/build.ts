@@ -8,11 +8,11 @@ import { exists } from "../toolchain/goCommands";
 const PROJECT = path.join(__dirname, "../..");
 const PLUGINS = ["docker", "command"] as const;
 /** How a daemon on another machine is reached, here as in the probes. */
-const SSH = path.join(PROJECT, "probes/dockerHost.ts");
+const SSH = ["probes/dockerHost.ts", "probes/execute.ts"].map((file) => path.join(PROJECT, file));
 
 /** The folder where {@link buildPlugins} puts the plugins that are made of the present sources. */
 export async function pluginsFolder(): Promise<string> {
-  return path.join(cacheFolder(), `plugins-${await sourceHash(__dirname, SSH)}`);
+  return path.join(cacheFolder(), `plugins-${await sourceHash(__dirname, ...SSH)}`);
 }
 
 /**

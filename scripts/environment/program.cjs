@@ -1,6 +1,7 @@
 // Loaded first by each Node process of an update (NODE_OPTIONS, see ../pulumi.ts). In the one that runs this project's program it
 // leaves out what takes most of its time and nothing here needs: the TypeScript compiler, as the program was bundled (bundles.ts);
-// what Pulumi's SDK serializes functions with; and source maps, by which the SDK translates a stack for each promise.
+// what Pulumi's SDK serializes functions with; its Automation API; and source maps, by which the SDK translates a stack for each
+// promise.
 const { existsSync, readFileSync, realpathSync } = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
@@ -21,6 +22,8 @@ if (PULUMI_NODEJS_TYPESCRIPT === "true" && ours && bundles) {
   const INSTEAD = {
     typescript: later,
     "@npmcli/arborist": later,
+    "./automation": later,
+    "./closure/codePaths": () => ({}),
     "../../runtime/closure/v8Hooks": () => ({ isInitializedAsync: () => Promise.resolve() }),
     "source-map-support/register": () => ({}),
   };
