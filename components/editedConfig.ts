@@ -21,7 +21,7 @@ const COMPARE = [
 export async function editedConfig(container: string, dockerHost = DEFAULT_SOCKET): Promise<string> {
   const compare = ["docker", "exec", container, "sh", "-c", COMPARE];
   const answer = await execute(compare, "", { DOCKER_HOST: dockerHost }).catch((error: unknown) => {
-    if ((error as Error).message.includes("ENOENT"))
+    if (((error as Error).cause as NodeJS.ErrnoException).code === "ENOENT")
       throw new Error(
         "Docker's command line is missing on this machine: install it (the package docker-ce-cli or docker.io)",
       );

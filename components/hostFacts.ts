@@ -22,13 +22,13 @@ export interface Host {
 }
 
 /**
- * What Docker does not tell: its socket, the socket's group, and what listens on the host. The group is 0 where the socket
- * is not a file, which is refused; a host without IPv6 has no tcp6.
+ * What Docker does not tell: its socket, the socket's group (0 for what is no socket, which is refused), and what listens on
+ * the host, which has no tcp6 without IPv6.
  */
 const QUESTIONS = `set -e
 socket="\${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}')}"
-echo "$socket"
-stat -L -c %g "\${socket#unix://}" 2>/dev/null || echo 0
+printf '%s\\n' "$socket"
+case $socket in unix://*) stat -L -c %g "\${socket#unix://}" ;; *) echo 0 ;; esac
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true`;
 
 /**
@@ -41,9 +41,8 @@ export async function readHost(address = DEFAULT_SOCKET): Promise<Host> {
   const shell = remoteShell(address);
   const onHost = async (script: string) =>
     (await execute([...shell, "sh"], script, shell.length > 0 ? {} : { DOCKER_HOST: address })).trim();
-  const [info, containers, told] = await Promise.all([
-    askDocker(address, "/info"),
-    askDocker(address, "/containers/json?all=true"),
+  const [[info, containers], told] = await Promise.all([
+    askDocker(address, "/info", "/containers/json?all=true"),
     onHost(QUESTIONS),
   ]).catch((error: unknown) => {
     throw new Error(

@@ -5,6 +5,8 @@ import { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { environment } from "./execute";
 
+const MILLISECONDS_TO_END = 2000;
+
 /**
  * The words that run a command on the machine of a Docker daemon, as the Docker CLI does; none for this machine. Keys, jump
  * hosts and the like are ssh's own configuration.
@@ -29,32 +31,39 @@ export function remoteShell(dockerHost: string): string[] {
 }
 
 /**
- * What the Docker API answers to a GET, through the daemon's socket, or over ssh and the Docker CLI there.
+ * What the Docker API answers to GETs, through the daemon's socket, or over one ssh and the Docker CLI there.
  *
  * @param address the daemon's, as in DOCKER_HOST
- * @param path such as `/info`; the newest version of the API that the daemon speaks answers
- * @returns the answer, from JSON
+ * @param paths such as `/info`; the newest version of the API that the daemon speaks answers
+ * @returns the answers, from JSON
  * @throws Error with why there is none
  */
-export function askDocker(address: string, path: string): Promise<unknown> {
+export async function askDocker(address: string, ...paths: string[]): Promise<unknown[]> {
   const shell = remoteShell(address);
-  const way =
-    shell.length > 0
-      ? { agent: agentThrough([...shell, "docker", "system", "dial-stdio"]) }
-      : { socketPath: address.slice("unix://".length) };
-  return new Promise<unknown>((resolve, reject) => {
-    get({ ...way, host: "docker", path }, (response) => {
-      let text = "";
-      response
-        .setEncoding("utf8")
-        .on("data", (chunk: string) => (text += chunk))
-        .on("error", reject)
-        .on("end", () => {
-          if (response.statusCode === 200) resolve(JSON.parse(text));
-          else reject(new Error(`GET ${path}: ${response.statusCode ?? ""} ${text.trim().slice(0, 300)}`));
-        });
-    }).on("error", reject);
-  }).finally(() => way.agent?.destroy());
+  const agent = shell.length > 0 ? agentThrough([...shell, "docker", "system", "dial-stdio"]) : undefined;
+  const way = agent ? { agent } : { socketPath: address.slice("unix://".length) };
+  const ask = (path: string) =>
+    new Promise<string>((resolve, reject) => {
+      get({ ...way, host: "docker", path }, (response) => {
+        let text = "";
+        response
+          .setEncoding("utf8")
+          .on("data", (chunk: string) => (text += chunk))
+          .on("error", reject)
+          .on("end", () => {
+            if (response.statusCode === 200) resolve(text);
+            else reject(new Error(`GET ${path}: ${response.statusCode ?? ""} ${text.trim().slice(0, 300)}`));
+          });
+        // What is no HTTP is what a machine says to who may not log in.
+      }).on("error", (error: Error & { rawPacket?: Buffer }) => {
+        reject(error.rawPacket ? new Error(error.rawPacket.toString().trim().slice(0, 300)) : error);
+      });
+    });
+  try {
+    return await Promise.all(paths.map(async (path) => JSON.parse(await ask(path)) as unknown));
+  } finally {
+    agent?.destroy();
+  }
 }
 
 /**
@@ -76,7 +85,11 @@ export function agentThrough([program = "", ...args]: string[], ca?: string[]): 
           done();
         }),
       final: (done) => child.stdin.end(done),
-    }).on("close", () => child.kill());
+    }).on("close", () => {
+      // The end of its input ends it. Killing an ssh would cut others that share its connection.
+      child.stdin.end();
+      setTimeout(() => child.kill(), MILLISECONDS_TO_END).unref();
+    });
     child.stdin.on("error", () => undefined);
     child.stdout.on("data", (chunk) => connection.push(chunk) || child.stdout.pause());
     child

@@ -11,7 +11,7 @@ export const environment = (): NodeJS.ProcessEnv => ({ ...process.env, PULUMI_CO
  *
  * @param input written to its standard input
  * @param env more of its environment
- * @throws Error with what it wrote to both its outputs
+ * @throws Error with what it wrote to both its outputs, and Node's error as its cause
  */
 export function execute(
   [program = "", ...args]: string[],
@@ -28,6 +28,7 @@ export function execute(
         reject(
           new Error(
             `${[program, ...args.slice(0, 3)].join(" ")} failed: ${(stderr + stdout).trim() || error.message}`,
+            { cause: error },
           ),
         );
       else resolve(stdout);

@@ -33,8 +33,10 @@ export async function stackImages(
   }
 }
 
-const hasGpus = async (dockerHost: string): Promise<boolean> =>
-  gpuAccess(dockerInfo.parse(await askDocker(dockerHost, "/info"))) !== undefined;
+async function hasGpus(dockerHost: string): Promise<boolean> {
+  const [info] = await askDocker(dockerHost, "/info");
+  return gpuAccess(dockerInfo.parse(info)) !== undefined;
+}
 
 /**
  * The images that a stack's configuration names, or the defaults of Pulumi.yaml.

@@ -21,7 +21,6 @@ if (PULUMI_NODEJS_TYPESCRIPT === "true" && ours && bundles) {
   const later = (...args) => new Proxy({}, { get: (_, key) => key === "__esModule" || load(...args)[key] });
   const INSTEAD = {
     typescript: later,
-    "@npmcli/arborist": later,
     "./automation": later,
     "./closure/codePaths": () => ({}),
     "../../runtime/closure/v8Hooks": () => ({ isInitializedAsync: () => Promise.resolve() }),

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import Docker from "dockerode";
 import { buildShellImage } from "../../airgap/images";
+import { askDocker } from "../../probes/dockerHost";
 import { h100, gpuUuid, type EmulatedHost } from "../emulatedDriver/host";
 import { GpuHost } from "../emulatedDriver/gpuHost";
 import { configureRuntime, DAEMON_FOLDER } from "./daemon";
@@ -291,8 +292,8 @@ test("a second update and a refresh change nothing, and an exporter that was rem
 
 test("where Docker loses NVIDIA's runtime, the exporter gets to the GPUs by CDI, if there is any", async () => {
   await configureRuntime("other", "runc");
-  // Engine 20.10 knows no CDI, and command lines before 28 do not tell it: then the next test is about that.
-  if (!(await docker("info", "--format", "{{json .}}")).includes("nvidia.com/gpu=all")) return;
+  // Engine 20.10 knows no CDI: then the next test is about that.
+  if (!JSON.stringify(await askDocker(DOCKER_HOST, "/info")).includes("nvidia.com/gpu=all")) return;
   await succeeded(stack.up());
   const { HostConfig: host } = await inspect(stack.resource("gpu-exporter"));
   expect(host.DeviceRequests).toMatchObject([{ Driver: "cdi", DeviceIDs: ["nvidia.com/gpu=all"] }]);
@@ -303,7 +304,7 @@ test("where Docker loses NVIDIA's runtime, the exporter gets to the GPUs by CDI,
 test("without GPUs the exporter goes, the report says why, and gpu: on is refused with nothing changed", async () => {
   await gpuHost.removeCdi();
   await eventually(async () => {
-    expect(await docker("info", "--format", "{{json .}}")).not.toContain("nvidia.com/gpu");
+    expect(JSON.stringify(await askDocker(DOCKER_HOST, "/info"))).not.toContain("nvidia.com/gpu");
   });
   const output = await succeeded(stack.up());
   expect(output).toContain(
