@@ -5,6 +5,7 @@ import { Duplex } from "node:stream";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { environment } from "./execute";
 
+/** What a command has to end by itself, before it is killed. */
 const MILLISECONDS_TO_END = 2000;
 
 /**
@@ -54,8 +55,8 @@ export async function askDocker(address: string, ...paths: string[]): Promise<un
             if (response.statusCode === 200) resolve(text);
             else reject(new Error(`GET ${path}: ${response.statusCode ?? ""} ${text.trim().slice(0, 300)}`));
           });
-        // What is no HTTP is what a machine says to who may not log in.
       }).on("error", (error: Error & { rawPacket?: Buffer }) => {
+        // What is not HTTP is what a machine says to those who may not log in.
         reject(error.rawPacket ? new Error(error.rawPacket.toString().trim().slice(0, 300)) : error);
       });
     });

@@ -21,7 +21,7 @@ export function execute(
   return new Promise((resolve, reject) => {
     const options = {
       maxBuffer: 64 * 1024 * 1024,
-      env: { ...process.env, PULUMI_CONFIG: undefined, ...env },
+      env: { ...environment(), ...env },
     };
     const child = execFile(program, args, options, (error, stdout, stderr) => {
       if (error)
