@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics, wanted } from "./components/containerMetrics";
-import { editedConfig } from "./components/editedConfig";
+import { editedConfig } from "./host/configurationDrift";
 import { gpuPlan } from "./components/gpuExporter";
-import { readHost } from "./components/hostFacts";
-import { requireFree } from "./components/taken";
+import { readHost } from "./host/read";
+import { requireFree } from "./host/conflicts";
 import { CONTAINER_LABELS, GPU_LABEL_MEANINGS } from "./prometheus/catalogue";
 import { parseSettings, SECRET_KEYS, SETTING_KEYS } from "./settings";
 

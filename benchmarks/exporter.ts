@@ -4,11 +4,11 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildShellImage } from "../airgap/images";
-import { run } from "../airgap/toolchain/goCommands";
+import { run } from "../lib/run";
 import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
-import { buildNvidiaSmi } from "../tests/emulatedDriver/build";
-import { h100, type EmulatedHost } from "../tests/emulatedDriver/host";
-import { startDaemon } from "../tests/integration/daemons";
+import { buildNvidiaSmi } from "../tests/support/emulatedDriver/build";
+import { h100, type EmulatedHost } from "../tests/support/emulatedDriver/host";
+import { startDaemon } from "../tests/support/daemons";
 
 const GPUS = 8;
 const CONTAINERS = 64;

@@ -1,8 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { EXPORTED_CONTAINER_LABELS, EXPORTED_ENVIRONMENT } from "../prometheus/relabeling";
-import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./hardening";
-import type { HostFacts } from "./dockerInfo";
+import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./container";
+import type { HostFacts } from "../host/facts";
 import type { Allowed, DockerProxy } from "./dockerProxy";
 
 /** The port that cAdvisor listens on inside its container. */

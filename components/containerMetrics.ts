@@ -2,8 +2,8 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { CONTAINER_METRICS, REQUIRED_LABELS } from "../prometheus/catalogue";
 import { configFiles, prometheusConfig, toYaml } from "../prometheus/config";
-import { durationSeconds } from "../prometheus/units";
-import { gatewayAccess } from "../gateway/access";
+import { durationSeconds } from "../lib/units";
+import { gatewayAccess } from "../caddy/gatewayAccess";
 import type { ProbeReport } from "../probes/report";
 import type { Settings } from "../settings";
 import { EXPORTER_DOCKER_API } from "../exporter/containers";
@@ -12,9 +12,9 @@ import { DockerProxy } from "./dockerProxy";
 import { Gateway } from "./gateway";
 import { GpuExporter, type GpuPlan } from "./gpuExporter";
 import { HealthProbe } from "./healthProbe";
-import type { HostFacts } from "./dockerInfo";
+import type { HostFacts } from "../host/facts";
 import { PrometheusServer } from "./prometheusServer";
-import type { Wanted } from "./taken";
+import type { Wanted } from "../host/conflicts";
 
 export interface ContainerMetricsArgs {
   /** The checked configuration of the stack. */

@@ -1,8 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { HostFacts } from "./dockerInfo";
-import { caddy, NOBODY } from "./caddy";
-import { healthcheck, onNetworks } from "./hardening";
+import type { HostFacts } from "../host/facts";
+import { caddy, NOBODY } from "./caddyContainer";
+import { healthcheck, onNetworks } from "./container";
 
 /** What each client may ask for; whatever is not named here is refused. */
 export interface Allowed {

@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { GatewayAccess } from "../gateway/access";
-import { gatewayConfig, GATEWAY_FOLDER, GATEWAY_PORTS } from "../gateway/config";
+import type { GatewayAccess } from "../caddy/gatewayAccess";
+import { gatewayConfig, GATEWAY_FOLDER, GATEWAY_PORTS } from "../caddy/gateway";
 import { isLoopback } from "../settings";
-import { caddy } from "./caddy";
-import { healthcheck, onNetworks } from "./hardening";
-import { program } from "./program";
+import { caddy } from "./caddyContainer";
+import { healthcheck, onNetworks } from "./container";
+import { program } from "./command";
 
 export interface GatewayArgs {
   /** Name of the container; its network and its volume derive theirs from it. */

@@ -4,10 +4,10 @@ import * as pulumi from "@pulumi/pulumi";
 import { GPU_LABEL } from "../exporter/allocation";
 import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
 import type { Settings } from "../settings";
-import type { GpuAccess, HostFacts } from "./dockerInfo";
+import type { GpuAccess, HostFacts } from "../host/facts";
 import type { DockerProxy } from "./dockerProxy";
-import { HARDENED, onlyCapabilities, onNetworks } from "./hardening";
-import { program } from "./program";
+import { HARDENED, onlyCapabilities, onNetworks } from "./container";
+import { program } from "./command";
 
 /** The port that the exporter listens on inside its container. */
 const PORT = 9835;

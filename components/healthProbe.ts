@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Expectation, ProbeReport } from "../probes/report";
-import { program } from "./program";
+import { program } from "./command";
 
 export interface HealthProbeArgs {
   /** What the running system has to show. */

@@ -3,8 +3,8 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { dump } from "js-yaml";
 import { CONFIG_FOLDER } from "../prometheus/config";
-import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./hardening";
-import { program } from "./program";
+import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./container";
+import { program } from "./command";
 
 /** The port that Prometheus listens on inside its container. */
 const PORT = 9090;

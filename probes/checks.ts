@@ -1,8 +1,9 @@
-import { docker, gpuContainers, runningContainers } from "./docker";
-import { get, query, type Sample } from "./http";
+import { gpuContainers, runningContainers } from "../host/containers";
+import { docker } from "../host/docker";
+import { get, query, type Sample } from "../host/http";
 import { requireLoaded } from "./loadedConfig";
 import type { Expectation } from "./report";
-import { Mismatch } from "./retry";
+import { Mismatch } from "../lib/retry";
 
 /** A question to the running system. */
 export interface Check {

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { load } from "js-yaml";
-import { durationSeconds, sizeMebibytes } from "../prometheus/units";
-import { get } from "./http";
-import { Mismatch } from "./retry";
+import { durationSeconds, sizeMebibytes } from "../lib/units";
+import { get } from "../host/http";
+import { Mismatch } from "../lib/retry";
 
 /**
  * Asks Prometheus whether the configuration that it runs with is the declared one.

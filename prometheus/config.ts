@@ -9,7 +9,7 @@ import {
   gpuJob,
   prometheusJob,
   type ScrapeJob,
-} from "./scrapeJobs";
+} from "./scrapeConfigs";
 
 /** Where Prometheus's container has its configuration. */
 export const CONFIG_FOLDER = "/etc/prometheus";

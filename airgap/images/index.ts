@@ -4,7 +4,8 @@ import os from "node:os";
 import path from "node:path";
 import { buildCaddy } from "../toolchain/caddy";
 import { buildCadvisor } from "../toolchain/cadvisor";
-import { exists, run } from "../toolchain/goCommands";
+import { run } from "../../lib/run";
+import { exists } from "../../lib/cache";
 import { buildPrometheus, type PrometheusRelease } from "../toolchain/prometheus";
 import { staticBusybox } from "./busybox";
 
@@ -27,9 +28,9 @@ const NOBODY = 65_534;
 const LABEL = "llm-metrics.airgap";
 
 /** What the official image of the same name has of what this project uses: paths, user, entry point, defaults. */
-const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Recipe>> = {
-  "prom/prometheus:v3.13.5": (progress) => prometheus("3.13.5", progress),
-  "prom/prometheus:v3.13.4": (progress) => prometheus("3.13.4", progress),
+const RECIPES: Record<string, () => Promise<Recipe>> = {
+  "prom/prometheus:v3.13.5": () => prometheus("3.13.5"),
+  "prom/prometheus:v3.13.4": () => prometheus("3.13.4"),
   // This machine's Node and its libraries; what runs in it is made for Node 20 and newer.
   "node:24.11.1-bookworm-slim": async () => ({
     // `nvidia-smi`, which NVIDIA's toolkit puts into the container, needs librt too, and brings only NVIDIA's libraries.
@@ -38,8 +39,8 @@ const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Reci
     owned: [],
     changes: ["ENV PATH=/usr/local/bin:/usr/bin:/bin", 'CMD ["node"]'],
   }),
-  "caddy:2.11.9-alpine": async (progress) => ({
-    files: { "usr/bin/caddy": { copy: path.join(await buildCaddy(progress), "caddy") } },
+  "caddy:2.11.9-alpine": async () => ({
+    files: { "usr/bin/caddy": { copy: path.join(await buildCaddy(), "caddy") } },
     applets: [
       "cat",
       "chmod",
@@ -63,8 +64,8 @@ const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Reci
       'CMD ["caddy","run","--config","/etc/caddy/Caddyfile","--adapter","caddyfile"]',
     ],
   }),
-  "ghcr.io/google/cadvisor:v0.60.5": async (progress) => ({
-    files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(progress), "cadvisor") } },
+  "ghcr.io/google/cadvisor:v0.60.5": async () => ({
+    files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(), "cadvisor") } },
     applets: ["sleep", "wget"],
     owned: [],
     changes: [
@@ -82,17 +83,13 @@ const RECIPES: Record<string, (progress: (line: string) => void) => Promise<Reci
  * @param dockerHost the daemon, as in DOCKER_HOST
  * @throws Error that names the known references when it is another one
  */
-export async function buildImage(
-  reference: string,
-  dockerHost: string,
-  progress: (line: string) => void,
-): Promise<void> {
+export async function buildImage(reference: string, dockerHost: string): Promise<void> {
   const recipe = RECIPES[reference];
   if (!recipe)
     throw new Error(
       `the image ${reference} is not on the Docker host, cannot be pulled, and cannot be built here; that can be: ${Object.keys(RECIPES).join(", ")}`,
     );
-  await importImage(reference, await recipe(progress), dockerHost);
+  await importImage(reference, await recipe(), dockerHost);
 }
 
 /**
@@ -144,8 +141,8 @@ async function importImage(reference: string, recipe: Recipe, dockerHost: string
   }
 }
 
-async function prometheus(release: PrometheusRelease, progress: (line: string) => void): Promise<Recipe> {
-  const built = await buildPrometheus(release, progress);
+async function prometheus(release: PrometheusRelease): Promise<Recipe> {
+  const built = await buildPrometheus(release);
   return {
     files: {
       "bin/prometheus": { copy: path.join(built, "prometheus") },

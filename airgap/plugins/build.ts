@@ -2,13 +2,13 @@ import { createHash } from "node:crypto";
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
-import { cacheFolder } from "../cache";
-import { exists } from "../toolchain/goCommands";
+import { cacheFolder } from "../../lib/cache";
+import { exists } from "../../lib/cache";
 
 const PROJECT = path.join(__dirname, "../..");
 const PLUGINS = ["docker", "command"] as const;
 /** How a daemon on another machine is reached, here as in the probes. */
-const SSH = ["probes/dockerHost.ts", "probes/execute.ts"].map((file) => path.join(PROJECT, file));
+const SSH = ["host/docker.ts", "lib/run.ts"].map((file) => path.join(PROJECT, file));
 
 /** The folder where {@link buildPlugins} puts the plugins that are made of the present sources. */
 export async function pluginsFolder(): Promise<string> {

@@ -8,17 +8,14 @@ export const CADDY_VERSION = "2.11.9";
  *
  * @returns the folder with `caddy`
  */
-export const buildCaddy = (progress: (line: string) => void): Promise<string> =>
-  buildGoCommands(
-    {
-      name: "caddy",
-      module: {
-        path: "github.com/caddyserver/caddy/v2",
-        version: `v${CADDY_VERSION}`,
-        sum: "h1:bhZtcRKQOq0fuLvEgCdPYvUxXyGn9kzjG4lh2332DTE=",
-      },
-      packages: ["./cmd/caddy"],
-      ldflags: `-X github.com/caddyserver/caddy/v2.CustomVersion=v${CADDY_VERSION}`,
+export const buildCaddy = (): Promise<string> =>
+  buildGoCommands({
+    name: "caddy",
+    module: {
+      path: "github.com/caddyserver/caddy/v2",
+      version: `v${CADDY_VERSION}`,
+      sum: "h1:bhZtcRKQOq0fuLvEgCdPYvUxXyGn9kzjG4lh2332DTE=",
     },
-    progress,
-  );
+    packages: ["./cmd/caddy"],
+    ldflags: `-X github.com/caddyserver/caddy/v2.CustomVersion=v${CADDY_VERSION}`,
+  });

@@ -1,7 +1,9 @@
 import { copyFile, readdir } from "node:fs/promises";
 import path from "node:path";
-import { cached } from "./cached";
-import { buildGoCommands, type GoCommands, hashOf, run } from "./goCommands";
+import { cached } from "../../lib/cache";
+import { buildGoCommands, type GoCommands, hashOf } from "./goCommands";
+import { run } from "../../lib/run";
+import { log } from "../../lib/log";
 
 /** Engine 29 with the containerd, shim and runc that it needs; Debian's are too old for it. */
 const PARTS: GoCommands[] = [
@@ -45,12 +47,12 @@ const C_PACKAGES = ["gcc", "libc6-dev", "libseccomp-dev", "pkg-config"];
  *
  * @returns the folder with `dockerd`, `docker-proxy`, `containerd`, `containerd-shim-runc-v2` and `runc`
  */
-export async function buildEngine29(progress: (line: string) => void): Promise<string> {
+export async function buildEngine29(): Promise<string> {
   const versions = PARTS.map((part) => part.module.version).join("-");
-  return cached(`engine-${versions}-${hashOf(JSON.stringify(PARTS))}`, progress, async (folder) => {
-    await requireC(progress);
+  return cached(`engine-${versions}-${hashOf(JSON.stringify(PARTS))}`, async (folder) => {
+    await requireC();
     for (const part of PARTS) {
-      const built = await buildGoCommands(part, progress);
+      const built = await buildGoCommands(part);
       for (const file of await readdir(built))
         await copyFile(path.join(built, file), path.join(folder, file));
     }
@@ -58,7 +60,7 @@ export async function buildEngine29(progress: (line: string) => void): Promise<s
 }
 
 /** Installs what compiles C against libseccomp, where it is missing and we may. */
-async function requireC(progress: (line: string) => void): Promise<void> {
+async function requireC(): Promise<void> {
   const works = (command: string) =>
     run("sh", ["-ec", command]).then(
       () => true,
@@ -69,7 +71,7 @@ async function requireC(progress: (line: string) => void): Promise<void> {
     throw new Error(
       `a C compiler, pkg-config and the headers of libseccomp are needed to build runc, but are not all there; on Debian or Ubuntu: apt-get install ${C_PACKAGES.join(" ")}`,
     );
-  progress(`installing ${C_PACKAGES.join(", ")}, which runc is built with`);
+  log(`installing ${C_PACKAGES.join(", ")}, which runc is built with`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   await run("apt-get", ["update", "-q"], { env });
   await run("apt-get", ["install", "-q", "-y", "--no-install-recommends", ...C_PACKAGES], { env });

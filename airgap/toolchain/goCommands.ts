@@ -3,8 +3,9 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { promisify } from "node:util";
-import { cacheFolder } from "../cache";
-import { cached, exists } from "./cached";
+import { cacheFolder } from "../../lib/cache";
+import { cached, exists } from "../../lib/cache";
+import { log } from "../../lib/log";
 
 export { exists };
 
@@ -53,14 +54,11 @@ export async function run(program: string, args: string[], options: ExecFileOpti
  * @returns the folder with the commands
  * @throws Error when Go is missing, a module has another checksum, or the build fails
  */
-export async function buildGoCommands(
-  commands: GoCommands,
-  progress: (line: string) => void,
-): Promise<string> {
+export async function buildGoCommands(commands: GoCommands): Promise<string> {
   const { name, module, siblings = {}, prepare } = commands;
-  return cached(`${name}-${module.version}-${hashOf(JSON.stringify(commands))}`, progress, async (folder) => {
+  return cached(`${name}-${module.version}-${hashOf(JSON.stringify(commands))}`, async (folder) => {
     await requireGo();
-    progress(`building ${name} ${module.version} from its Go module; this takes minutes, once`);
+    log(`building ${name} ${module.version} from its Go module; this takes minutes, once`);
     const work = await mkdtemp(path.join(cacheFolder(), `${name}-sources-`));
     try {
       const sources = path.join(work, "main");

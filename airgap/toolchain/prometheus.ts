@@ -1,5 +1,7 @@
 import path from "node:path";
-import { buildGoCommands, run } from "./goCommands";
+import { buildGoCommands } from "./goCommands";
+import { run } from "../../lib/run";
+import { log } from "../../lib/log";
 
 /** The releases of Prometheus that are built, each with its Go module's version and checksum. */
 const RELEASES = {
@@ -14,33 +16,21 @@ export type PrometheusRelease = keyof typeof RELEASES;
  *
  * @returns the folder with `prometheus` and `promtool`
  */
-export async function buildPrometheus(
-  release: PrometheusRelease,
-  progress: (line: string) => void,
-): Promise<string> {
+export async function buildPrometheus(release: PrometheusRelease): Promise<string> {
   const { webUi, ...module } = RELEASES[release];
-  return buildGoCommands(
-    {
-      name: "prometheus",
-      module: { path: "github.com/prometheus/prometheus", ...module },
-      packages: ["./cmd/prometheus", "./cmd/promtool"],
-      // Without the clients of every cloud, which are a third of the build: targets are static, or by file, HTTP, DNS or Docker.
-      tags: [
-        "netgo",
-        ...(webUi ? ["builtinassets"] : []),
-        "remove_all_sd",
-        "enable_dns_sd",
-        "enable_moby_sd",
-      ],
-      ldflags: `-X github.com/prometheus/common/version.Version=${release}`,
-      ...(webUi && { prepare: (sources) => buildWebUi(sources, progress) }),
-    },
-    progress,
-  );
+  return buildGoCommands({
+    name: "prometheus",
+    module: { path: "github.com/prometheus/prometheus", ...module },
+    packages: ["./cmd/prometheus", "./cmd/promtool"],
+    // Without the clients of every cloud, which are a third of the build: targets are static, or by file, HTTP, DNS or Docker.
+    tags: ["netgo", ...(webUi ? ["builtinassets"] : []), "remove_all_sd", "enable_dns_sd", "enable_moby_sd"],
+    ldflags: `-X github.com/prometheus/common/version.Version=${release}`,
+    ...(webUi && { prepare: (sources) => buildWebUi(sources) }),
+  });
 }
 
-async function buildWebUi(sources: string, progress: (line: string) => void): Promise<void> {
-  progress("building the web UI of Prometheus");
+async function buildWebUi(sources: string): Promise<void> {
+  log("building the web UI of Prometheus");
   const ui = path.join(sources, "web", "ui");
   const pnpm = (...args: string[]) =>
     run("npx", ["--yes", "pnpm@10.34.8", ...args], { cwd: ui, env: { ...process.env, CI: "" } });

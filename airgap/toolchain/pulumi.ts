@@ -1,6 +1,6 @@
 import { copyFile, readdir } from "node:fs/promises";
 import path from "node:path";
-import { cached } from "./cached";
+import { cached } from "../../lib/cache";
 import { buildGoCommands, type GoCommands } from "./goCommands";
 
 /** The version of the Pulumi CLI. */
@@ -43,11 +43,11 @@ const LANGUAGE_HOST: GoCommands = {
  *
  * @returns the folder with `pulumi` and `pulumi-language-nodejs`
  */
-export async function buildPulumi(progress: (line: string) => void): Promise<string> {
+export async function buildPulumi(): Promise<string> {
   // The CLI looks for its language host beside itself.
-  return cached(`pulumi-v${PULUMI_VERSION}`, progress, async (folder) => {
+  return cached(`pulumi-v${PULUMI_VERSION}`, async (folder) => {
     for (const part of [CLI, LANGUAGE_HOST]) {
-      const built = await buildGoCommands(part, progress);
+      const built = await buildGoCommands(part);
       for (const file of await readdir(built))
         await copyFile(path.join(built, file), path.join(folder, file));
     }

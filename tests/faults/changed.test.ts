@@ -1,6 +1,6 @@
-import { docker, inspect } from "../integration/host";
-import { failed, Stack, succeeded } from "../integration/stack";
-import { changeTwentyTimes, job, relabel } from "./changes";
+import { docker, inspect } from "../support/host";
+import { failed, Stack, succeeded } from "../support/stack";
+import { changeTwentyTimes, job, relabel } from "../support/changes";
 
 let stack: Stack;
 beforeAll(async () => {

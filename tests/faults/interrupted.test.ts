@@ -1,5 +1,5 @@
-import { docker } from "../integration/host";
-import { failed, Stack, steps, succeeded } from "../integration/stack";
+import { docker } from "../support/host";
+import { failed, Stack, steps, succeeded } from "../support/stack";
 
 const POINTS = 10;
 

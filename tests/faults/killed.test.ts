@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
-import { restartDaemon } from "../integration/daemon";
-import { docker, eventually, inspect, query } from "../integration/host";
-import { Stack, succeeded } from "../integration/stack";
+import { restartDaemon } from "../support/daemon";
+import { docker, eventually, inspect, query } from "../support/host";
+import { Stack, succeeded } from "../support/stack";
 
 let stack: Stack;
 /** When the first sample of the stack was taken. */

@@ -1,9 +1,9 @@
 import { createServer } from "node:net";
-import { restartDaemon } from "../integration/daemon";
-import { docker, eventually, inspect, query } from "../integration/host";
-import { OtherMachine } from "../integration/otherMachine";
-import { failed, Stack, succeeded } from "../integration/stack";
-import { changeTwentyTimes, job } from "./changes";
+import { restartDaemon } from "../support/daemon";
+import { docker, eventually, inspect, query } from "../support/host";
+import { OtherMachine } from "../support/otherMachine";
+import { failed, Stack, succeeded } from "../support/stack";
+import { changeTwentyTimes, job } from "../support/changes";
 
 let machine: OtherMachine;
 let stack: Stack;

@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { chown, mkdtemp, open, readdir, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { run } from "../../airgap/toolchain/goCommands";
-import { get } from "../../probes/http";
-import { docker, eventually, query } from "../integration/host";
-import { failed, Stack, succeeded } from "../integration/stack";
-import { sampleTimes } from "./samples";
+import { run } from "../../lib/run";
+import { get } from "../../host/http";
+import { docker, eventually, query } from "../support/host";
+import { failed, Stack, succeeded } from "../support/stack";
+import { sampleTimes } from "../support/samples";
 
 const NOBODY = 65_534;
 

@@ -1,13 +1,13 @@
 import { buildImage, buildShellImage } from "../../airgap/images";
-import { DOCKER_HOST, eventually, inspect } from "../integration/host";
-import { failed, Stack, succeeded } from "../integration/stack";
-import { largestGap, sampleTimes } from "./samples";
+import { DOCKER_HOST, eventually, inspect } from "../support/host";
+import { failed, Stack, succeeded } from "../support/stack";
+import { largestGap, sampleTimes } from "../support/samples";
 
 const OLD = "prom/prometheus:v3.13.4";
 
 let stack: Stack;
 beforeAll(async () => {
-  await buildImage(OLD, DOCKER_HOST, console.log);
+  await buildImage(OLD, DOCKER_HOST);
   stack = await Stack.create({ scrapeInterval: "1s", prometheusImage: OLD });
   await succeeded(stack.up());
 });

@@ -1,6 +1,6 @@
 import { buildShellImage } from "../../airgap/images";
-import { docker, DOCKER_HOST, eventually, inspect, query, startContainer } from "./host";
-import { failed, Stack, succeeded } from "./stack";
+import { docker, DOCKER_HOST, eventually, inspect, query, startContainer } from "../support/host";
+import { failed, Stack, succeeded } from "../support/stack";
 
 let stack: Stack;
 

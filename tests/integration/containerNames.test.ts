@@ -1,6 +1,6 @@
 import type { Expectation } from "../../probes/report";
-import { docker, hasContainerdStore, inspect } from "./host";
-import { failed, Stack, succeeded } from "./stack";
+import { docker, hasContainerdStore, inspect } from "../support/host";
+import { failed, Stack, succeeded } from "../support/stack";
 
 let stack: Stack;
 beforeAll(async () => {

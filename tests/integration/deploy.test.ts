@@ -1,9 +1,9 @@
 import { load } from "js-yaml";
-import { run } from "../../airgap/toolchain/goCommands";
+import { run } from "../../lib/run";
 import { CONTAINER_METRICS, HOST_METRICS, REQUIRED_LABELS } from "../../prometheus/catalogue";
 import type { ProbeReport } from "../../probes/report";
-import { docker, eventually, hasContainerdStore, inspect, query, startContainer } from "./host";
-import { Stack, succeeded } from "./stack";
+import { docker, eventually, hasContainerdStore, inspect, query, startContainer } from "../support/host";
+import { Stack, succeeded } from "../support/stack";
 
 interface Outputs {
   cadvisorUrl: string;

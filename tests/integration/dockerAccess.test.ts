@@ -1,15 +1,23 @@
 import { readFile, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import path from "node:path";
-import { settings } from "../unit/fixtures";
-import { run } from "../../airgap/toolchain/goCommands";
-import { GpuHost } from "../emulatedDriver/gpuHost";
-import { h100 } from "../emulatedDriver/host";
-import { attacks, CONTAINERD_METHODS, effects, others, request, type Target } from "./dockerAttacks";
-import { call, converse, statuses } from "./conversation";
-import { configureRuntime, DAEMON_FOLDER, restartDaemon } from "./daemon";
-import { docker, DOCKER_HOST, eventually, hasContainerdStore, inspect, query, startContainer } from "./host";
-import { Stack, succeeded } from "./stack";
+import { settings } from "../support/settings";
+import { run } from "../../lib/run";
+import { GpuHost } from "../support/emulatedDriver/gpuHost";
+import { h100 } from "../support/emulatedDriver/host";
+import { attacks, CONTAINERD_METHODS, effects, others, request, type Target } from "../support/dockerAttacks";
+import { call, converse, statuses } from "../support/conversation";
+import { configureRuntime, DAEMON_FOLDER, restartDaemon } from "../support/daemon";
+import {
+  docker,
+  DOCKER_HOST,
+  eventually,
+  hasContainerdStore,
+  inspect,
+  query,
+  startContainer,
+} from "../support/host";
+import { Stack, succeeded } from "../support/stack";
 
 const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
 const SOCKET = DOCKER_HOST.replace("unix://", "");

@@ -1,5 +1,5 @@
-import { docker, query } from "./host";
-import { failed, Stack, succeeded } from "./stack";
+import { docker, query } from "../support/host";
+import { failed, Stack, succeeded } from "../support/stack";
 
 /** What the daemon has with the label of a stack. */
 const leftovers = async (stack: Stack) => {

@@ -3,14 +3,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { hashSync } from "bcryptjs";
-import { run } from "../../airgap/toolchain/goCommands";
-import { gatewayAccess } from "../../gateway/access";
-import { settings } from "../unit/fixtures";
-import { ATTACKS, closed, RECORDER, send, type Received } from "./gatewayAttacks";
-import { Authority, type Certified } from "./certificates";
-import { docker, eventually, query, startContainer } from "./host";
-import { OutsideHost } from "./outside";
-import { failed, Stack, succeeded } from "./stack";
+import { run } from "../../lib/run";
+import { gatewayAccess } from "../../caddy/gatewayAccess";
+import { settings } from "../support/settings";
+import { ATTACKS, closed, RECORDER, send, type Received } from "../support/gatewayAttacks";
+import { Authority, type Certified } from "../support/certificates";
+import { docker, eventually, query, startContainer } from "../support/host";
+import { OutsideHost } from "../support/outside";
+import { failed, Stack, succeeded } from "../support/stack";
 
 let outside: OutsideHost;
 beforeAll(async () => {

@@ -2,12 +2,20 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import Docker from "dockerode";
 import { buildShellImage } from "../../airgap/images";
-import { askDocker } from "../../probes/dockerHost";
-import { h100, gpuUuid, type EmulatedHost } from "../emulatedDriver/host";
-import { GpuHost } from "../emulatedDriver/gpuHost";
-import { configureRuntime, DAEMON_FOLDER } from "./daemon";
-import { docker, DOCKER_HOST, eventually, hasContainerdStore, inspect, query, startContainer } from "./host";
-import { failed, Stack, succeeded } from "./stack";
+import { askDocker } from "../../host/docker";
+import { h100, gpuUuid, type EmulatedHost } from "../support/emulatedDriver/host";
+import { GpuHost } from "../support/emulatedDriver/gpuHost";
+import { configureRuntime, DAEMON_FOLDER } from "../support/daemon";
+import {
+  docker,
+  DOCKER_HOST,
+  eventually,
+  hasContainerdStore,
+  inspect,
+  query,
+  startContainer,
+} from "../support/host";
+import { failed, Stack, succeeded } from "../support/stack";
 
 const MIB = 1024 ** 2;
 const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));

@@ -4,10 +4,9 @@ import os from "node:os";
 import path from "node:path";
 import { load } from "js-yaml";
 import { policies } from "../../policy/policies";
-import { POLICY_PACK } from "../../scripts/environment/bundles";
-import { pulumiEnvironment } from "../../scripts/pulumi";
-import { docker } from "./host";
-import { failed, type Result, Stack, succeeded } from "./stack";
+import { POLICY_PACK, pulumiEnvironment } from "../../cli/pulumiCommand";
+import { docker } from "../support/host";
+import { failed, type Result, Stack, succeeded } from "../support/stack";
 
 const PROJECT = path.join(__dirname, "../..");
 

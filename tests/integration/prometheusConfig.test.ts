@@ -2,11 +2,11 @@ import { mkdtemp, rm, chmod, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { dump } from "js-yaml";
-import { docker } from "../../probes/docker";
+import { docker } from "../../host/docker";
 import { CONFIG_FOLDER, configFiles } from "../../prometheus/config";
 import { GATEWAY_RULES, GPU_RULES, monitoringAlerts, rulesFile } from "../../prometheus/rules";
-import { stackImages } from "../../scripts/environment/images";
-import { settings } from "../unit/fixtures";
+import { stackImages } from "../../cli/prerequisites/images";
+import { settings } from "../support/settings";
 
 let folder: string;
 beforeAll(async () => {
@@ -248,7 +248,7 @@ test("wrong passwords, closed places, failed handshakes and an old certificate r
 });
 
 test("a docker command that fails before it has read its input is told by what it said", async () => {
-  await expect(docker(["exec", "-i", "no-such-container", "cat"], "a".repeat(1_000_000))).rejects.toThrow(
-    /no such container/i,
-  );
+  await expect(
+    docker(["exec", "-i", "no-such-container", "cat"], { input: "a".repeat(1_000_000) }),
+  ).rejects.toThrow(/no such container/i);
 });

@@ -1,7 +1,7 @@
 import { compareSync } from "bcryptjs";
-import { gatewayAccess } from "../../gateway/access";
-import { gatewayConfig } from "../../gateway/config";
-import { CERTIFICATE, HASH, KEY, settings } from "./fixtures";
+import { gatewayAccess } from "../../caddy/gatewayAccess";
+import { gatewayConfig } from "../../caddy/gateway";
+import { CERTIFICATE, HASH, KEY, settings } from "../support/settings";
 
 const secure = (changes: object = {}) =>
   settings({

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics } from "../../components/containerMetrics";
 import { gpuPlan } from "../../components/gpuExporter";
 import { policies } from "../../policy/policies";
-import { settings } from "./fixtures";
+import { settings } from "../support/settings";
 
 interface Resource {
   type: string;

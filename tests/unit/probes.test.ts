@@ -1,10 +1,15 @@
 import { createServer, type Server } from "node:http";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { checks } from "../../probes/checks";
-import * as commandLine from "../../probes/docker";
-import { get, query } from "../../probes/http";
+import { docker } from "../../host/docker";
+import { get, query } from "../../host/http";
 import { firstDifference } from "../../probes/loadedConfig";
-import { Mismatch, retry } from "../../probes/retry";
+import { Mismatch, retry } from "../../lib/retry";
+
+jest.mock("../../host/docker", () => ({
+  ...jest.requireActual<object>("../../host/docker"),
+  docker: jest.fn(),
+}));
 
 let server: Server;
 let url: string;
@@ -49,7 +54,7 @@ test("a healthy cAdvisor passes, another answer says what was seen, expected and
   await expect(ask("cAdvisor is healthy")).resolves.toBe("ok");
   answers.set("/healthz", { status: 500, body: "broken" });
   await expect(ask("cAdvisor is healthy")).rejects.toThrow(
-    /seen: .*500: broken\n {2}expected: status 200\n {2}remedy: Run/,
+    /actual: .*500: broken\n {2}expected: status 200\n {2}hint: Run/,
   );
 });
 
@@ -64,7 +69,7 @@ test("a server that is not there yet is asked again until it answers", async () 
   let asked = 0;
   const said: string[] = [];
   const later = async () => (asked++ < 2 ? (await get("http://127.0.0.1:1/")).body : "there");
-  await expect(retry(later, 30, ({ seen }) => said.push(seen))).resolves.toBe("there");
+  await expect(retry(later, 30, ({ actual }) => said.push(actual))).resolves.toBe("there");
   expect(said).toEqual([expect.stringContaining("did not answer")]);
 });
 
@@ -84,7 +89,7 @@ test("asking ends at the deadline with the last answer", async () => {
       0.3,
       () => undefined,
     ),
-  ).rejects.toThrow("seen: red");
+  ).rejects.toThrow("actual: red");
 });
 
 test("an error that no waiting can mend ends the asking at once", async () => {
@@ -174,13 +179,12 @@ function samples(byMetric: Record<string, [labels: object, value: number][]>): v
 }
 
 test("samples of the exporter that ran before do not pass for those of the one that runs", async () => {
-  const docker = jest.spyOn(commandLine, "docker").mockResolvedValue("2026-11-26T02:51:58.123456789Z\n");
+  jest.mocked(docker).mockResolvedValue("2026-11-26T02:51:58.123456789Z\n");
   const started = Date.parse("2026-11-26T02:51:58Z") / 1000;
   samples({ "timestamp(gpu_exporter_driver_up": [[{}, started - 1]] });
   await expect(ask("GPU exporter that runs")).rejects.toThrow("only samples of an exporter before this one");
   samples({ "timestamp(gpu_exporter_driver_up": [[{}, started + 3]] });
   await expect(ask("GPU exporter that runs")).resolves.toBe("3 s after it started");
-  docker.mockRestore();
 });
 
 test("a driver that does not answer is told with the reason", async () => {

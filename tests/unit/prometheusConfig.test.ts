@@ -4,7 +4,7 @@ import { CONTAINER_METRICS } from "../../prometheus/catalogue";
 import { prometheusConfig, toYaml } from "../../prometheus/config";
 import { llmServerRules } from "../../prometheus/llmServers";
 import { cadvisorRelabeling } from "../../prometheus/relabeling";
-import { settings } from "./fixtures";
+import { settings } from "../support/settings";
 
 const surroundings = {
   environment: "test",

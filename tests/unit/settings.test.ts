@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { load } from "js-yaml";
-import { durationSeconds, sizeMebibytes } from "../../prometheus/units";
+import { durationSeconds, sizeMebibytes } from "../../lib/units";
 import { parseSettings, SETTING_KEYS } from "../../settings";
-import { CERTIFICATE, EXPIRED_CERTIFICATE, HASH, KEY, OTHER_KEY } from "./fixtures";
+import { CERTIFICATE, EXPIRED_CERTIFICATE, HASH, KEY, OTHER_KEY } from "../support/settings";
 
 const declared = (
   load(readFileSync("Pulumi.yaml", "utf8")) as {

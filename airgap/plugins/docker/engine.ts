@@ -1,5 +1,5 @@
 import type Docker from "dockerode";
-import { agentThrough, remoteShell } from "../../../probes/dockerHost";
+import { agentThrough, remoteShell } from "../../../host/docker";
 import { configuration } from "../configuration";
 
 let connected: Docker | undefined;

@@ -1,7 +1,7 @@
 import { load } from "js-yaml";
 import type { Expectation } from "../../../probes/report";
-import { settings } from "../fixtures";
-import { declare, declared, files, prometheusYml } from "./declare";
+import { settings } from "../../support/settings";
+import { declare, declared, files, prometheusYml } from "../../support/declare";
 
 test("cAdvisor monitors and never controls: one capability, nothing writable, nothing privileged", async () => {
   const { cadvisor } = await declare();

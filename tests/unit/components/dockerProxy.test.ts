@@ -1,8 +1,8 @@
 import { CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "../../../components/cadvisor";
 import { proxyConfig } from "../../../components/dockerProxy";
 import { EXPORTER_DOCKER_API } from "../../../exporter/containers";
-import { settings } from "../fixtures";
-import { containerInputs, declare, declared, runtime } from "./declare";
+import { settings } from "../../support/settings";
+import { containerInputs, declare, declared, runtime } from "../../support/declare";
 
 const socketsOf = (suffix: string) =>
   (containerInputs(suffix)["volumes"] as { hostPath?: string }[])

@@ -1,5 +1,5 @@
-import { CERTIFICATE, HASH, KEY } from "../fixtures";
-import { declare, declared, runtime } from "./declare";
+import { CERTIFICATE, HASH, KEY } from "../../support/settings";
+import { declare, declared, runtime } from "../../support/declare";
 
 test("the gateway alone publishes ports, on loopback only", async () => {
   const { gateway, door } = await declare({}, runtime);

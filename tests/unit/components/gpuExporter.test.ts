@@ -1,7 +1,7 @@
 import { gpuPlan } from "../../../components/gpuExporter";
 import type { Expectation } from "../../../probes/report";
-import { settings } from "../fixtures";
-import { declare, declared, files, host, prometheusYml, runtime } from "./declare";
+import { settings } from "../../support/settings";
+import { declare, declared, files, host, prometheusYml, runtime } from "../../support/declare";
 
 /** As {@link declare}, with the inputs of the GPU exporter's container where it is declared. */
 async function declareGpu(...args: Parameters<typeof declare>) {
@@ -42,7 +42,7 @@ test("the GPU exporter's program is put into its volume whenever there is a new 
   const install = declared.find(({ name }) => name.endsWith("gpu-exporter-install"))?.inputs;
   expect((exporter?.["command"] as string[]).join(" ")).toMatch(/\/exporter\/exporter-[0-9a-f]{12}\.cjs/);
   expect(install).toMatchObject({
-    create: "node probes/start.cjs installExporter",
+    create: "node commands/start.cjs installExporter",
     environment: { VOLUME: "llm-metrics-dev-gpu-exporter-program", IMAGE: settings().gpuExporterImage },
     triggers: ["llm-metrics-dev-gpu-exporter-container-id"],
   });

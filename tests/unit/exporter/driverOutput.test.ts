@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { parseList, parseLog, parseProcessUtilization } from "../../../exporter/driver/output";
-import { a100Mig, gpuUuid, h100, migUuid, type EmulatedHost } from "../../emulatedDriver/host";
-import { answers } from "./emulated";
+import { a100Mig, gpuUuid, h100, migUuid, type EmulatedHost } from "../../support/emulatedDriver/host";
+import { answers } from "../../support/emulatedExporter";
 
 const MIB = 1024 ** 2;
 

@@ -4,8 +4,8 @@ import type Docker from "dockerode";
 import { NvidiaSmi } from "../../../exporter/driver/nvidiaSmi";
 import { exporterServer } from "../../../exporter/server";
 import { GPU_CONTAINER_METRICS, GPU_EXPORTER_METRICS, GPU_METRICS } from "../../../prometheus/catalogue";
-import { a100Mig, gpuUuid, h100, migUuid, type EmulatedHost } from "../../emulatedDriver/host";
-import { collector, containerId, emulate, EmulatedDocker } from "./emulated";
+import { a100Mig, gpuUuid, h100, migUuid, type EmulatedHost } from "../../support/emulatedDriver/host";
+import { collector, containerId, emulate, EmulatedDocker } from "../../support/emulatedExporter";
 
 const GIB = 1024 ** 3;
 const driver = "550.127.05";

@@ -1,0 +1,65 @@
+import { run } from "../lib/run";
+import { exporterCost } from "./exporter";
+import { dockerDaemon } from "../cli/prerequisites/docker";
+import { stackImages } from "../cli/prerequisites/images";
+import { POLICY_PACK, pulumiEnvironment } from "../cli/pulumiCommand";
+
+const RUNS = 5;
+const STACK = ["--stack", "bench"];
+const POLICIES = ["--policy-pack", POLICY_PACK];
+
+/** `npm run bench [-- exporter|deploy]`: what the stack costs. */
+export default async (args: string[]): Promise<number> => {
+  if (args.length === 0 || args.includes("exporter")) await exporterCost();
+  if (args.length === 0 || args.includes("deploy")) await deployTimes();
+  return 0;
+};
+
+/**
+ * How long a deploy of the whole stack takes, probes included, against `docker compose up --wait` of the
+ * same two containers, in turn; and a preview without changes. The ports 8080 and 23001 have to be free.
+ */
+async function deployTimes(): Promise<void> {
+  await dockerDaemon(process.env["DOCKER_HOST"]);
+  await stackImages("bench");
+  // Certificates that a machine adds for Node take each of its processes 60 ms to load, which is not what is measured.
+  const env = { ...(await pulumiEnvironment()), NODE_EXTRA_CA_CERTS: undefined };
+  const pulumi = (...args: string[]) => run("pulumi", [...args, ...STACK], { env });
+  const compose = (...args: string[]) => run("docker", ["compose", "-f", "benchmarks/compose.yaml", ...args]);
+
+  await run("pulumi", ["stack", "init", "--no-select", "bench"], { env });
+  try {
+    await pulumi("config", "set", "hostLabel", "bench");
+    for (const interval of ["30s", "1s"]) {
+      await pulumi("config", "set", "scrapeInterval", interval);
+      const [ups, previews, composes]: number[][] = [[], [], []];
+      for (let i = 0; i < RUNS; i++) {
+        ups?.push(await seconds(() => pulumi("up", "--yes", "--skip-preview", ...POLICIES)));
+        previews?.push(await seconds(() => pulumi("preview", "--expect-no-changes", ...POLICIES)));
+        await pulumi("destroy", "--yes", "--skip-preview");
+        composes?.push(await seconds(() => compose("up", "--wait", "--detach")));
+        await compose("down", "--volumes");
+      }
+      console.log(`scrape interval ${interval}, ${RUNS} runs, seconds (min, median, max):`);
+      console.log(`  pulumi up, probes included   ${spread(ups)}`);
+      console.log(`  docker compose up --wait     ${spread(composes)}`);
+      console.log(`  preview without changes      ${spread(previews)}`);
+    }
+  } finally {
+    await pulumi("destroy", "--yes", "--skip-preview");
+    await run("pulumi", ["stack", "rm", "--yes", "bench"], { env });
+  }
+}
+
+async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1000;
+}
+
+function spread(values: number[] = []): string {
+  const sorted = [...values].sort((a, b) => a - b);
+  return [sorted[0], sorted[Math.floor(sorted.length / 2)], sorted.at(-1)]
+    .map((value) => value?.toFixed(1))
+    .join("  ");
+}

@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { buildImage } from "../../airgap/images";
+import { run } from "../../lib/run";
+import { dockerInfo, gpuAccess } from "../../host/facts";
+import { askDocker } from "../../host/docker";
+import { stackConfig } from "../stackConfig";
+import { log } from "../../lib/log";
+
+const SILENCE_SECONDS = 8;
+
+/**
+ * Makes sure that the Docker host has the images of a stack: those that are there, else pulled, else built.
+ *
+ * @param stack the stack's short name, which its configuration file is called after
+ * @param dockerHost the daemon's address, as in DOCKER_HOST
+ * @param gpus whether the host has GPUs; by default, Docker is asked
+ */
+export async function stackImages(
+  stack: string,
+  dockerHost = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock",
+  { gpus }: { gpus?: boolean } = {},
+): Promise<void> {
+  const env = { ...process.env, DOCKER_HOST: dockerHost };
+  for (const image of await configuredImages(stack, gpus ?? (await hasGpus(dockerHost)))) {
+    if (await run("docker", ["image", "inspect", image], { env }).then(Boolean, () => false)) {
+      log(`image ${image}: found on the Docker host`);
+    } else if (await pull(image, env)) {
+      log(`image ${image}: pulled`);
+    } else {
+      log(`image ${image}: cannot be pulled; airgap/ builds it`);
+      await buildImage(image, dockerHost);
+    }
+  }
+}
+
+async function hasGpus(dockerHost: string): Promise<boolean> {
+  const [info] = await askDocker(dockerHost, "/info");
+  return gpuAccess(dockerInfo.parse(info)) !== undefined;
+}
+
+/**
+ * The images that a stack's configuration names, or the defaults of Pulumi.yaml.
+ *
+ * @param gpus whether the Docker host has GPUs, so that the GPU exporter is deployed unless the setting `gpu` is off
+ */
+export async function configuredImages(stack: string, gpus: boolean): Promise<string[]> {
+  const config = await stackConfig(stack);
+  const setting = (key: string) => config[`llm-metrics:${key}`] ?? "";
+  const exporter = gpus && setting("gpu") !== "off" ? ["gpuExporterImage"] : [];
+  return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter].map(setting);
+}
+
+/** Pulls an image. A registry that says nothing for 8 s is given up. */
+function pull(image: string, env: NodeJS.ProcessEnv): Promise<boolean> {
+  return new Promise((resolve) => {
+    const child = spawn("docker", ["pull", image], { stdio: ["ignore", "pipe", "inherit"], env });
+    const silence = setTimeout(() => child.kill(), SILENCE_SECONDS * 1000);
+    child.stdout.on("data", (line: Buffer) => {
+      clearTimeout(silence);
+      log(`image ${image}: ${line.toString().trim()}`);
+    });
+    child.on("close", (status) => {
+      clearTimeout(silence);
+      resolve(status === 0);
+    });
+    child.on("error", () => {
+      resolve(false);
+    });
+  });
+}

@@ -1,0 +1,30 @@
+import { readFile } from "node:fs/promises";
+import { run } from "../../lib/run";
+import { log } from "../../lib/log";
+
+/**
+ * Installs packages of Debian or Ubuntu whose content is missing.
+ *
+ * @param packages by name, the shell command that succeeds where the package's content is there, whoever put it there
+ * @param remedy what to do on other systems, or without root
+ * @throws Error with the remedy where it may not install
+ */
+export async function installPackages(packages: Record<string, string>, remedy: string): Promise<void> {
+  const missing: string[] = [];
+  for (const [name, check] of Object.entries(packages))
+    if (
+      !(await run("sh", ["-c", check]).then(
+        () => true,
+        () => false,
+      ))
+    )
+      missing.push(name);
+  if (missing.length === 0) return;
+
+  const release = await readFile("/etc/os-release", "utf8").catch(() => "");
+  if (process.getuid?.() !== 0 || !/^ID(_LIKE)?=.*(debian|ubuntu)/m.test(release)) throw new Error(remedy);
+  log(`packages: installing ${missing.join(", ")}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  await run("apt-get", ["update", "-q"], { env });
+  await run("apt-get", ["install", "-q", "-y", ...missing], { env });
+}

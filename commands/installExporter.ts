@@ -1,0 +1,23 @@
+import { exporterBundle } from "../exporter/bundle";
+import { docker } from "../host/docker";
+import { run } from "./run";
+
+/**
+ * Puts the GPU exporter's program into its volume, through a container that can do nothing else. The program before it
+ * stays, for a container that runs it until it is replaced; older ones go.
+ */
+async function main({ VOLUME = "", IMAGE = "" }: NodeJS.ProcessEnv): Promise<void> {
+  const { file, code } = exporterBundle();
+  const install = `cd /exporter && cat > ${file}.new && mv ${file}.new ${file} && touch ${file} && ls -t | tail -n +3 | xargs rm -f`;
+  await docker(
+    [
+      ...["run", "--rm", "-i", "--network", "none", "--cap-drop", "ALL", "--read-only", "--user", "0:0"],
+      ...["--security-opt", "no-new-privileges:true", "--volume", `${VOLUME}:/exporter`],
+      ...["--entrypoint", "sh", IMAGE, "-ec", install],
+    ],
+    { input: code },
+  );
+  console.error(`the GPU exporter is in the volume ${VOLUME}, as ${file}`);
+}
+
+run(() => main(process.env));

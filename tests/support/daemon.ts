@@ -1,0 +1,54 @@
+import { spawn } from "node:child_process";
+import { open, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { run } from "../../lib/run";
+import { docker, eventually } from "./host";
+
+/** Where the files of the daemon of the tests are; see daemons.ts. */
+export const DAEMON_FOLDER = process.env["DAEMON_FOLDER"] ?? "";
+
+const daemonPid = async () => Number(await readFile(path.join(DAEMON_FOLDER, "pidfile"), "utf8"));
+
+/** Gives the daemon another configuration without a restart. */
+export async function reloadDaemon(config: object): Promise<void> {
+  await writeFile(path.join(DAEMON_FOLDER, "daemon.json"), JSON.stringify(config));
+  process.kill(await daemonPid(), "SIGHUP");
+}
+
+/** Makes the daemon one with NVIDIA's runtime or without, as an administrator does. */
+export async function configureRuntime(name: "nvidia" | "other", program: string): Promise<void> {
+  await reloadDaemon({ runtimes: { [name]: { path: program } } });
+  await eventually(async () => {
+    const runtimes = await docker("info", "--format", "{{json .Runtimes}}");
+    expect(Object.keys(JSON.parse(runtimes) as object).includes("nvidia")).toBe(name === "nvidia");
+  });
+}
+
+/** Ends the daemon by a signal, as a restart or a crash does, and starts it again, as its service would. */
+export async function restartDaemon(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+  const pid = await daemonPid();
+  process.kill(pid, signal);
+  await eventually(async () => {
+    // Gone, or a zombie that nobody has asked about yet.
+    expect(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "gone")).toMatch(/^gone|\) Z /);
+  });
+  await sleep(2000); // Docker's service waits so long too; until then, the containerd of a killed daemon is still dying.
+  const { args, path: PATH } = JSON.parse(
+    await readFile(path.join(DAEMON_FOLDER, "command.json"), "utf8"),
+  ) as {
+    args: string[];
+    path: string;
+  };
+  const log = await open(path.join(DAEMON_FOLDER, "dockerd.log"), "a");
+  spawn("dockerd", args, {
+    detached: true,
+    stdio: ["ignore", log.fd, log.fd],
+    env: { ...process.env, PATH },
+  }).unref();
+  await log.close();
+  await eventually(() => docker("version").then(() => undefined)).catch(async () => {
+    const written = await run("tail", ["-n", "15", path.join(DAEMON_FOLDER, "dockerd.log")]);
+    throw new Error(`the daemon did not start again:\n${written}`);
+  });
+}

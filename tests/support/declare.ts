@@ -1,0 +1,81 @@
+import * as pulumi from "@pulumi/pulumi";
+import { load } from "js-yaml";
+import { ContainerMetrics } from "../../components/containerMetrics";
+import type { HostFacts } from "../../host/facts";
+import { gpuPlan } from "../../components/gpuExporter";
+import type { PrometheusConfig } from "../../prometheus/config";
+import type { Settings } from "../../settings";
+import { settings } from "./settings";
+
+/** A resource, as the program declared it. */
+interface Declared {
+  type: string;
+  name: string;
+  inputs: Record<string, unknown>;
+}
+/** What {@link declare} declared last. */
+export let declared: Declared[] = [];
+
+export const host: HostFacts = {
+  name: "llm-1",
+  rootDirectory: "/data/docker",
+  address: "unix:///run/docker.sock",
+  dockerSocket: "/run/docker.sock",
+  socketGroup: 998,
+};
+export const runtime: Partial<HostFacts> = { gpus: { runtime: "nvidia" } };
+
+beforeAll(async () => {
+  await pulumi.runtime.setMocks({
+    newResource: ({ type, name, id, inputs }) => {
+      declared.push({ type, name, inputs: inputs as Record<string, unknown> });
+      const stdout = JSON.stringify({ at: "now", findings: [] });
+      return { id: id || `${name}-id`, state: { ...(inputs as object), stdout } };
+    },
+    call: ({ inputs }) => inputs as Record<string, unknown>,
+  });
+});
+
+/** Declares the stack of an environment and gives the component and what it declared. */
+export async function declare(
+  changes: Partial<Record<keyof Settings, unknown>> = {},
+  facts: Partial<HostFacts> = {},
+  environment = "dev",
+  editedConfig = "",
+) {
+  declared = [];
+  const stack = new ContainerMetrics(`llm-metrics-${environment}`, {
+    settings: settings(changes),
+    environment,
+    host: { ...host, ...facts },
+    gpu: gpuPlan(settings(changes).gpu, { ...host, ...facts }),
+    editedConfig,
+  });
+  await new Promise((resolve) => stack.report.apply(resolve));
+  const find = (type: string, suffix: string) => {
+    const resource = declared.find((r) => r.type === type && r.name.endsWith(suffix));
+    if (!resource) throw new Error(`${suffix} is not declared`);
+    return resource.inputs;
+  };
+  return {
+    stack,
+    cadvisor: find("docker:index/container:Container", "cadvisor-container"),
+    prometheus: find("docker:index/container:Container", "prometheus-container"),
+    gateway: find("docker:index/container:Container", "gateway-container"),
+    network: find("docker:index/network:Network", "network"),
+    door: find("docker:index/network:Network", "door"),
+    configuration: find("command:local:Command", "configuration"),
+    probe: find("command:local:Command", "probe-command"),
+  };
+}
+
+/** The files that the configuration step loads, and of them prometheus.yml. */
+export const files = (configuration: Record<string, unknown>) =>
+  load(configuration["stdin"] as string) as Record<string, string>;
+export const prometheusYml = (configuration: Record<string, unknown>) =>
+  load(files(configuration)["prometheus.yml"] ?? "") as PrometheusConfig;
+
+/** What a container of the stack was declared with, by the end of its name. */
+export const containerInputs = (suffix: string) =>
+  declared.find(({ type, name }) => type === "docker:index/container:Container" && name.endsWith(suffix))
+    ?.inputs ?? {};

@@ -1,0 +1,167 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { backend, hasLocalState } from "../../../cli/prerequisites/backend";
+import { cliUrl, pluginUrl } from "../../../cli/prerequisites/download";
+import { configuredImages } from "../../../cli/prerequisites/images";
+import { repair } from "../../../cli/repair";
+import { namedStack, withStack } from "../../../cli/stackName";
+
+const PROJECT = path.join(__dirname, "../../..");
+const variables = { ...process.env };
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), "scripts-"));
+  process.env["PULUMI_HOME"] = folder;
+  for (const name of Object.keys(process.env))
+    if (/^(PULUMI_(BACKEND_URL|ACCESS_TOKEN|CONFIG_PASSPHRASE.*)|DOCKER_HOST)$/.test(name))
+      Reflect.deleteProperty(process.env, name);
+});
+afterEach(() => {
+  process.chdir(PROJECT);
+  process.env = { ...variables };
+  rmSync(folder, { recursive: true });
+});
+
+/** Puts a shell script in the place of a program. */
+function standIn(program: string, script: string): void {
+  writeFileSync(path.join(folder, program), `#!/bin/sh\n${script}\n`);
+  chmodSync(path.join(folder, program), 0o755);
+}
+
+test("node modules are installed in a bare clone, and again only when the lockfile changes", () => {
+  mkdirSync(path.join(folder, "cli"), { recursive: true });
+  cpSync(path.join(PROJECT, "cli/run.mjs"), path.join(folder, "cli/run.mjs"));
+  writeFileSync(path.join(folder, "cli/up.ts"), "export default async (): Promise<number> => 7;");
+  standIn(
+    "npm",
+    `echo "$1" >> calls; mkdir -p node_modules; ln -sfn ${PROJECT}/node_modules/tsx node_modules/tsx`,
+  );
+  const runUp = () => {
+    const env = { ...process.env, PATH: `${folder}:${process.env["PATH"] ?? ""}` };
+    expect(() => execFileSync("node", [`${folder}/cli/run.mjs`, "up"], { env, stdio: "pipe" })).toThrow(
+      expect.objectContaining({ status: 7 }) as Error,
+    );
+    return readFileSync(path.join(folder, "calls"), "utf8").trim().split("\n");
+  };
+  writeFileSync(path.join(folder, "package-lock.json"), "{}");
+  expect(runUp()).toEqual(["ci"]);
+  expect(runUp()).toEqual(["ci"]);
+  writeFileSync(path.join(folder, "package-lock.json"), '{"changed": true}');
+  expect(runUp()).toEqual(["ci", "ci"]);
+});
+
+test.each([
+  ["--stack prod", "prod"],
+  ["--stack=prod", "prod"],
+  ["-s prod", "prod"],
+  ["-s=prod", "prod"],
+  ["-sprod", "prod"],
+  ["--diff -s dev --stack prod", "prod"],
+  ["--stack acme/llm-metrics/prod", "acme/llm-metrics/prod"],
+  ["--diff", undefined],
+  ["--show-sames", undefined],
+])("the stack of `%s` is the one that the Pulumi CLI reads", (args, stack) => {
+  expect(namedStack(args.split(" "))).toBe(stack);
+});
+
+test("commands are about dev unless a stack is named, whose configuration goes by its short name", () => {
+  expect(withStack(["--diff"])).toEqual({ args: ["--stack", "dev", "--diff"], stack: "dev" });
+  expect(withStack(["-s", "acme/llm-metrics/prod"])).toEqual({
+    args: ["-s", "acme/llm-metrics/prod"],
+    stack: "prod",
+  });
+});
+
+test("state is kept in the project, under an empty passphrase, where no backend is chosen", async () => {
+  const chosen = await backend(folder);
+  expect(chosen).toEqual({
+    PULUMI_BACKEND_URL: `file://${folder}/.pulumi-state`,
+    PULUMI_CONFIG_PASSPHRASE: "",
+  });
+  expect(existsSync(path.join(folder, ".pulumi-state"))).toBe(true);
+  expect(hasLocalState(chosen)).toBe(false); // It is that of another folder than the project's.
+  expect(hasLocalState(await backend(PROJECT))).toBe(true);
+});
+
+test.each(["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])(
+  "a passphrase of your own in %s is left alone",
+  async (variable) => {
+    process.env[variable] = "mine";
+    expect(await backend(folder)).toEqual({ PULUMI_BACKEND_URL: `file://${folder}/.pulumi-state` });
+  },
+);
+
+test.each([
+  ["PULUMI_BACKEND_URL", () => (process.env["PULUMI_BACKEND_URL"] = "s3://states")],
+  ["PULUMI_ACCESS_TOKEN", () => (process.env["PULUMI_ACCESS_TOKEN"] = "pul-0")],
+  [
+    "a login",
+    () => {
+      writeFileSync(path.join(folder, "credentials.json"), '{"current": "https://api.pulumi.com"}');
+    },
+  ],
+])("a backend chosen by %s wins", async (_, choose) => {
+  choose();
+  expect(await backend(folder)).toEqual({});
+  expect(existsSync(path.join(folder, ".pulumi-state"))).toBe(false);
+});
+
+test("the images are those of the stack's configuration, else the project's defaults", async () => {
+  process.chdir(folder);
+  writeFileSync(
+    "Pulumi.yaml",
+    "config: { cadvisorImage: { default: 'c:1' }, prometheusImage: { default: 'p:1' }, caddyImage: { default: 'd:1' }, gpuExporterImage: { default: 'n:1' } }",
+  );
+  writeFileSync("Pulumi.prod.yaml", "config: { 'llm-metrics:prometheusImage': 'mirror/p:2' }");
+  writeFileSync("Pulumi.off.yaml", "config: { 'llm-metrics:gpu': 'off' }");
+  expect(await configuredImages("prod", false)).toEqual(["c:1", "mirror/p:2", "d:1"]);
+  expect(await configuredImages("dev", true)).toEqual(["c:1", "p:1", "d:1", "n:1"]);
+  expect(await configuredImages("off", true)).toEqual(["c:1", "p:1", "d:1"]);
+});
+
+test("the official downloads are asked for by the architecture's name that each is published under", () => {
+  expect(cliUrl("3.259.0", "x64")).toMatch(/\/sdk\/pulumi-v3\.259\.0-\w+-x64\.tar\.gz$/);
+  expect(pluginUrl("docker", "5.2.0", "x64")).toMatch(
+    /\/plugins\/pulumi-resource-docker-v5\.2\.0-\w+-amd64\.tar\.gz$/,
+  );
+  expect(pluginUrl("docker", "5.2.0", "arm64")).toContain("-arm64.");
+});
+
+test("a stack of an organization is asked for by its whole name, its containers by their label", async () => {
+  standIn("pulumi", `echo "$@" >> ${folder}/calls; echo {}`);
+  standIn("docker", `echo "$@" >> ${folder}/calls`);
+  const PATH = `${folder}:${process.env["PATH"] ?? ""}`;
+  const env = { ...process.env, PATH, PULUMI_BACKEND_URL: "https://pulumi.example" };
+  expect(await repair("acme/llm-metrics/prod", env)).toEqual([]);
+  const calls = readFileSync(path.join(folder, "calls"), "utf8");
+  expect(calls).toContain("stack export --stack acme/llm-metrics/prod\n");
+  expect(calls).toContain("label=llm-metrics.environment=prod --filter");
+});
+
+test("what an update that was killed cut off beside its state does not keep the next one from reading that", async () => {
+  const [stacks, locks] = ["stacks/llm-metrics", "locks/organization/llm-metrics/dev"].map((name) => {
+    mkdirSync(path.join(folder, ".pulumi", name), { recursive: true });
+    return path.join(folder, ".pulumi", name);
+  }) as [string, string];
+  const notes = path.join(stacks, "dev.json.attrs");
+  writeFileSync(notes, "");
+  const { pid } = spawnSync("true");
+  writeFileSync(path.join(locks, "1.json"), JSON.stringify({ pid, hostname: os.hostname() }));
+  standIn("pulumi", `[ ! -e ${notes} ] && echo {}`);
+  standIn("docker", "true");
+  const PATH = `${folder}:${process.env["PATH"] ?? ""}`;
+  await repair("dev", { ...process.env, PATH, PULUMI_BACKEND_URL: `file://${folder}` });
+  expect(existsSync(notes)).toBe(false);
+});

@@ -1,0 +1,124 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { editedConfig } from "../../../host/configurationDrift";
+import { readHost } from "../../../host/read";
+
+const INFO = { ServerVersion: "28.2.2", OSType: "linux", DockerRootDir: "/data/docker", Name: "llm-1" };
+const CONTAINER = { Names: ["/chat"], Image: "vllm/vllm-openai:v0.11.0", Labels: { a: "b" }, Ports: [] };
+
+let folder: string;
+let socket: string;
+let daemon: Server;
+/** What the Docker API was asked. */
+let asked: string[];
+let answer: { status: number; text?: string };
+beforeEach(async () => {
+  folder = mkdtempSync(path.join(os.tmpdir(), "host-"));
+  socket = path.join(folder, "docker.sock");
+  asked = [];
+  answer = { status: 200 };
+  daemon = createServer(({ method, url = "" }, response) => {
+    asked.push(`${method ?? ""} ${url}`);
+    response
+      .writeHead(answer.status)
+      .end(answer.text ?? JSON.stringify(url === "/info" ? INFO : [CONTAINER]));
+  });
+  await new Promise<void>((resolve) => daemon.listen(socket, resolve));
+  jest.replaceProperty(process, "env", {
+    ...process.env,
+    PATH: `${folder}:${process.env["PATH"] ?? ""}`,
+    PULUMI_CONFIG: '{"llm-metrics:tlsKey":"a key"}',
+  });
+});
+afterEach(() => {
+  jest.restoreAllMocks();
+  daemon.closeAllConnections();
+  daemon.close();
+  rmSync(folder, { recursive: true });
+});
+
+/** A program that stands in for another one. */
+function standIn(name: string, script: string): void {
+  writeFileSync(path.join(folder, name), `#!/bin/sh\n${script}\n`);
+  chmodSync(path.join(folder, name), 0o755);
+}
+/** An `ssh` that runs the command here, where Docker is at an address. */
+function sshTo(dockerHost: string): void {
+  const dial = path.join(folder, "dial.cjs");
+  writeFileSync(
+    dial,
+    `process.stdin.pipe(require("net").connect("${socket}")).on("error", () => 0).pipe(process.stdout);`,
+  );
+  standIn(
+    "ssh",
+    `echo "$@" >> ${folder}/words; env >> ${folder}/environment; export DOCKER_HOST=${dockerHost}
+    case "$*" in *"docker system dial-stdio") exec ${process.execPath} ${dial} ;; *) exec sh ;; esac`,
+  );
+}
+
+test("the daemon on this machine is asked at its socket, and only read", async () => {
+  standIn("stat", `[ "$*" = "-L -c %g ${socket}" ] && echo 998`);
+  const listener = createServer();
+  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const { port } = listener.address() as AddressInfo;
+  const { facts, containers, listeners } = await readHost(`unix://${socket}`);
+  listener.close();
+  expect(facts).toMatchObject({ name: "llm-1", rootDirectory: "/data/docker", dockerSocket: socket });
+  expect(facts.socketGroup).toBe(998);
+  expect(containers).toEqual([
+    { name: "chat", image: "vllm/vllm-openai:v0.11.0", labels: { a: "b" }, ports: [] },
+  ]);
+  expect(listeners).toContainEqual(expect.objectContaining({ address: "127.0.0.1", port }));
+  expect(asked.sort()).toEqual(["GET /containers/json?all=true", "GET /info"]);
+});
+
+test("a daemon behind ssh is asked there, without the stack's secrets in the environment", async () => {
+  sshTo(`unix://${socket}`);
+  const { facts, containers } = await readHost("ssh://ops@llm-1");
+  expect(facts).toMatchObject({ name: "llm-1", address: "ssh://ops@llm-1", dockerSocket: socket });
+  expect(containers).toHaveLength(1);
+  const words = readFileSync(path.join(folder, "words"), "utf8").trim().split("\n").sort();
+  expect(words).toEqual([
+    expect.stringMatching(/-l ops -- llm-1 docker system dial-stdio$/),
+    expect.stringMatching(/-l ops -- llm-1 sh$/),
+  ]);
+  expect(readFileSync(path.join(folder, "environment"), "utf8")).not.toContain("a key");
+});
+
+test("a host whose daemon is not at a socket is refused with where it is", async () => {
+  sshTo("tcp://10.0.0.7:2376");
+  await expect(readHost("ssh://llm-1")).rejects.toThrow(/its daemon is at "tcp:\/\/10.0.0.7:2376"/);
+});
+
+test("a daemon that does not run, or refuses, is told with why, its address and what to try", async () => {
+  await expect(readHost(`unix://${folder}/none`)).rejects.toThrow(
+    new RegExp(`ENOENT.*\nSee that \`docker --host unix://${folder}/none info\` works, or set docker:host`),
+  );
+  answer = { status: 403 };
+  await expect(readHost(`unix://${socket}`)).rejects.toThrow(/could not be asked: GET \/[^]*: 403/);
+  answer = { status: 200, text: "<html>" };
+  await expect(readHost(`unix://${socket}`)).rejects.toThrow(/could not be asked: .*JSON/);
+});
+
+test.each([
+  "echo 'ssh: connect to host llm-1: Connection refused' >&2; exit 255",
+  "cat > /dev/null & echo 'ssh: Connection refused for this account'; wait",
+])("a machine that lets nobody in is told with its words, its address and what to try", async (script) => {
+  standIn("ssh", script);
+  await expect(readHost("ssh://llm-1")).rejects.toThrow(
+    /Docker host at ssh:\/\/llm-1 could not be asked: [^]*Connection refused[^]*docker --host ssh:\/\/llm-1 info/,
+  );
+});
+
+test("a Docker CLI that is missing is told before anything is changed; that it fails means that nothing was edited", async () => {
+  standIn("docker", "exit 1");
+  expect(await editedConfig("prometheus", `unix://${socket}`)).toBe("");
+  rmSync(path.join(folder, "docker"));
+  process.env["PATH"] = folder;
+  await expect(editedConfig("prometheus", `unix://${socket}`)).rejects.toThrow(
+    /command line is missing.*install it/,
+  );
+});

@@ -1,0 +1,44 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+const PROJECT = path.join(__dirname, "../../..");
+let project: string;
+
+beforeEach(() => {
+  project = mkdtempSync(path.join(os.tmpdir(), "bundle-"));
+  for (const folder of ["lib", "node_modules"]) mkdirSync(path.join(project, folder));
+  cpSync(path.join(PROJECT, "lib/bundle.cjs"), path.join(project, "lib/bundle.cjs"));
+  symlinkSync(path.join(PROJECT, "node_modules/esbuild"), path.join(project, "node_modules/esbuild"));
+  writeFileSync(path.join(project, "package-lock.json"), "{}");
+});
+afterEach(() => {
+  rmSync(project, { recursive: true });
+});
+
+const write = (file: string, text: string) => {
+  writeFileSync(path.join(project, file), text);
+};
+const load = () =>
+  execFileSync(process.execPath, ["-p", 'require("./lib/bundle.cjs").load("index.ts").value'], {
+    cwd: project,
+    encoding: "utf8",
+  }).trim();
+
+describe("The bundle of a program", () => {
+  it("has what its TypeScript sources export", () => {
+    write("lib/part.ts", "export const part: number = 41;");
+    write("index.ts", 'import { part } from "./lib/part"; export const value = part + 1;');
+    expect(load()).toBe("42");
+    expect(load()).toBe("42");
+  });
+
+  it("is made again when a source changes", () => {
+    write("lib/part.ts", "export const part = 1;");
+    write("index.ts", 'import { part } from "./lib/part"; export const value = part;');
+    expect(load()).toBe("1");
+    write("lib/part.ts", "export const part = 1000;");
+    expect(load()).toBe("1000");
+  });
+});
