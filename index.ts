@@ -1,95 +1,78 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ContainerMetrics, wanted } from "./components/containerMetrics";
-import { editedConfig } from "./host/configurationDrift";
+import { ContainerMetrics, requiredResources } from "./components/containerMetrics";
 import { gpuPlan } from "./components/gpuExporter";
+import { configurationDrift } from "./host/configurationDrift";
+import { requireNoConflicts } from "./host/conflicts";
+import { ownResources } from "./host/ownResources";
 import { readHost } from "./host/read";
-import { requireFree } from "./host/conflicts";
-import { CONTAINER_LABELS, GPU_LABEL_MEANINGS } from "./prometheus/catalogue";
-import { parseSettings, SECRET_KEYS, SETTING_KEYS } from "./settings";
+import { toYaml } from "./prometheus/config";
+import { parseSettings } from "./settings";
 
-/** The program: settings and host are checked before anything is declared; the outputs are described in docs/outputs.md. */
-export = () => program().catch(refuse);
+/** The program: it checks settings and host before it declares resources. docs/outputs.md describes the outputs. */
+export = () => program().catch(fail);
 
 async function program(): Promise<Record<string, unknown>> {
-  const values = configuration();
-  // How Pulumi's language host tells which keys are encrypted; the SDK has no public function for it.
-  const encrypted = JSON.parse(process.env["PULUMI_CONFIG_SECRET_KEYS"] ?? "[]") as string[];
-  const inClear = SECRET_KEYS.filter(
-    (key) => values[key] && !encrypted.includes(`${pulumi.getProject()}:${key}`),
-  );
-  const settings = parseSettings(values, inClear);
+  const settings = parseSettings(pulumi.runtime.allConfig(), encryptedKeys());
   const environment = pulumi.getStack();
   const name = `${pulumi.getProject()}-${environment}`;
   const dockerHost = new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"];
-  const [{ facts: host, ...taken }, edited] = await Promise.all([
-    readHost(dockerHost),
-    editedConfig(`${name}-prometheus`, dockerHost),
-  ]);
-  const gpu = gpuPlan(settings.gpu, host);
-  await requireFree(taken, wanted(name, environment, settings));
-  if (edited) void pulumi.log.warn(`an update undoes what was changed by hand:\n${edited}`);
-  if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
-  const {
-    network,
-    urls,
-    gateway,
-    cadvisor,
-    prometheus,
-    gpuExporter,
-    dockerProxy,
-    hostLabel,
-    cadvisorScrapeConfig,
-    jobNames,
-    report,
-  } = new ContainerMetrics(name, { settings, environment, host, gpu, editedConfig: edited });
 
+  const [host, drift, own] = await Promise.all([
+    readHost(dockerHost),
+    configurationDrift(`${name}-prometheus`, dockerHost),
+    ownResources(),
+  ]);
+  const gpu = gpuPlan(settings.gpu, host.facts);
+  await requireNoConflicts(requiredResources(name, settings), own, host.usage);
+  if (drift)
+    void pulumi.log.warn(`the configuration of Prometheus was edited; an update undoes it:\n${drift}`);
+  if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
+
+  const stack = new ContainerMetrics(name, {
+    settings,
+    environment,
+    host: host.facts,
+    gpu,
+    configurationDrift: drift,
+  });
+  const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, configuration } = stack;
+  const { scrape_configs } = configuration.config;
   return {
-    cadvisorUrl: urls.cadvisor,
-    prometheusUrl: urls.prometheus,
-    networkName: network.name,
-    networkId: network.id,
+    cadvisorUrl: stack.urls.cadvisor,
+    prometheusUrl: stack.urls.prometheus,
+    networkName: stack.network.name,
+    networkId: stack.network.id,
     containerNames: {
       cadvisor: cadvisor.container.name,
       prometheus: prometheus.container.name,
       gateway: gateway.container.name,
-      ...(gpuExporter && { gpuExporter: gpuExporter.container.name }),
-      ...(dockerProxy && { dockerProxy: dockerProxy.container.name }),
+      gpuExporter: gpuExporter?.container.name,
+      dockerProxy: dockerProxy?.container.name,
     },
     images: {
       cadvisor: settings.cadvisorImage,
       prometheus: settings.prometheusImage,
       gateway: settings.caddyImage,
-      ...(gpuExporter && { gpuExporter: settings.gpuExporterImage }),
-      ...(dockerProxy && { dockerProxy: settings.caddyImage }),
+      gpuExporter: gpuExporter && settings.gpuExporterImage,
+      dockerProxy: dockerProxy && settings.caddyImage,
     },
-    hostLabel,
+    hostLabel: stack.hostLabel,
     scrapeInterval: settings.scrapeInterval,
-    jobNames,
-    labels: { ...CONTAINER_LABELS, ...(gpuExporter && GPU_LABEL_MEANINGS) },
-    cadvisorScrapeConfig,
-    probeReport: report,
+    jobNames: scrape_configs.map((job) => job.job_name),
+    cadvisorScrapeConfig: toYaml({ scrape_configs: scrape_configs.slice(0, 1) }),
+    probeReport: stack.report,
   };
 }
 
+/** The keys whose values are encrypted, as Pulumi's language host reports them; the SDK has no public function for it. */
+const encryptedKeys = () => JSON.parse(process.env["PULUMI_CONFIG_SECRET_KEYS"] ?? "[]") as string[];
+
 /**
- * Ends the program with a message for people. The error has no stack, which goes to the debug log instead: Pulumi prints
- * stacks by util.inspect, which in Node 20 does not end at a line such as `node_modules/@pulumi/resource.ts:1598`.
+ * Ends the program with the message of an error. Its stack goes to the debug log: Pulumi prints stacks by util.inspect, which in
+ * Node 20 hangs at a line such as `node_modules/@pulumi/resource.ts:1598`.
  */
-function refuse(error: unknown): never {
+function fail(error: unknown): never {
   const { message, stack = "" } = error instanceof Error ? error : new Error(String(error));
   void pulumi.log.debug(stack);
   throw Object.assign(new pulumi.RunError(message), { stack: "" });
-}
-
-/** Every key of the project's configuration, known or not, as text. */
-function configuration(): Record<string, string> {
-  const config = new pulumi.Config();
-  const all = Object.entries(pulumi.runtime.allConfig())
-    .filter(([key]) => key.startsWith(`${config.name}:`))
-    .map(([key, value]) => [key.slice(config.name.length + 1), value] as const);
-  const unset = SETTING_KEYS.filter((key) => !all.some(([known]) => known === key)).map((key) => [
-    key,
-    config.get(key),
-  ]);
-  return Object.fromEntries([...all, ...unset]) as Record<string, string>;
 }

@@ -1,19 +1,33 @@
-/** The folder of the gateway's container that its secrets and its own files are in, where it has any. */
+import { SERVERS, target } from "../lib/names";
+
+/** The folder of the gateway's container with its secrets and its own files, where it has any. */
 export const GATEWAY_FOLDER = "/gateway";
 
-/** The ports that the gateway listens on inside its container: one for each server behind it, and one of its own. */
-export const GATEWAY_PORTS = { cadvisor: 8080, prometheus: 9090, metrics: 9180 } as const;
+/** The servers that the gateway forwards to. It listens on the same ports as they do. */
+type Upstream = "cadvisor" | "prometheus";
 
-/** How the gateway is reached, and by whom. */
-export interface GatewayPlan {
-  /** What a request may call the host; undefined: anything. */
+/** What the gateway's configuration depends on. */
+export interface GatewayOptions {
+  /** Accepted values of the Host header; undefined: any. */
   hosts?: string[];
-  /** Whether cAdvisor's API passes. */
+  /** Whether cAdvisor's API is forwarded. */
   cadvisorApi: boolean;
-  /** Where TLS is spoken: under which names; the files of the certificate, and when it expires in Unix seconds, or else the gateway's own authority certifies them. */
-  tls?: { names: string[]; own?: { certificate: string; key: string; expires: number } };
-  /** Who is let in, where not everybody is: any of these users, by the file of the password's bcrypt hash, and whoever has a certificate of the authority in the file `clientCa`. */
-  login?: { users: Record<string, string>; clientCa?: string };
+  tls?: GatewayTls;
+  login?: GatewayLogin;
+}
+
+interface GatewayTls {
+  /** The names and addresses of the gateway. */
+  names: string[];
+  /** Files of the certificate and its key; without, Caddy's internal authority issues certificates. */
+  certificate?: { file: string; keyFile: string };
+}
+
+interface GatewayLogin {
+  /** The file with the bcrypt hash of each user's password. */
+  users: Record<string, string>;
+  /** The file of the authority whose client certificates are accepted instead of a password. */
+  clientCa?: string;
 }
 
 interface Match {
@@ -37,7 +51,7 @@ const READ = ["GET", "HEAD"];
 const words = (text: string) => text.trim().split(/\s+/);
 const api = (names: string) => words(names).map((name) => `/api/v1/${name}`);
 
-/** What passes to Prometheus: its pages, what its API tells, and what it answers, which long questions ask by POST. */
+/** The requests that are forwarded to Prometheus: its pages, its read API, and queries, which pages may send by POST. */
 const PROMETHEUS: Match[] = [
   {
     method: READ,
@@ -58,74 +72,39 @@ const PROMETHEUS: Match[] = [
   },
 ];
 
-/** What passes to cAdvisor: its pages and its metrics. */
+/** The requests that are forwarded to cAdvisor: its pages and its metrics. */
 const CADVISOR: Match = {
   method: READ,
   path: words("/ /containers /containers/* /docker /docker/* /static/* /metrics /healthz"),
 };
 
-/** cAdvisor's API only tells; its pages ask it by POST. */
+/** cAdvisor's API only reads; its pages query it by POST. */
 const CADVISOR_API: Match = { method: [...READ, "POST"], path: ["/api", "/api/*"] };
 
-/** Paths in which somebody could hide another one: doubled slashes and dots, encoded slashes, control characters, parameters. */
-const CROOKED = "^[^?]*(//|;|[^!-~]|(\\.|%2[eE]){2}|%(0|1|2[fF]|7[fF]))";
+/** Paths that could hide another path: double slashes and dots, encoded slashes, control characters, parameters. */
+const MALFORMED_PATH = "^[^?]*(//|;|[^!-~]|(\\.|%2[eE]){2}|%(0|1|2[fF]|7[fF]))";
 
-const COMMON = "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'";
-/** Prometheus's page brings everything itself, some of it in line; cAdvisor's draws by scripts that it loads from Google. */
-const POLICIES = {
-  prometheus: `default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; ${COMMON}`,
-  cadvisor: COMMON,
-} as const;
+const COMMON_POLICY = "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'";
+/** Prometheus's page has all its assets and inline scripts; cAdvisor's loads a charting library from Google. */
+const CONTENT_SECURITY_POLICIES: Record<Upstream, string> = {
+  prometheus: `default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; ${COMMON_POLICY}`,
+  cadvisor: COMMON_POLICY,
+};
 
-/** Caddy's configuration, in its own words (caddyserver.com/docs/json). It has no secret: it names the files that do. */
-export function gatewayConfig(plan: GatewayPlan): Record<string, unknown> {
-  const { tls, login } = plan;
-  const secure = tls && { ...connections(tls, login?.clientCa), protocols: ["h1", "h2"] };
-  const door = (name: keyof typeof POLICIES, passes: Match[], first: Route[] = []) => ({
-    listen: [`:${GATEWAY_PORTS[name]}`],
-    // A client gets so long for its headers, its whole request, and the answer: Prometheus ends a query after two minutes.
-    read_header_timeout: "5s",
-    read_timeout: "20s",
-    write_timeout: "150s",
-    idle_timeout: "60s",
-    max_header_bytes: 32_768,
-    automatic_https: { disable: true },
-    ...(secure ?? { protocols: ["h1"] }),
-    routes: [
-      { handle: [{ handler: "headers", response: { set: headers(name), delete: ["Server"] } }] },
-      refuse(400, [{ vars_regexp: { "{http.request.orig_uri}": { pattern: CROOKED } } }]),
-      ...(plan.hosts ? [refuse(421, [{ not: [{ host: plan.hosts }] }])] : []),
-      ...(login ? [authentication(login)] : []),
-      ...first,
-      { match: passes, handle: [{ handler: "request_body", max_size: 1_048_576 }, ...proxy(name)] },
-      refuse(403),
-    ],
-  });
+/** Caddy's configuration (caddyserver.com/docs/json). It has no secret, only the names of files that do. */
+export function gatewayConfig(options: GatewayOptions): Record<string, unknown> {
+  const { tls, cadvisorApi } = options;
   return {
     admin: { disabled: true, config: { persist: false } },
-    ...(tls && { storage: { module: "file_system", root: `${GATEWAY_FOLDER}/data` }, logging: LOGGING }),
+    ...(tls && { storage: { module: "file_system", root: `${GATEWAY_FOLDER}/data` } }),
     apps: {
       http: {
         grace_period: "1s",
         metrics: {},
         servers: {
-          cadvisor: door("cadvisor", [CADVISOR, ...(plan.cadvisorApi ? [CADVISOR_API] : [])]),
-          // Told that there is nothing to follow, the page asks for notifications now and then, and no answer stays open.
-          prometheus: door("prometheus", PROMETHEUS, [
-            refuse(204, [{ path: ["/api/v1/notifications/live"] }]),
-          ]),
-          metrics: {
-            listen: [`:${GATEWAY_PORTS.metrics}`],
-            automatic_https: { disable: true },
-            protocols: ["h1"],
-            routes: [
-              ...(tls
-                ? handshakes(tls)
-                : [{ match: [{ path: ["/metrics"] }], handle: [{ handler: "metrics" }] }]),
-              refuse(200, [{ path: ["/healthz"] }]),
-              refuse(404),
-            ],
-          },
+          cadvisor: server("cadvisor", options, [CADVISOR, ...(cadvisorApi ? [CADVISOR_API] : [])]),
+          prometheus: server("prometheus", options, PROMETHEUS, [NO_LIVE_NOTIFICATIONS]),
+          metrics: METRICS_SERVER,
         },
       },
       tls: tls ? certificates(tls) : { disable_storage_clean: true },
@@ -133,41 +112,86 @@ export function gatewayConfig(plan: GatewayPlan): Record<string, unknown> {
   };
 }
 
-const refuse = (status_code: number, match?: Match[]): Route => ({
+/** A server in front of an upstream, which answers 403 to every request that is not allowed. */
+function server(
+  upstream: Upstream,
+  { tls, login, hosts }: GatewayOptions,
+  allowed: Match[],
+  before: Route[] = [],
+): Record<string, unknown> {
+  const { port } = SERVERS[upstream];
+  return {
+    listen: [`:${port}`],
+    // For a client's headers, its whole request, and the answer: Prometheus ends a query after two minutes.
+    read_header_timeout: "5s",
+    read_timeout: "20s",
+    write_timeout: "150s",
+    idle_timeout: "60s",
+    max_header_bytes: 32_768,
+    automatic_https: { disable: true },
+    ...(tls ? connectionPolicies(tls, login?.clientCa) : { protocols: ["h1"] }),
+    routes: [
+      { handle: [{ handler: "headers", response: { set: securityHeaders(upstream), delete: ["Server"] } }] },
+      respond(400, [{ vars_regexp: { "{http.request.orig_uri}": { pattern: MALFORMED_PATH } } }]),
+      ...(hosts ? [respond(421, [{ not: [{ host: hosts }] }])] : []),
+      ...(login ? [authentication(login)] : []),
+      ...before,
+      { match: allowed, handle: [{ handler: "request_body", max_size: 1_048_576 }, ...forward(upstream)] },
+      respond(403),
+    ],
+  };
+}
+
+const respond = (status_code: number, match?: Match[]): Route => ({
   ...(match && { match }),
   handle: [{ handler: "static_response", status_code }],
 });
 
-const headers = (name: keyof typeof POLICIES): Record<string, string[]> => ({
-  "Content-Security-Policy": [POLICIES[name]],
+/** Answers that there is no live stream: Prometheus's page then polls notifications, and no response stays open. */
+const NO_LIVE_NOTIFICATIONS = respond(204, [{ path: ["/api/v1/notifications/live"] }]);
+
+/** Caddy's own metrics, on the stack's network only. */
+const METRICS_SERVER = {
+  listen: [`:${SERVERS.gateway.port}`],
+  automatic_https: { disable: true },
+  protocols: ["h1"],
+  routes: [
+    { match: [{ path: ["/metrics"] }], handle: [{ handler: "metrics" }] },
+    respond(200, [{ path: ["/healthz"] }]),
+    respond(404),
+  ],
+};
+
+const securityHeaders = (upstream: Upstream): Record<string, string[]> => ({
+  "Content-Security-Policy": [CONTENT_SECURITY_POLICIES[upstream]],
   "Cross-Origin-Resource-Policy": ["same-origin"],
   "Referrer-Policy": ["same-origin"],
   "X-Content-Type-Options": ["nosniff"],
   "X-Frame-Options": ["DENY"],
 });
 
-/** Passes a request on, without what is for the gateway alone, and never as another protocol. */
-const proxy = (name: "cadvisor" | "prometheus"): Handler[] => [
+/** Forwards a request, without the headers that are for the gateway alone, and never with a protocol upgrade. */
+const forward = (upstream: Upstream): Handler[] => [
   { handler: "headers", request: { delete: ["Authorization", "Upgrade"] } },
   {
     handler: "reverse_proxy",
-    upstreams: [{ dial: `${name}:${GATEWAY_PORTS[name]}` }],
+    upstreams: [{ dial: target(SERVERS[upstream]) }],
     transport: { protocol: "http", dial_timeout: "3s", response_header_timeout: "140s" },
   },
 ];
 
-/** A client's certificate, which the handshake has verified. Not its fingerprint: that is never empty, as Caddy takes one of nothing. */
-const CERTIFICATE = "{http.request.tls.client.certificate_der_base64}";
+/** A client's certificate, verified in the handshake. Its fingerprint would not do: Caddy has one for no certificate too. */
+const CLIENT_CERTIFICATE = "{http.request.tls.client.certificate_der_base64}";
 
-/** Asks for a user's password, of whom has not shown a certificate that is trusted. */
-function authentication({ users, clientCa }: NonNullable<GatewayPlan["login"]>): Route {
+/** Requires a user's password from clients without a trusted certificate. */
+function authentication({ users, clientCa }: GatewayLogin): Route {
   const accounts = Object.entries(users).map(([username, file]) => ({
     username,
     password: `{file.${file}}`,
   }));
   return {
     ...(clientCa && {
-      match: [{ not: [{ vars_regexp: { [CERTIFICATE]: { pattern: "." } } }] }],
+      match: [{ not: [{ vars_regexp: { [CLIENT_CERTIFICATE]: { pattern: "." } } }] }],
     }),
     handle: [
       {
@@ -178,91 +202,32 @@ function authentication({ users, clientCa }: NonNullable<GatewayPlan["login"]>):
   };
 }
 
-/** Without a certificate a client gets as far as the question for a password; one that is not trusted, or expired, ends the connection. */
-function connections(tls: NonNullable<GatewayPlan["tls"]>, clientCa?: string): Record<string, unknown> {
+/**
+ * How TLS connections are made. A client without a certificate is asked for a password later; a certificate that is not trusted
+ * or has expired ends the handshake.
+ */
+function connectionPolicies(tls: GatewayTls, clientCa?: string): Record<string, unknown> {
   return {
+    protocols: ["h1", "h2"],
     tls_connection_policies: [
       {
-        // Clients that connect by an address name no server.
+        // Clients that connect to an address send no server name.
         default_sni: tls.names[0],
         ...(clientCa && {
           client_authentication: { mode: "verify_if_given", ca: { provider: "file", pem_files: [clientCa] } },
         }),
       },
     ],
-    // There is one policy, whatever name a client gives.
+    // The one policy applies to every server name.
     strict_sni_host: false,
   };
 }
 
-function certificates(tls: NonNullable<GatewayPlan["tls"]>): Record<string, unknown> {
-  return tls.own
-    ? { certificates: { load_files: [{ certificate: tls.own.certificate, key: tls.own.key }] } }
-    : {
-        certificates: { automate: tls.names },
-        automation: { policies: [{ subjects: tls.names, issuers: [{ module: "internal" }] }] },
-      };
-}
-
-const HANDSHAKE_LOG = "handshakes.log";
-
-/** Caddy does not count the handshakes that fail, it only logs them. */
-const LOGGING = {
-  logs: {
-    handshakes: {
-      writer: {
-        output: "file",
-        filename: `${GATEWAY_FOLDER}/data/${HANDSHAKE_LOG}`,
-        roll_size_mb: 1,
-        roll_keep: 1,
-        roll_gzip: false,
-      },
-      encoder: { format: "json" },
-      include: ["http.stdlib"],
-      level: "DEBUG",
-    },
-  },
-};
-
-/** What the log says of each kind of failure. Source: net/http's and crypto/tls's errors. */
-const HANDSHAKES: Record<string, string> = {
-  plain_http: "client sent an HTTP request to an HTTPS server",
-  expired_certificate: "certificate has expired",
-  all: "TLS handshake error",
-};
-
-/** Caddy's own metrics, and the failed handshakes, counted in the log when they are asked for. A log that is begun anew is a counter that was reset. */
-function handshakes(tls: NonNullable<GatewayPlan["tls"]>): Route[] {
-  const counts = Object.entries(HANDSHAKES).map(
-    ([reason, said]) =>
-      `gateway_handshake_errors_total{reason="${reason}"} {{sub (len (splitList "${said}" $log)) 1}}\n`,
-  );
-  const body = [
-    `{{$log := ""}}{{if fileExists "${HANDSHAKE_LOG}"}}{{$log = readFile "${HANDSHAKE_LOG}"}}{{end}}`,
-    '{{httpInclude "/caddy"}}',
-    "# HELP gateway_handshake_errors_total TLS connections refused, by reason.\n",
-    "# TYPE gateway_handshake_errors_total counter\n",
-    ...counts,
-    ...(tls.own
-      ? [
-          "# HELP gateway_certificate_expiry_timestamp_seconds When the certificate expires.\n",
-          "# TYPE gateway_certificate_expiry_timestamp_seconds gauge\n",
-          `gateway_certificate_expiry_timestamp_seconds ${tls.own.expires}\n`,
-        ]
-      : []),
-  ].join("");
-  return [
-    { match: [{ path: ["/caddy"] }], handle: [{ handler: "metrics" }] },
-    {
-      match: [{ path: ["/metrics"] }],
-      handle: [
-        { handler: "templates", file_root: `${GATEWAY_FOLDER}/data`, mime_types: ["text/plain"] },
-        {
-          handler: "static_response",
-          headers: { "Content-Type": ["text/plain; version=0.0.4; charset=utf-8"] },
-          body,
-        },
-      ],
-    },
-  ];
+function certificates({ names, certificate }: GatewayTls): Record<string, unknown> {
+  if (certificate)
+    return { certificates: { load_files: [{ certificate: certificate.file, key: certificate.keyFile }] } };
+  return {
+    certificates: { automate: names },
+    automation: { policies: [{ subjects: names, issuers: [{ module: "internal" }] }] },
+  };
 }

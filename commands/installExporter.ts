@@ -3,8 +3,8 @@ import { docker } from "../host/docker";
 import { run } from "./run";
 
 /**
- * Puts the GPU exporter's program into its volume, through a container that can do nothing else. The program before it
- * stays, for a container that runs it until it is replaced; older ones go.
+ * Installs the GPU exporter's program in its volume, by a container without network and capabilities. The previous program
+ * stays, for a container that is not replaced yet; older ones are removed.
  */
 async function main({ VOLUME = "", IMAGE = "" }: NodeJS.ProcessEnv): Promise<void> {
   const { file, code } = exporterBundle();

@@ -1,4 +1,4 @@
-/** Runs a program of this folder: its status is 0 only when it is done, so that what ends early has failed; an error is told by its message. */
+/** Runs a program of this folder. Its exit status is 0 only when it has finished, so that an early exit is a failure; of an error, the message is logged. */
 export function run(program: () => Promise<void>): void {
   process.exitCode = 1;
   program().then(

@@ -1,14 +1,13 @@
-import * as docker from "@pulumi/docker";
+import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { EXPORTED_CONTAINER_LABELS, EXPORTED_ENVIRONMENT } from "../prometheus/relabeling";
-import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./container";
+import type { AllowedContainerd } from "../caddy/dockerProxy";
 import type { HostFacts } from "../host/facts";
-import type { Allowed, DockerProxy } from "./dockerProxy";
+import { SERVERS } from "../lib/names";
+import { EXPORTED_CONTAINER_LABELS, EXPORTED_ENVIRONMENT } from "../prometheus/relabeling";
+import { createContainer, healthcheck, onlyCapabilities, type Labels } from "./container";
+import type { DockerProxy } from "./dockerProxy";
 
-/** The port that cAdvisor listens on inside its container. */
-const PORT = 8080;
-
-/** What cAdvisor asks Docker for; its page /docker lists the images. Source: google/cadvisor, container/docker. */
+/** The paths of the Docker API that cAdvisor reads; its page /docker lists images. Source: google/cadvisor, container/docker. */
 export const CADVISOR_DOCKER_API = [
   "_ping",
   "info",
@@ -16,8 +15,9 @@ export const CADVISOR_DOCKER_API = [
   "images/json",
   "containers/[a-f0-9]{64}/json",
 ];
-/** What cAdvisor asks containerd for, on hosts with the containerd image store. Source: google/cadvisor, container/containerd. */
-export const CADVISOR_CONTAINERD_API: NonNullable<Allowed["containerd"]> = {
+
+/** The methods of containerd that cAdvisor calls, with the containerd image store. Source: google/cadvisor, container/containerd. */
+export const CADVISOR_CONTAINERD_API: AllowedContainerd = {
   namespace: "moby",
   methods: [
     "containerd.services.version.v1.Version/Version",
@@ -26,8 +26,6 @@ export const CADVISOR_CONTAINERD_API: NonNullable<Allowed["containerd"]> = {
 };
 
 export interface CadvisorArgs {
-  /** Name of the container. */
-  containerName: string;
   /** Image reference, with a tag or digest. */
   image: string;
   /** Memory limit in MiB. */
@@ -36,64 +34,48 @@ export interface CadvisorArgs {
   host: HostFacts;
   /** The network that it joins, under the alias `cadvisor`. */
   network: docker.Network;
-  /** Through what it reaches Docker; by default, through the sockets themselves. */
-  proxy?: DockerProxy;
-  /** Labels of the container. */
-  labels: { label: string; value: string }[];
+  /** The proxy to the Docker API; by default, cAdvisor mounts the sockets. */
+  proxy?: DockerProxy | undefined;
+  labels: Labels;
 }
 
-/** cAdvisor, with the least privileges that lose no metric: it reads the host's cgroups and asks Docker for names. */
+/** cAdvisor, with the least privileges that lose no metric: it reads the host's cgroups, and container names from Docker. */
 export class Cadvisor extends pulumi.ComponentResource {
-  /** The container. */
   readonly container: docker.Container;
-  /** host:port of cAdvisor on the stack's network. */
-  readonly target = `cadvisor:${PORT}`;
 
+  /** @param name also the container's name */
   constructor(name: string, args: CadvisorArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:Cadvisor", name, {}, opts);
+    const { image, memory, host, network, proxy, labels } = args;
 
-    const image = new docker.RemoteImage(
-      `${name}-image`,
-      { name: args.image, keepLocally: true },
-      { parent: this },
-    );
-    this.container = new docker.Container(
-      `${name}-container`,
-      {
-        ...HARDENED,
-        name: args.containerName,
-        image: args.image,
-        ...(args.proxy && { entrypoints: whenReached(args.proxy) }),
-        command: flags(args.proxy),
-        ...onNetworks(
-          [
-            { network: args.network, aliases: ["cadvisor"] },
-            ...(args.proxy ? [{ network: args.proxy.network }] : []),
-          ],
-          args.labels,
-        ),
-        volumes: mounts(args.host, args.proxy),
-        // The kernel's log tells of out-of-memory kills; reading it takes SYSLOG. Without either, container_oom_events_total stays 0.
-        devices: [{ hostPath: "/dev/kmsg", containerPath: "/dev/kmsg", permissions: "r" }],
-        capabilities: onlyCapabilities("CAP_SYSLOG"),
-        memory: args.memory,
-        memorySwap: args.memory,
-        cpus: "0.5",
-        healthcheck: healthcheck(`http://127.0.0.1:${PORT}/healthz`),
-      },
-      { parent: this, dependsOn: image, deleteBeforeReplace: true, replaceOnChanges: ["healthcheck"] },
-    );
-
-    this.registerOutputs({ target: this.target });
+    this.container = createContainer(this, name, {
+      image,
+      memory,
+      cpus: "0.5",
+      labels,
+      networks: [
+        { network, aliases: [SERVERS.cadvisor.alias] },
+        ...(proxy ? [{ network: proxy.network }] : []),
+      ],
+      ...(proxy && { entrypoints: waitForProxy(proxy) }),
+      command: flags(proxy),
+      volumes: mounts(host, proxy),
+      // The kernel log reports out-of-memory kills, and reading it requires SYSLOG. Without either, container_oom_events_total
+      // stays 0.
+      devices: [{ hostPath: "/dev/kmsg", containerPath: "/dev/kmsg", permissions: "r" }],
+      capabilities: onlyCapabilities("CAP_SYSLOG"),
+      healthcheck: healthcheck(`http://127.0.0.1:${SERVERS.cadvisor.port}/healthz`),
+    });
+    this.registerOutputs({});
   }
 }
 
-/** Only what the catalogue needs is collected; what is not collected costs nothing. */
+/** Only metrics of the catalogue are collected. */
 function flags(proxy?: DockerProxy): string[] {
   return [
     ...(proxy ? [`--docker=tcp://${proxy.address.cadvisor}`] : []),
     "--docker_only=true",
-    // Twice per scrape: cAdvisor stretches each interval by up to itself, and a scrape should never see the same sample twice.
+    // Twice per scrape: cAdvisor stretches each interval by up to itself, and no two scrapes should see the same sample.
     "--housekeeping_interval=15s",
     "--allow_dynamic_housekeeping=false",
     "--enable_metrics=cpu,memory,network,disk,diskIO,oom_event",
@@ -104,20 +86,15 @@ function flags(proxy?: DockerProxy): string[] {
 }
 
 /**
- * cAdvisor's own entry point, as soon as Docker answers. It looks for Docker once, when it starts, and does without names if it
- * is not there; when the daemon starts again, its containers start in any order.
+ * cAdvisor's own entry point, run as soon as Docker answers. cAdvisor connects to Docker once, when it starts, and goes without
+ * names otherwise; when the daemon restarts, its containers start in any order.
  */
-function whenReached({ address, containerd }: DockerProxy): string[] {
-  const answers = `wget -q --spider "http://$0/_ping"${containerd ? " && [ -S /run/containerd/containerd.sock ]" : ""}`;
-  return [
-    "sh",
-    "-c",
-    `until ${answers}; do sleep 1; done; exec cadvisor -logtostderr "$@"`,
-    address.cadvisor,
-  ];
+function waitForProxy({ address, containerd }: DockerProxy): string[] {
+  const ready = `wget -q --spider "http://$0/_ping"${containerd ? " && [ -S /run/containerd/containerd.sock ]" : ""}`;
+  return ["sh", "-c", `until ${ready}; do sleep 1; done; exec cadvisor -logtostderr "$@"`, address.cadvisor];
 }
 
-/** Read-only, each of them: the Docker API for names, /proc for networks, cgroups, and the writable layers for disk use. */
+/** Read-only mounts: the Docker API for names, /proc for networks, cgroups, and the writable layers for disk use. */
 function mounts(host: HostFacts, proxy?: DockerProxy): docker.types.input.ContainerVolume[] {
   const readOnly = (hostPath: string, containerPath: string) => ({ hostPath, containerPath, readOnly: true });
   return [
@@ -125,11 +102,18 @@ function mounts(host: HostFacts, proxy?: DockerProxy): docker.types.input.Contai
     readOnly("/proc", "/rootfs/proc"),
     readOnly("/sys/fs/cgroup", "/sys/fs/cgroup"),
     readOnly(host.rootDirectory, `/rootfs${host.rootDirectory}`),
-    // With the containerd image store, names come from containerd (google/cadvisor PR 3910).
-    ...(proxy?.containerd
-      ? [{ volumeName: proxy.containerd.name, containerPath: "/run/containerd", readOnly: true }]
-      : host.containerdSocket
-        ? [readOnly(host.containerdSocket, "/run/containerd/containerd.sock")]
-        : []),
+    ...containerdMount(host, proxy),
   ];
+}
+
+/** With the containerd image store, names come from containerd (google/cadvisor PR 3910). */
+function containerdMount(
+  { containerdSocket }: HostFacts,
+  proxy?: DockerProxy,
+): docker.types.input.ContainerVolume[] {
+  if (proxy?.containerd)
+    return [{ volumeName: proxy.containerd.name, containerPath: "/run/containerd", readOnly: true }];
+  return containerdSocket
+    ? [{ hostPath: containerdSocket, containerPath: "/run/containerd/containerd.sock", readOnly: true }]
+    : [];
 }

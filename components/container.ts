@@ -1,44 +1,69 @@
-import type { ContainerArgs, Network, types } from "@pulumi/docker";
+import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { NETWORKS_LABEL, NOBODY } from "../lib/names";
 
-/** What every container of the stack gets: no privilege that it did not ask for, and bounded logs. */
-export const HARDENED = {
-  readOnly: true,
-  securityOpts: ["no-new-privileges:true"],
-  // Not "unless-stopped": a daemon that crashed takes what it finds running for stopped by hand, and does not start it again.
-  restart: "always",
-  logDriver: "json-file",
-  logOpts: { "max-size": "10m", "max-file": "3" },
-};
+/** Labels of Docker resources. */
+export type Labels = { label: string; value: string }[];
 
-/** Capabilities dropped to the named ones, in the form `CAP_NAME` that the provider reads back. */
-export function onlyCapabilities(...adds: string[]): types.input.ContainerCapabilities {
-  return { drops: ["ALL"], ...(adds.length > 0 && { adds }) };
+/** The inputs of a container of the stack, in addition to docker.ContainerArgs. */
+export interface StackContainerArgs extends Omit<
+  docker.ContainerArgs,
+  "name" | "labels" | "networksAdvanced"
+> {
+  image: string;
+  /** Memory limit in MiB. */
+  memory: number;
+  /** CPU limit, such as "0.5". */
+  cpus: string;
+  networks: { network: docker.Network; aliases?: string[] }[];
+  labels: Labels;
 }
 
 /**
- * The networks of a container, and its labels, one of which names the networks by their ids: one that was removed by hand and
- * made again has another id, and only a container that is made again joins it.
+ * Creates a hardened container and its image. The container has the component's name, no capabilities but those in `args`, a
+ * read-only root filesystem, limits and bounded logs.
  */
-export function onNetworks(
-  networks: { network: Network; aliases?: string[] }[],
-  labels: { label: string; value: string }[],
-): Pick<ContainerArgs, "networksAdvanced" | "labels"> {
-  const ids = pulumi.all(networks.map(({ network }) => network.id));
-  return {
-    networksAdvanced: networks.map(({ network, ...aliases }) => ({ name: network.name, ...aliases })),
-    labels: [
-      ...labels,
-      {
-        label: "llm-metrics.networks",
-        value: ids.apply((all) => all.map((id) => id.slice(0, 12)).join(".")),
-      },
-    ],
-  };
+export function createContainer(
+  parent: pulumi.Resource,
+  name: string,
+  { networks, labels, ...args }: StackContainerArgs,
+): docker.Container {
+  const image = new docker.RemoteImage(`${name}-image`, { name: args.image, keepLocally: true }, { parent });
+  return new docker.Container(
+    `${name}-container`,
+    {
+      readOnly: true,
+      securityOpts: NO_NEW_PRIVILEGES,
+      capabilities: onlyCapabilities(),
+      // "unless-stopped" would not start again what a daemon finds running after a crash: it counts as stopped by hand.
+      restart: "always",
+      logDriver: "json-file",
+      logOpts: { "max-size": "10m", "max-file": "3" },
+      memorySwap: args.memory,
+      networksAdvanced: networks.map(({ network, ...aliases }) => ({ name: network.name, ...aliases })),
+      labels: [...labels, networksLabel(networks.map(({ network }) => network))],
+      name,
+      ...args,
+    },
+    { parent, dependsOn: image, deleteBeforeReplace: true, replaceOnChanges: ["healthcheck"] },
+  );
 }
 
-/** A health check that asks a URL inside the container for success. */
-export function healthcheck(url: string): types.input.ContainerHealthcheck {
+export const NO_NEW_PRIVILEGES = ["no-new-privileges:true"];
+
+/** Drops every capability but the named ones, in the form `CAP_NAME` that the provider reads back. */
+export function onlyCapabilities(...adds: string[]): docker.types.input.ContainerCapabilities {
+  return { drops: ["ALL"], ...(adds.length > 0 && { adds }) };
+}
+
+/** A network that was removed and created again has another id, and only a container that is replaced joins it. */
+const networksLabel = (networks: docker.Network[]) => ({
+  label: NETWORKS_LABEL,
+  value: pulumi.all(networks.map(({ id }) => id)).apply((ids) => ids.map((id) => id.slice(0, 12)).join(".")),
+});
+
+/** A health check that sends a GET request to a URL inside the container. */
+export function healthcheck(url: string): docker.types.input.ContainerHealthcheck {
   return {
     tests: ["CMD", "wget", "-q", "--spider", url],
     interval: "30s",
@@ -47,3 +72,34 @@ export function healthcheck(url: string): types.input.ContainerHealthcheck {
     startPeriod: "30s",
   };
 }
+
+const CADDY_FILE = "/dev/shm/caddy.json";
+
+/**
+ * The inputs of a container that runs Caddy. Its configuration (caddyserver.com/docs/json) is an environment variable, so that
+ * a preview shows its changes; a shell writes it to a file in memory, as the root filesystem is read-only.
+ *
+ * @param before a shell command that runs first
+ */
+export const caddyInputs = (config: object, before = ":") => ({
+  envs: [`CONFIG=${JSON.stringify(config, undefined, 2)}`],
+  command: [
+    "sh",
+    "-c",
+    `${before}; printf %s "$CONFIG" > ${CADDY_FILE}; exec caddy run --config ${CADDY_FILE}`,
+  ],
+  user: `${NOBODY}:${NOBODY}`,
+  // The program file in the official image has this capability, and does not start where it is out of the bounding set. As
+  // user nobody, and with no-new-privileges, the process does not get it.
+  capabilities: onlyCapabilities("CAP_NET_BIND_SERVICE"),
+  cpus: "0.5",
+});
+
+/** Creates a volume of that name. */
+export const createVolume = (
+  parent: pulumi.Resource,
+  name: string,
+  args: docker.VolumeArgs,
+  opts: pulumi.CustomResourceOptions = {},
+): docker.Volume =>
+  new docker.Volume(name, { name, ...args }, { parent, deleteBeforeReplace: true, ...opts });

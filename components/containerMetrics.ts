@@ -1,96 +1,97 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { CONTAINER_METRICS, REQUIRED_LABELS } from "../prometheus/catalogue";
-import { configFiles, prometheusConfig, toYaml } from "../prometheus/config";
-import { durationSeconds } from "../lib/units";
-import { gatewayAccess } from "../caddy/gatewayAccess";
-import type { ProbeReport } from "../probes/report";
-import type { Settings } from "../settings";
+import { gatewayAccess, type GatewayAccess } from "../caddy/gatewayAccess";
 import { EXPORTER_DOCKER_API } from "../exporter/containers";
+import type { RequiredResources } from "../host/conflicts";
+import type { HostFacts } from "../host/facts";
+import { ENVIRONMENT_LABEL } from "../lib/names";
+import { durationSeconds } from "../lib/units";
+import type { ProbeReport } from "../probes/report";
+import { CONTAINER_METRICS, REQUIRED_LABELS } from "../prometheus/catalogue";
+import { buildConfiguration, type PrometheusConfiguration } from "../prometheus/config";
+import type { Settings } from "../settings";
 import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvisor";
+import type { Labels } from "./container";
 import { DockerProxy } from "./dockerProxy";
 import { Gateway } from "./gateway";
 import { GpuExporter, type GpuPlan } from "./gpuExporter";
 import { HealthProbe } from "./healthProbe";
-import type { HostFacts } from "../host/facts";
 import { PrometheusServer } from "./prometheusServer";
-import type { Wanted } from "../host/conflicts";
 
 export interface ContainerMetricsArgs {
-  /** The checked configuration of the stack. */
   settings: Settings;
   /** The environment's name: the stack. */
   environment: string;
   /** Facts of the Docker host. */
   host: HostFacts;
-  /** Whether GPUs are measured. */
+  /** How GPUs are measured, or why they are not. */
   gpu: GpuPlan;
-  /** What somebody changed by hand in Prometheus's configuration; "" when nothing. */
-  editedConfig: string;
+  /** Edits of Prometheus's configuration since it was loaded; "" for none. */
+  configurationDrift: string;
 }
 
-/** The label that says of which environment a container, network or volume is. */
-const ENVIRONMENT_LABEL = "llm-metrics.environment";
-
-/** What {@link ContainerMetrics} of that name takes on its host. */
-export const wanted = (name: string, environment: string, settings: Settings): Wanted => ({
-  containerNames: ["cadvisor", "docker-proxy", "gateway", "gpu-exporter", "prometheus"].map(
-    (part) => `${name}-${part}`,
-  ),
-  ports: {
-    cadvisorPort: { address: settings.bindAddress, port: settings.cadvisorPort },
-    prometheusPort: { address: settings.bindAddress, port: settings.prometheusPort },
-  },
-  own: (container) =>
-    container.name.startsWith(`${name}-`) && container.labels[ENVIRONMENT_LABEL] === environment,
-});
-
-/** The container metrics of one Docker host: cAdvisor and, where there are GPUs, the GPU exporter measure, Prometheus keeps, and a probe shows that it works. */
+/** Container metrics of one Docker host: cAdvisor and the GPU exporter measure, Prometheus stores, a gateway publishes. */
 export class ContainerMetrics extends pulumi.ComponentResource {
-  /** The network that all containers are on, which leads nowhere; a container of yours that Prometheus has to scrape joins it. */
+  /** The internal network of the stack. Containers that Prometheus scrapes by the setting `scrapeJobs` join it. */
   readonly network: docker.Network;
   readonly gateway: Gateway;
-  /** URLs of what the gateway serves. */
-  readonly urls: { cadvisor: string; prometheus: string };
   readonly cadvisor: Cadvisor;
   readonly prometheus: PrometheusServer;
-  /** What passes reads to Docker, unless the sockets are given away. */
-  readonly dockerProxy?: DockerProxy;
+  /** With the setting dockerAccess "proxy". */
+  readonly dockerProxy?: DockerProxy | undefined;
   /** Where GPUs are measured. */
-  readonly gpuExporter?: GpuExporter;
+  readonly gpuExporter?: GpuExporter | undefined;
+  /** URLs of the servers behind the gateway. */
+  readonly urls: GatewayAccess["urls"];
   /** Value of the label `host`. */
   readonly hostLabel: string;
-  /** The scrape job of cAdvisor, as YAML for a Prometheus that is there already. */
-  readonly cadvisorScrapeConfig: string;
-  /** Names of the scrape jobs. */
-  readonly jobNames: string[];
-  /** What the probe saw. */
+  readonly configuration: PrometheusConfiguration;
+  /** The result of the post-deploy checks. */
   readonly report: pulumi.Output<ProbeReport>;
 
-  /** @param name the prefix of every name on the Docker host, so that two environments do not meet */
+  private readonly labels: Labels;
+
+  /** @param name the prefix of every name on the Docker host, so that environments do not conflict */
   constructor(
-    name: string,
-    { settings, environment, host, gpu, editedConfig }: ContainerMetricsArgs,
+    private readonly name: string,
+    private readonly args: ContainerMetricsArgs,
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("llm-metrics:docker:ContainerMetrics", name, {}, opts);
-    const labels = [{ label: ENVIRONMENT_LABEL, value: environment }];
-    const dockerHost = host.address;
-    this.hostLabel = settings.hostLabel || host.name;
-
-    const network = (networkName: string, internal: boolean) =>
-      new docker.Network(
-        `${networkName}-network`,
-        { name: networkName, driver: "bridge", labels, internal },
-        { parent: this, deleteBeforeReplace: true },
-      );
-    this.network = network(name, true);
+    const { settings, environment, host, gpu } = args;
     const access = gatewayAccess(settings);
     this.urls = access.urls;
-    this.gateway = new Gateway(
-      `${name}-gateway`,
+    this.hostLabel = settings.hostLabel || host.name;
+    this.labels = [{ label: ENVIRONMENT_LABEL, value: environment }];
+    this.configuration = buildConfiguration(settings, {
+      environment,
+      host: this.hostLabel,
+      gpu: gpu.access !== undefined,
+    });
+
+    this.network = this.createNetwork(name, { internal: true });
+    this.gateway = this.createGateway(access);
+    this.dockerProxy = this.createDockerProxy();
+    this.cadvisor = this.createCadvisor();
+    this.gpuExporter = this.createGpuExporter();
+    this.prometheus = this.createPrometheus();
+    this.report = this.runChecks(access).report;
+    this.registerOutputs({ report: this.report });
+  }
+
+  private createNetwork(name: string, { internal }: { internal: boolean }): docker.Network {
+    return new docker.Network(
+      `${name}-network`,
+      { name, driver: "bridge", labels: this.labels, internal },
+      { parent: this, deleteBeforeReplace: true },
+    );
+  }
+
+  private createGateway(access: GatewayAccess): Gateway {
+    const { settings, host } = this.args;
+    return new Gateway(
+      `${this.name}-gateway`,
       {
-        containerName: `${name}-gateway`,
         image: settings.caddyImage,
         publish: {
           address: settings.bindAddress,
@@ -98,134 +99,142 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           prometheus: settings.prometheusPort,
         },
         access,
-        dockerHost,
+        host,
         network: this.network,
-        labels,
+        labels: this.labels,
       },
       { parent: this },
     );
-    const { ca, login } = access.probe;
-    const door = {
-      ...(access.files && { GATEWAY: `${name}-gateway`, GATEWAY_ADDRESS: access.probe.address }),
-      ...(ca && { GATEWAY_CA: ca }),
-      ...(login && { GATEWAY_LOGIN: pulumi.secret(login) }),
-    };
-    if (settings.dockerAccess === "proxy")
-      this.dockerProxy = new DockerProxy(
-        `${name}-docker-proxy`,
-        {
-          containerName: `${name}-docker-proxy`,
-          networkName: `${name}-docker`,
-          image: settings.caddyImage,
-          host,
-          allowed: {
-            docker: {
-              cadvisor: CADVISOR_DOCKER_API,
-              ...(gpu.access && { gpuExporter: EXPORTER_DOCKER_API }),
-            },
-            ...(host.containerdSocket && { containerd: CADVISOR_CONTAINERD_API }),
-          },
-          labels,
-        },
-        { parent: this },
-      );
-    const reached = this.dockerProxy && { proxy: this.dockerProxy };
-    this.cadvisor = new Cadvisor(
-      `${name}-cadvisor`,
+  }
+
+  private createDockerProxy(): DockerProxy | undefined {
+    const { settings, host, gpu } = this.args;
+    if (settings.dockerAccess !== "proxy") return undefined;
+    return new DockerProxy(
+      `${this.name}-docker-proxy`,
       {
-        containerName: `${name}-cadvisor`,
+        networkName: `${this.name}-docker`,
+        image: settings.caddyImage,
+        host,
+        allowed: {
+          docker: { cadvisor: CADVISOR_DOCKER_API, ...(gpu.access && { gpuExporter: EXPORTER_DOCKER_API }) },
+          ...(host.containerdSocket && { containerd: CADVISOR_CONTAINERD_API }),
+        },
+        labels: this.labels,
+      },
+      { parent: this },
+    );
+  }
+
+  private createCadvisor(): Cadvisor {
+    const { settings, host } = this.args;
+    return new Cadvisor(
+      `${this.name}-cadvisor`,
+      {
         image: settings.cadvisorImage,
         memory: settings.cadvisorMemory,
         host,
         network: this.network,
-        ...reached,
-        labels,
+        proxy: this.dockerProxy,
+        labels: this.labels,
       },
       { parent: this },
     );
-    if (gpu.access)
-      this.gpuExporter = new GpuExporter(
-        `${name}-gpu-exporter`,
-        {
-          containerName: `${name}-gpu-exporter`,
-          image: settings.gpuExporterImage,
-          memory: settings.gpuExporterMemory,
-          access: gpu.access,
-          host,
-          dockerHost,
-          network: this.network,
-          ...reached,
-          labels,
-        },
-        { parent: this },
-      );
-    const surroundings = {
-      environment,
-      host: this.hostLabel,
-      cadvisorTarget: this.cadvisor.target,
-      gatewayTarget: this.gateway.target,
-      ...(this.gpuExporter && { gpuTarget: this.gpuExporter.target }),
-    };
-    const config = prometheusConfig(settings, surroundings);
-    this.prometheus = new PrometheusServer(
-      `${name}-prometheus`,
+  }
+
+  private createGpuExporter(): GpuExporter | undefined {
+    const { settings, host, gpu } = this.args;
+    if (!gpu.access) return undefined;
+    return new GpuExporter(
+      `${this.name}-gpu-exporter`,
       {
-        containerName: `${name}-prometheus`,
-        image: settings.prometheusImage,
-        url: this.urls.prometheus,
-        door,
-        memory: settings.prometheusMemory,
-        config: configFiles(settings, surroundings),
-        editedConfig,
-        protectData: settings.protectData,
-        dockerHost,
+        image: settings.gpuExporterImage,
+        memory: settings.gpuExporterMemory,
+        access: gpu.access,
+        host,
         network: this.network,
-        ...(settings.outbound && { outbound: network(`${name}-outbound`, false) }),
-        labels,
+        proxy: this.dockerProxy,
+        labels: this.labels,
       },
       { parent: this },
     );
-    const probe = new HealthProbe(
-      `${name}-probe`,
+  }
+
+  private createPrometheus(): PrometheusServer {
+    const { settings, host, configurationDrift } = this.args;
+    return new PrometheusServer(
+      `${this.name}-prometheus`,
+      {
+        image: settings.prometheusImage,
+        memory: settings.prometheusMemory,
+        url: this.urls.prometheus,
+        gatewayEnvironment: this.gateway.clientEnvironment,
+        configuration: this.configuration,
+        configurationDrift,
+        protectData: settings.protectData,
+        host,
+        network: this.network,
+        outbound: settings.outbound
+          ? this.createNetwork(`${this.name}-outbound`, { internal: false })
+          : undefined,
+        labels: this.labels,
+      },
+      { parent: this },
+    );
+  }
+
+  /** The post-deploy checks, which run again when a container was replaced. */
+  private runChecks({ probe }: GatewayAccess): HealthProbe {
+    const { settings, host, gpu } = this.args;
+    const parts = [this.cadvisor, this.prometheus, this.gateway, this.gpuExporter, this.dockerProxy].filter(
+      (part) => part !== undefined,
+    );
+    return new HealthProbe(
+      `${this.name}-probe`,
       {
         expectation: {
           cadvisorUrl: this.urls.cadvisor,
           prometheusUrl: this.urls.prometheus,
           containers: {
-            cadvisor: `${name}-cadvisor`,
-            prometheus: `${name}-prometheus`,
-            gateway: `${name}-gateway`,
+            cadvisor: `${this.name}-cadvisor`,
+            prometheus: `${this.name}-prometheus`,
+            gateway: `${this.name}-gateway`,
           },
-          login: login !== undefined,
+          login: probe.login !== undefined,
           scrapeIntervalSeconds: durationSeconds(settings.scrapeInterval),
-          patienceSeconds: 60,
+          startTimeoutSeconds: 60,
           metrics: CONTAINER_METRICS.filter((metric) => metric.everyContainer).map((metric) => metric.name),
           labels: [...REQUIRED_LABELS],
-          config: toYaml(config),
+          scrapeJobs: settings.scrapeJobs.map((job) => job.job_name),
           gpu: gpu.access
-            ? { measured: true, exporter: `${name}-gpu-exporter` }
+            ? { measured: true, exporter: `${this.name}-gpu-exporter` }
             : { measured: false, reason: gpu.reason },
         },
-        dockerHost,
-        door,
-        triggers: [this.cadvisor, this.prometheus, this.gateway, this.gpuExporter, this.dockerProxy].flatMap(
-          (part) => part?.container.id ?? [],
-        ),
+        environment: { ...this.gateway.clientEnvironment, DOCKER_HOST: host.address },
+        triggers: parts.map((part) => part.container.id),
       },
-      {
-        parent: this,
-        dependsOn: [
-          this.cadvisor,
-          this.prometheus,
-          this.gateway,
-          ...(this.gpuExporter ? [this.gpuExporter] : []),
-        ],
-      },
+      { parent: this, dependsOn: parts },
     );
-
-    this.cadvisorScrapeConfig = toYaml({ scrape_configs: config.scrape_configs.slice(0, 1) });
-    this.jobNames = config.scrape_configs.map((job) => job.job_name);
-    this.report = probe.report;
-    this.registerOutputs({ report: this.report });
   }
+}
+
+/** The names and ports that {@link ContainerMetrics} of that name needs on its host. */
+export function requiredResources(name: string, settings: Settings): RequiredResources {
+  const { bindAddress: address } = settings;
+  const named = (...parts: string[]) => parts.map((part) => `${name}-${part}`);
+  return {
+    containers: named("cadvisor", "docker-proxy", "gateway", "gpu-exporter", "prometheus"),
+    networks: [name, ...named("gateway", "docker", "outbound")],
+    volumes: named(
+      "prometheus-data",
+      "prometheus-config",
+      "gateway-files",
+      "gpu-exporter-program",
+      "docker-proxy-containerd",
+    ),
+    ports: {
+      cadvisorPort: { address, port: settings.cadvisorPort },
+      prometheusPort: { address, port: settings.prometheusPort },
+    },
+  };
 }

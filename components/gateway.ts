@@ -1,118 +1,118 @@
 import { createHash } from "node:crypto";
-import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { GatewayAccess } from "../caddy/gatewayAccess";
-import { gatewayConfig, GATEWAY_FOLDER, GATEWAY_PORTS } from "../caddy/gateway";
+import { gatewayConfig, GATEWAY_FOLDER } from "../caddy/gateway";
+import type { GatewayAccess, ProbeAccess } from "../caddy/gatewayAccess";
+import type { HostFacts } from "../host/facts";
+import { SERVERS } from "../lib/names";
 import { isLoopback } from "../settings";
-import { caddy } from "./caddyContainer";
-import { healthcheck, onNetworks } from "./container";
-import { program } from "./command";
+import { caddyInputs, createContainer, createVolume, healthcheck, type Labels } from "./container";
+import { deployStep } from "./deployStep";
+
+/** Memory limit in MiB: six times what 50 simultaneous responses used. */
+const MEMORY = 128;
 
 export interface GatewayArgs {
-  /** Name of the container; its network and its volume derive theirs from it. */
-  containerName: string;
   /** Image reference of Caddy, with a tag or digest. */
   image: string;
-  /** Host address and ports. */
+  /** The address and the ports of the host. */
   publish: { address: string; cadvisor: number; prometheus: number };
-  /** Who is let in. */
+  /** How clients reach it and log in. */
   access: GatewayAccess;
-  /** Address of the Docker daemon, as in DOCKER_HOST. */
-  dockerHost: string;
+  host: HostFacts;
   /** The network that it joins, under the alias `gateway`. */
   network: docker.Network;
-  /** Labels of the container, the network and the volume. */
-  labels: { label: string; value: string }[];
+  labels: Labels;
 }
 
-/** The one door: Caddy is the only container with ports on the host, and passes to the others what reads. */
+/** The reverse proxy in front of cAdvisor and Prometheus: the only container that publishes ports. It forwards reads only. */
 export class Gateway extends pulumi.ComponentResource {
-  /** The container. */
   readonly container: docker.Container;
-  /** host:port of its own metrics on the stack's network. */
-  readonly target = `gateway:${GATEWAY_PORTS.metrics}`;
+  /** Environment variables by which the programs of commands/ reach the servers behind it. */
+  readonly clientEnvironment: Record<string, pulumi.Input<string>>;
 
+  /** @param name also the container's name, and that of the network of its published ports */
   constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:Gateway", name, {}, opts);
-    const { containerName, publish, labels } = args;
-    const { files, plan } = args.access;
+    const { image, publish, access, labels } = args;
+    const { files } = access;
 
-    const image = new docker.RemoteImage(
-      `${name}-image`,
-      { name: args.image, keepLocally: true },
-      { parent: this },
-    );
-    const networkName = `${containerName}-door`;
-    const door = new docker.Network(
-      `${name}-door`,
+    const network = this.createPublishedNetwork(name, publish.address, labels);
+    const volume = files && createVolume(this, `${name}-files`, { labels });
+    this.container = createContainer(this, name, {
+      ...caddyInputs(
+        gatewayConfig(access.options),
+        files && `until [ -d ${GATEWAY_FOLDER}/${files.folder} ]; do sleep 0.2; done`,
+      ),
+      image,
+      memory: MEMORY,
+      labels,
+      networks: [{ network: args.network, aliases: [SERVERS.gateway.alias] }, { network }],
+      ports: (["cadvisor", "prometheus"] as const).map((server) => ({
+        internal: SERVERS[server].port,
+        external: publish[server],
+        ip: publish.address,
+      })),
+      ...(volume && { volumes: [{ volumeName: volume.name, containerPath: GATEWAY_FOLDER }] }),
+      healthcheck: healthcheck(`http://127.0.0.1:${SERVERS.gateway.port}/healthz`),
+    });
+    if (files) this.installFiles(name, files, args);
+    this.clientEnvironment = files ? clientEnvironment(name, access.probe) : {};
+    this.registerOutputs({});
+  }
+
+  /** The network of the published ports, without NAT. */
+  private createPublishedNetwork(name: string, address: string, labels: Labels): docker.Network {
+    return new docker.Network(
+      `${name}-network`,
       {
-        name: networkName,
+        name,
         driver: "bridge",
         labels,
         options: {
           "com.docker.network.bridge.enable_ip_masquerade": "false",
-          "com.docker.network.bridge.host_binding_ipv4": publish.address,
+          "com.docker.network.bridge.host_binding_ipv4": address,
         },
-        // What comes in through loopback comes from the host itself, so the answers need no router, and there is none.
-        ...(isLoopback(publish.address) && { ipamConfigs: [deadEnd(networkName)] }),
+        // Clients on loopback are on the host itself, so responses need no router, and there is none.
+        ...(isLoopback(address) && { ipamConfigs: [withoutRouter(name)] }),
       },
-      { parent: this, deleteBeforeReplace: true },
+      { parent: this, deleteBeforeReplace: true, aliases: [{ name: `${name}-door` }] },
     );
-    const volume =
-      files &&
-      new docker.Volume(
-        `${name}-files`,
-        { name: `${containerName}-files`, labels },
-        { parent: this, deleteBeforeReplace: true },
-      );
-    this.container = new docker.Container(
-      `${name}-container`,
+  }
+
+  private installFiles(
+    name: string,
+    { folder, content }: NonNullable<GatewayAccess["files"]>,
+    { host, image }: GatewayArgs,
+  ): void {
+    deployStep(
+      `${name}-install`,
+      "installFiles",
       {
-        ...caddy(
-          gatewayConfig(plan),
-          MEMORY,
-          files && `until [ -d ${GATEWAY_FOLDER}/${files.folder} ]; do sleep 0.2; done`,
-        ),
-        name: containerName,
-        image: args.image,
-        ...onNetworks([{ network: args.network, aliases: ["gateway"] }, { network: door }], labels),
-        ports: [
-          { internal: GATEWAY_PORTS.cadvisor, external: publish.cadvisor, ip: publish.address },
-          { internal: GATEWAY_PORTS.prometheus, external: publish.prometheus, ip: publish.address },
-        ],
-        ...(volume && { volumes: [{ volumeName: volume.name, containerPath: GATEWAY_FOLDER }] }),
-        healthcheck: healthcheck(`http://127.0.0.1:${GATEWAY_PORTS.metrics}/healthz`),
+        environment: { DOCKER_HOST: host.address, VOLUME: `${name}-files`, IMAGE: image, FOLDER: folder },
+        stdin: pulumi.secret(JSON.stringify(content)),
+        triggers: [this.container.id],
       },
-      { parent: this, dependsOn: image, deleteBeforeReplace: true, replaceOnChanges: ["healthcheck"] },
+      { parent: this, additionalSecretOutputs: ["stdin"] },
     );
-    if (files)
-      new command.local.Command(
-        `${name}-install`,
-        {
-          ...program("installFiles", {
-            DOCKER_HOST: args.dockerHost,
-            VOLUME: `${containerName}-files`,
-            IMAGE: args.image,
-            FOLDER: files.folder,
-          }),
-          stdin: pulumi.secret(JSON.stringify(files.content)),
-          triggers: [this.container.id],
-        },
-        { parent: this, additionalSecretOutputs: ["stdin"] },
-      );
-    this.registerOutputs({ target: this.target });
   }
 }
 
-/** MiB: six times what it took for 50 answers at once. */
-const MEMORY = 128;
+const clientEnvironment = (
+  name: string,
+  { address, ca, login }: ProbeAccess,
+): Record<string, pulumi.Input<string>> => ({
+  GATEWAY: name,
+  GATEWAY_ADDRESS: address,
+  ...(ca && { GATEWAY_CA: ca }),
+  ...(login && { GATEWAY_LOGIN: pulumi.secret(login) }),
+});
 
 /**
- * Addresses of a network whose containers are told a router that is not there, so that nothing of them reaches another
- * network, whoever routes back. They come from the range of RFC 2544, which is routed nowhere; each name has its own.
+ * Addresses of a network whose default router does not exist, so that its containers reach no other network. They are from the
+ * range of RFC 2544, which is not routed; each network name has addresses of its own.
  */
-function deadEnd(networkName: string): docker.types.input.NetworkIpamConfig {
+function withoutRouter(networkName: string): docker.types.input.NetworkIpamConfig {
   const place = createHash("sha256").update(networkName).digest().readUInt16BE() % 16_384;
   const address = (last: number) => {
     const offset = place * 8 + last;

@@ -1,24 +1,23 @@
-import * as command from "@pulumi/command";
-import * as docker from "@pulumi/docker";
+import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { GPU_LABEL } from "../exporter/allocation";
 import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
-import type { Settings } from "../settings";
 import type { GpuAccess, HostFacts } from "../host/facts";
+import { NOBODY, SERVERS } from "../lib/names";
+import type { Settings } from "../settings";
+import { createContainer, createVolume, NO_NEW_PRIVILEGES, type Labels } from "./container";
+import { deployStep } from "./deployStep";
 import type { DockerProxy } from "./dockerProxy";
-import { HARDENED, onlyCapabilities, onNetworks } from "./container";
-import { program } from "./command";
 
-/** The port that the exporter listens on inside its container. */
-const PORT = 9835;
+const { alias, port } = SERVERS.gpuExporter;
 
-/** Whether GPUs are measured, and why not. */
+/** How GPUs are measured, or why they are not. */
 export type GpuPlan = { access: GpuAccess } | { access?: undefined; reason: string };
 
 /**
  * Decides whether GPUs are measured.
  *
- * @throws Error when the setting `gpu` is on and the host offers no way
+ * @throws Error when the setting `gpu` is on and the host has neither NVIDIA's runtime nor CDI devices
  */
 export function gpuPlan(setting: Settings["gpu"], host: HostFacts): GpuPlan {
   if (setting === "off") return { reason: "the setting gpu is off" };
@@ -33,140 +32,103 @@ export function gpuPlan(setting: Settings["gpu"], host: HostFacts): GpuPlan {
 }
 
 export interface GpuExporterArgs {
-  /** Name of the container; the volume with its program derives its from it. */
-  containerName: string;
   /** Image reference of Node, with a tag or digest. */
   image: string;
   /** Memory limit in MiB. */
   memory: number;
-  /** How the container gets to see every GPU. */
+  /** How the container gets access to every GPU. */
   access: GpuAccess;
-  /** Facts of the host. */
   host: HostFacts;
-  /** Address of the Docker daemon, as in DOCKER_HOST. */
-  dockerHost: string;
   /** The network that it joins, under the alias `gpu-exporter`. */
   network: docker.Network;
-  /** Through what it reaches Docker; by default, through the socket itself. */
-  proxy?: DockerProxy;
-  /** Labels of the container and the volume. */
-  labels: { label: string; value: string }[];
+  /** The proxy to the Docker API; by default, the exporter mounts the socket. */
+  proxy?: DockerProxy | undefined;
+  labels: Labels;
 }
 
 /**
- * The GPU exporter: it asks the driver which process holds which GPU, and Docker which container that is. It needs the
- * host's pids, because that is what the driver tells, and reads nothing of them but the name of their cgroup.
+ * The GPU exporter. The driver reports the processes on each GPU by the pids of the host, so it is in the host's pid namespace;
+ * of other processes it reads only their cgroup.
  */
 export class GpuExporter extends pulumi.ComponentResource {
-  /** The container. */
   readonly container: docker.Container;
-  /** host:port of the exporter on the stack's network. */
-  readonly target = `gpu-exporter:${PORT}`;
 
+  /** @param name also the container's name, and the prefix of its volume */
   constructor(name: string, args: GpuExporterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:GpuExporter", name, {}, opts);
+    const { image, memory, access, host, network, proxy, labels } = args;
     const { file } = exporterBundle();
-    const { proxy } = args;
 
-    const image = new docker.RemoteImage(
-      `${name}-image`,
-      { name: args.image, keepLocally: true },
-      { parent: this },
-    );
-    const volume = new docker.Volume(
-      `${name}-program`,
-      { name: `${args.containerName}-program`, labels: args.labels },
-      { parent: this, deleteBeforeReplace: true },
-    );
-    this.container = new docker.Container(
-      `${name}-container`,
-      {
-        ...HARDENED,
-        ...gpuInputs(args.access, proxy ? [`DOCKER_HOST=tcp://${proxy.address.gpuExporter}`] : []),
-        name: args.containerName,
-        image: args.image,
-        // The program comes right after the container, by the step below.
-        command: [
-          ...["sh", "-c", 'until [ -f "$0" ]; do sleep 1; done; exec node "$@" "$0"', `/exporter/${file}`],
-          ...NODE_OPTIONS,
-        ],
-        user: "65534:65534",
-        ...(!proxy && { groupAdds: [String(args.host.socketGroup)] }),
-        // dockerd turns SELinux's labels off for a container that sees the host's pids; unsaid, each refresh would find it.
-        securityOpts: [...HARDENED.securityOpts, "label=disable"],
-        pidMode: "host",
-        cgroupnsMode: "host",
-        ...onNetworks(
-          [
-            { network: args.network, aliases: ["gpu-exporter"] },
-            ...(proxy ? [{ network: proxy.network }] : []),
-          ],
-          [...args.labels, { label: GPU_LABEL, value: "none" }],
-        ),
-        volumes: [
-          { volumeName: volume.name, containerPath: "/exporter", readOnly: true },
-          ...(proxy
-            ? []
-            : [{ hostPath: args.host.dockerSocket, containerPath: "/var/run/docker.sock", readOnly: true }]),
-        ],
-        capabilities: onlyCapabilities(),
-        memory: args.memory,
-        memorySwap: args.memory,
-        cpus: "0.5",
-        healthcheck: {
-          tests: [
-            "CMD",
-            "node",
-            "-e",
-            `require("http").get("http://127.0.0.1:${PORT}/healthz", (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on("error", () => process.exit(1))`,
-          ],
-          interval: "1m0s",
-          timeout: "10s",
-          retries: 3,
-          startPeriod: "30s",
-        },
-      },
-      {
-        parent: this,
-        dependsOn: image,
-        deleteBeforeReplace: true,
-        replaceOnChanges: ["healthcheck"],
-      },
-    );
-
-    new command.local.Command(
+    const program = createVolume(this, `${name}-program`, { labels });
+    this.container = createContainer(this, name, {
+      ...gpuInputs(access, proxy ? [`DOCKER_HOST=tcp://${proxy.address.gpuExporter}`] : []),
+      image,
+      memory,
+      cpus: "0.5",
+      labels: [...labels, { label: GPU_LABEL, value: "none" }],
+      networks: [{ network, aliases: [alias] }, ...(proxy ? [{ network: proxy.network }] : [])],
+      // The deploy step below installs the program right after the container has started.
+      command: [
+        ...["sh", "-c", 'until [ -f "$0" ]; do sleep 1; done; exec node "$@" "$0"', `/exporter/${file}`],
+        ...NODE_OPTIONS,
+      ],
+      user: `${NOBODY}:${NOBODY}`,
+      ...(!proxy && { groupAdds: [String(host.socketGroup)] }),
+      // dockerd sets label=disable for a container in the host's pid namespace; undeclared, each refresh would find drift.
+      securityOpts: [...NO_NEW_PRIVILEGES, "label=disable"],
+      pidMode: "host",
+      cgroupnsMode: "host",
+      volumes: [
+        { volumeName: program.name, containerPath: "/exporter", readOnly: true },
+        ...(proxy
+          ? []
+          : [{ hostPath: host.dockerSocket, containerPath: "/var/run/docker.sock", readOnly: true }]),
+      ],
+      healthcheck: HEALTHCHECK,
+    });
+    deployStep(
       `${name}-install`,
+      "installExporter",
       {
-        ...program("installExporter", {
-          DOCKER_HOST: args.dockerHost,
-          VOLUME: `${args.containerName}-program`,
-          IMAGE: args.image,
-        }),
-        // Docker's volumes go only with the containers that use them, so a new volume comes with a new container.
+        environment: { DOCKER_HOST: host.address, VOLUME: `${name}-program`, IMAGE: image },
+        // A new volume comes with a new container, since Docker removes a volume only after the containers that use it.
         triggers: [this.container.id],
       },
       { parent: this },
     );
-
-    this.registerOutputs({ target: this.target });
+    this.registerOutputs({});
   }
 }
 
+/** The image has no wget. */
+const HEALTHCHECK: docker.types.input.ContainerHealthcheck = {
+  tests: [
+    "CMD",
+    "node",
+    "-e",
+    `require("http").get("http://127.0.0.1:${port}/healthz", (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on("error", () => process.exit(1))`,
+  ],
+  interval: "1m0s",
+  timeout: "10s",
+  retries: 3,
+  startPeriod: "30s",
+};
+
 /**
- * What makes NVIDIA's toolkit put `nvidia-smi` and every GPU into the container. The runtime leaves out what computes; a
- * CDI device brings all that its specification says.
+ * The inputs by which NVIDIA's toolkit adds `nvidia-smi` and every GPU to the container. The runtime is limited to what monitors
+ * GPUs; a CDI device adds all that its specification lists.
  */
 function gpuInputs(
   access: GpuAccess,
   envs: string[],
 ): Pick<docker.ContainerArgs, "runtime" | "envs" | "deviceRequests"> {
-  return "runtime" in access
-    ? {
-        runtime: access.runtime,
-        envs: ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility", ...envs],
-      }
-    : {
-        deviceRequests: [{ driver: "cdi", deviceIds: [access.cdiDevice] }],
-        ...(envs.length > 0 && { envs }),
-      };
+  if ("runtime" in access)
+    return {
+      runtime: access.runtime,
+      envs: ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility", ...envs],
+    };
+  return {
+    deviceRequests: [{ driver: "cdi", deviceIds: [access.cdiDevice] }],
+    ...(envs.length > 0 && { envs }),
+  };
 }

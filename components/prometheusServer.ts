@@ -1,125 +1,105 @@
-import * as command from "@pulumi/command";
-import * as docker from "@pulumi/docker";
+import type * as command from "@pulumi/command";
+import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { dump } from "js-yaml";
-import { CONFIG_FOLDER } from "../prometheus/config";
-import { HARDENED, healthcheck, onlyCapabilities, onNetworks } from "./container";
-import { program } from "./command";
-
-/** The port that Prometheus listens on inside its container. */
-const PORT = 9090;
+import type { HostFacts } from "../host/facts";
+import { NOBODY, SERVERS } from "../lib/names";
+import { CONFIG_FOLDER, type PrometheusConfiguration } from "../prometheus/config";
+import { createContainer, createVolume, healthcheck, type Labels } from "./container";
+import { deployStep } from "./deployStep";
 
 export interface PrometheusServerArgs {
-  /** Name of the container; the volumes derive theirs from it. */
-  containerName: string;
   /** Image reference, with a tag or digest. */
   image: string;
-  /** URL under which the UI and the API are reached. */
-  url: string;
-  /** How the gateway is reached, as the programs of probes/ want it in their environment. */
-  door: Record<string, pulumi.Input<string>>;
   /** Memory limit in MiB. */
   memory: number;
-  /** The files of its configuration, by name. A change is checked, swapped in and loaded without a restart. */
-  config: Record<string, string>;
-  /** What somebody changed of these files by hand; "" when nothing. The declared ones are loaded again then. */
-  editedConfig: string;
-  /** Whether destroying the volume with the samples is refused. */
+  /** URL of the UI and the API, through the gateway. */
+  url: string;
+  /** Environment variables by which the gateway is reached. */
+  gatewayEnvironment: Record<string, pulumi.Input<string>>;
+  /** Its configuration. A change is checked, swapped in and loaded without a restart. */
+  configuration: PrometheusConfiguration;
+  /** Edits of the files since they were loaded; "" for none. With edits, the configuration is loaded again. */
+  configurationDrift: string;
+  /** Whether the volume with the samples is protected from deletion. */
   protectData: boolean;
-  /** Address of the Docker daemon, as in DOCKER_HOST. */
-  dockerHost: string;
+  host: HostFacts;
   /** The network that it joins, under the alias `prometheus`. */
   network: docker.Network;
-  /** A network with a way out, which it joins too. */
-  outbound?: docker.Network;
-  /** Labels of the container and the volumes. */
-  labels: { label: string; value: string }[];
+  /** A network with egress, which it joins too. */
+  outbound?: docker.Network | undefined;
+  labels: Labels;
 }
 
-/** Prometheus, with its samples and its configuration in volumes of their own. */
+/** Prometheus, with volumes for its samples and its configuration. */
 export class PrometheusServer extends pulumi.ComponentResource {
-  /** The container. */
   readonly container: docker.Container;
   /** The volume with the samples. */
   readonly data: docker.Volume;
-  /** The step that loads the configuration; what asks about metrics depends on it. */
+  /** The step that loads the configuration; resources that query metrics depend on it. */
   readonly configuration: command.local.Command;
 
+  /** @param name also the container's name, and the prefix of its volumes */
   constructor(name: string, args: PrometheusServerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:PrometheusServer", name, {}, opts);
+    const { image, memory, network, outbound, protectData, labels } = args;
 
-    const image = new docker.RemoteImage(
-      `${name}-image`,
-      { name: args.image, keepLocally: true },
-      { parent: this },
-    );
-    this.data = new docker.Volume(
-      `${name}-data`,
-      { name: `${args.containerName}-data`, labels: args.labels },
-      { parent: this, protect: args.protectData, deleteBeforeReplace: true },
-    );
-    const config = new docker.Volume(
-      `${name}-config`,
-      { name: `${args.containerName}-config`, labels: args.labels },
-      { parent: this, deleteBeforeReplace: true },
-    );
-    this.container = new docker.Container(
-      `${name}-container`,
-      {
-        ...HARDENED,
-        name: args.containerName,
-        image: args.image,
-        command: [
-          `--config.file=${CONFIG_FOLDER}/prometheus.yml`,
-          "--storage.tsdb.path=/prometheus",
-          // How long targets of a changed configuration may wait until they are taken over; by default it is 5 s. It is in no
-          // help text; source: cmd/prometheus/main.go.
-          "--scrape.discovery-reload-interval=1s",
-          `--web.external-url=${args.url}`,
-        ],
-        user: "65534:65534",
-        ...onNetworks(
-          [
-            { network: args.network, aliases: ["prometheus"] },
-            ...(args.outbound ? [{ network: args.outbound }] : []),
-          ],
-          args.labels,
-        ),
-        volumes: [
-          { volumeName: this.data.name, containerPath: "/prometheus" },
-          { volumeName: config.name, containerPath: CONFIG_FOLDER },
-        ],
-        capabilities: onlyCapabilities(),
-        memory: args.memory,
-        memorySwap: args.memory,
-        cpus: "1.0",
-        healthcheck: healthcheck(`http://127.0.0.1:${PORT}/-/healthy`),
-        destroyGraceSeconds: 30,
-      },
-      { parent: this, dependsOn: image, deleteBeforeReplace: true, replaceOnChanges: ["healthcheck"] },
-    );
-    this.configuration = new command.local.Command(
+    this.data = createVolume(this, `${name}-data`, { labels }, { protect: protectData });
+    const config = createVolume(this, `${name}-config`, { labels });
+    this.container = createContainer(this, name, {
+      image,
+      memory,
+      cpus: "1.0",
+      labels,
+      networks: [
+        { network, aliases: [SERVERS.prometheus.alias] },
+        ...(outbound ? [{ network: outbound }] : []),
+      ],
+      command: [
+        `--config.file=${CONFIG_FOLDER}/prometheus.yml`,
+        "--storage.tsdb.path=/prometheus",
+        // The delay until targets of a changed configuration are scraped, 5 s by default. The flag is not in the help text;
+        // source: cmd/prometheus/main.go.
+        "--scrape.discovery-reload-interval=1s",
+        `--web.external-url=${args.url}`,
+      ],
+      user: `${NOBODY}:${NOBODY}`,
+      volumes: [
+        { volumeName: this.data.name, containerPath: "/prometheus" },
+        { volumeName: config.name, containerPath: CONFIG_FOLDER },
+      ],
+      healthcheck: healthcheck(`http://127.0.0.1:${SERVERS.prometheus.port}/-/healthy`),
+      destroyGraceSeconds: 30,
+    });
+    this.configuration = this.loadConfiguration(name, args);
+    this.registerOutputs({});
+  }
+
+  private loadConfiguration(
+    name: string,
+    { host, url, gatewayEnvironment, configuration, configurationDrift }: PrometheusServerArgs,
+  ): command.local.Command {
+    return deployStep(
       `${name}-configuration`,
+      "loadConfig",
       {
-        ...program("loadConfig", {
-          ...args.door,
-          DOCKER_HOST: args.dockerHost,
-          CONTAINER: args.containerName,
-          PROMETHEUS_URL: args.url,
-          // Read by nobody: it makes a preview show the edit, and the step run again.
-          ...(args.editedConfig && { EDITED_BY_HAND: args.editedConfig }),
-        }),
-        stdin: dump(args.config, { lineWidth: -1 }),
+        environment: {
+          ...gatewayEnvironment,
+          DOCKER_HOST: host.address,
+          CONTAINER: name,
+          PROMETHEUS_URL: url,
+          // No program reads it: it makes a preview show the drift, and the step run again.
+          ...(configurationDrift && { CONFIGURATION_DRIFT: configurationDrift }),
+        },
+        stdin: dump(configuration.files, { lineWidth: -1 }),
         triggers: [this.container.id],
       },
       {
         parent: this,
         deleteBeforeReplace: true,
-        // The edit that was repaired last stays in the state, so that the next update finds no difference.
-        ignoreChanges: args.editedConfig ? [] : ["environment.EDITED_BY_HAND"],
+        // The last drift that was undone stays in the state, so that the next update finds no difference.
+        ignoreChanges: configurationDrift ? [] : ["environment.CONFIGURATION_DRIFT"],
       },
     );
-
-    this.registerOutputs({});
   }
 }

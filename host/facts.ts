@@ -1,7 +1,7 @@
 import { isIPv4 } from "node:net";
 import { z } from "zod";
 
-/** What the deployment has to know of the Docker host. */
+/** The facts of a Docker host that decide about a deployment. */
 export interface HostFacts {
   /** The host's name, as its daemon reports it. */
   name: string;
@@ -13,38 +13,37 @@ export interface HostFacts {
   dockerSocket: string;
   /** Path of containerd's socket, on hosts whose images are in the containerd image store; else undefined. */
   containerdSocket?: string;
-  /** Group of the Docker API's socket. */
+  /** Id of the group of the Docker API's socket. */
   socketGroup: number;
-  /** How a container gets to see every GPU; undefined on hosts that offer no way. */
+  /** How a container gets access to every GPU; undefined on hosts without NVIDIA's runtime or CDI devices. */
   gpus?: GpuAccess;
 }
 
-/** A container of the host, running or not. */
+/** A container on the host, running or not. */
 export interface HostContainer {
   name: string;
   image: string;
   labels: Record<string, string>;
-  /** The TCP ports that it publishes on IPv4, as long as it runs. */
+  /** The TCP ports that it publishes on IPv4; none while it is stopped. */
   ports: { address: string; port: number }[];
 }
 
-/** What listens on a TCP port of the host. */
+/** A listening TCP socket of the host. */
 export interface Listener {
   /** An IPv4 address; `0.0.0.0` for all of them. */
   address: string;
   port: number;
-  /** Number of its socket. */
+  /** Inode of the socket, by which its process is found. */
   inode: string;
 }
 
-/** Through NVIDIA's container runtime, by its name in Docker, or through a CDI device. */
+/** By NVIDIA's container runtime, by the name that Docker has for it, or by a CDI device. */
 export type GpuAccess = { runtime: string } | { cdiDevice: string };
 
 const OLDEST_ENGINE = [20, 10] as const;
-export const DEFAULT_SOCKET = "unix:///var/run/docker.sock";
 const DEFAULT_CONTAINERD = "/run/containerd/containerd.sock";
 
-/** The part of the answer to `GET /info` that matters here. Source: docker/docs, Engine API. */
+/** The fields of `GET /info` that are used here. Source: docker/docs, Engine API. */
 export const dockerInfo = z.object({
   Name: z.string().default(""),
   ServerVersion: z.string().default(""),
@@ -60,7 +59,7 @@ export const dockerInfo = z.object({
 /**
  * Reads the answer of the Docker API to `GET /info`.
  *
- * @throws Error when the host is not one that can be monitored, with the reason and what to do
+ * @throws Error with the reason and the remedy when the host cannot be monitored
  */
 export function parseDockerInfo(
   answer: unknown,
@@ -69,27 +68,33 @@ export function parseDockerInfo(
   const info = dockerInfo.parse(answer);
   const [major = 0, minor = 0] = info.ServerVersion.split(".").map(Number);
   const security = info.SecurityOptions ?? [];
-  const refuse = (seen: string, remedy: string) =>
-    new Error(`this Docker host cannot be monitored: ${seen}. ${remedy}`);
+  const unsupported = (reason: string, remedy: string) =>
+    new Error(`this Docker host cannot be monitored: ${reason}. ${remedy}`);
 
   if (info.OSType !== "linux")
-    throw refuse(`its containers run on ${info.OSType}`, "cAdvisor reads Linux cgroups: use a Linux host.");
+    throw unsupported(
+      `its containers run on ${info.OSType}`,
+      "cAdvisor reads Linux cgroups: use a Linux host.",
+    );
   if (major < OLDEST_ENGINE[0] || (major === OLDEST_ENGINE[0] && minor < OLDEST_ENGINE[1]))
-    throw refuse(`its engine is ${info.ServerVersion}`, `Upgrade it to ${OLDEST_ENGINE.join(".")} or newer.`);
+    throw unsupported(
+      `its engine is ${info.ServerVersion}`,
+      `Upgrade it to ${OLDEST_ENGINE.join(".")} or newer.`,
+    );
   if (security.some((option) => option.includes("name=rootless")))
-    throw refuse(
+    throw unsupported(
       "its daemon is rootless, so no container can read the host's cgroups",
       "Use a daemon that runs as root.",
     );
   if (security.some((option) => option.includes("name=userns")))
-    throw refuse(
+    throw unsupported(
       "its daemon remaps users (userns-remap), so no container can read the Docker socket",
       "Remove userns-remap from daemon.json.",
     );
 
   if (!socket.startsWith("unix://"))
-    throw refuse(
-      `its daemon is at ${JSON.stringify(socket)}, seen from itself`,
+    throw unsupported(
+      `its own Docker CLI uses the daemon at ${JSON.stringify(socket)}`,
       "cAdvisor needs the socket of a daemon on the same host: set docker:host to ssh://user@host for a daemon on another one.",
     );
 
@@ -108,7 +113,7 @@ export function parseDockerInfo(
   };
 }
 
-/** NVIDIA's runtime under whatever name it has, else the CDI device that stands for every GPU. */
+/** NVIDIA's runtime under any name, else the CDI device that stands for every GPU. */
 export function gpuAccess({
   Runtimes,
   DiscoveredDevices,
@@ -122,7 +127,7 @@ export function gpuAccess({
   return cdi && { cdiDevice: cdi.ID };
 }
 
-/** The part of the answer to `GET /containers/json` that matters here. Source: docker/docs, Engine API. */
+/** The fields of `GET /containers/json` that are used here. Source: docker/docs, Engine API. */
 const dockerContainers = z.array(
   z.object({
     Names: z.array(z.string()),
@@ -137,7 +142,7 @@ const dockerContainers = z.array(
 /** Reads the answer of the Docker API to `GET /containers/json`. */
 export function parseContainers(answer: unknown): HostContainer[] {
   return dockerContainers.parse(answer).map(({ Names, Image, Labels, Ports }) => ({
-    // Names that links gave it have another slash.
+    // A name that a link gave it has a second slash.
     name: Names.map((name) => name.slice(1)).find((name) => !name.includes("/")) ?? "",
     image: Image,
     labels: Labels ?? {},
@@ -147,7 +152,20 @@ export function parseContainers(answer: unknown): HostContainer[] {
   }));
 }
 
-/** Reads lines of `/proc/net/tcp` and `/proc/net/tcp6`, as far as they tell who listens on IPv4. Source: proc(5). */
+/** The names of the host's networks, from the answer to `GET /networks`. Source: docker/docs, Engine API. */
+export const parseNetworks = (answer: unknown): string[] =>
+  z
+    .array(z.object({ Name: z.string() }))
+    .parse(answer)
+    .map(({ Name }) => Name);
+
+/** The names of the host's volumes, from the answer to `GET /volumes`. Source: docker/docs, Engine API. */
+export const parseVolumes = (answer: unknown): string[] =>
+  (z.object({ Volumes: z.array(z.object({ Name: z.string() })).nullish() }).parse(answer).Volumes ?? []).map(
+    ({ Name }) => Name,
+  );
+
+/** The sockets that listen on IPv4, from lines of `/proc/net/tcp` and `/proc/net/tcp6`. Source: proc(5). */
 export function parseListeners(lines: string[]): Listener[] {
   const LISTEN = "0A";
   return lines.flatMap((line) => {
@@ -155,7 +173,7 @@ export function parseListeners(lines: string[]): Listener[] {
     const [, ipv6, ipv4 = "", port = ""] = /^(\w{24})?(\w{8}):(\w{4})$/.exec(local) ?? [];
     const mapped = !ipv6 || ipv6.endsWith("FFFF0000") || /^0+$/.test(ipv6 + ipv4);
     if (state !== LISTEN || !mapped) return [];
-    // In the byte order of the machine, which is that of x86 and ARM.
+    // The address is in the byte order of the machine, which is the same on x86 and ARM.
     const address = Buffer.from(ipv4, "hex").reverse().join(".");
     return [{ address, port: parseInt(port, 16), inode }];
   });

@@ -3,7 +3,8 @@ import { Agent as TlsAgent } from "node:https";
 import type { LookupFunction } from "node:net";
 import { rootCertificates } from "node:tls";
 import fetch from "node-fetch";
-import { agentThrough, docker, remoteShell } from "./docker";
+import { docker } from "./docker";
+import { agentOverCommand, remoteShell } from "./ssh";
 import { Mismatch } from "../lib/retry";
 
 /** A sample of an instant query. */
@@ -15,8 +16,8 @@ export interface Sample {
 const agents = new Map<string, Agent>();
 
 /**
- * What reaches a server of the Docker host, at the gateway's own address where that is set: over ssh where the host is another
- * machine, by one connection. TLS insists on a certificate of the name in the URL.
+ * The HTTP agent for a server of the Docker host, at the gateway's address where that is set; over one ssh connection where the
+ * host is another machine. TLS requires a certificate for the name in the URL.
  */
 async function agentFor(
   { protocol, hostname, port }: URL,
@@ -25,8 +26,8 @@ async function agentFor(
   const [ssh, ...words] = DOCKER_HOST ? remoteShell(DOCKER_HOST) : [];
   const tls = protocol === "https:";
   if (!ssh && !tls) return undefined;
-  const known = agents.get(port);
-  if (known) return known;
+  const existing = agents.get(port);
+  if (existing) return existing;
   const own = tls ? [GATEWAY_CA ?? (await docker(["exec", GATEWAY, "cat", OWN_ROOT]))] : [];
   const ca = tls ? [...rootCertificates, ...own] : undefined;
   const lookup: LookupFunction = (_name, { all }, found) => {
@@ -34,23 +35,26 @@ async function agentFor(
     else found(null, GATEWAY_ADDRESS, 4);
   };
   const agent = ssh
-    ? agentThrough([ssh, "-W", `${GATEWAY_ADDRESS}:${port}`, ...words], ca)
+    ? agentOverCommand([ssh, "-W", `${GATEWAY_ADDRESS}:${port}`, ...words], ca)
     : new TlsAgent({ ca, lookup });
   agents.set(port, agent);
   return agent;
 }
 
-/** Where Caddy keeps the root certificate of its own authority. */
+/** The root certificate of Caddy's internal authority. */
 const OWN_ROOT = "/gateway/data/pki/authorities/local/root.crt";
 
 /**
- * Asks for a URL of the Docker host, for at most 10 s. A server that cannot be reached is a {@link Mismatch}, so that it is asked again.
- * Not by Node's own fetch: that of Node 20 never answers when a proxy accepts the connection and closes it at once, as
- * Docker's does while a container starts.
+ * Sends a GET request to a server of the Docker host, with a timeout of 10 s. Node 20's own fetch would not do: it never settles
+ * when a proxy accepts the connection and closes it at once, as Docker's does while a container starts.
  *
- * @param anonymous whether to say nothing of who asks
+ * @param anonymous whether to send no login
+ * @throws Mismatch when there is no answer, so that a caller retries
  */
-export async function get(url: string, anonymous = false): Promise<{ status: number; body: string }> {
+export async function get(
+  url: string,
+  { anonymous = false }: { anonymous?: boolean } = {},
+): Promise<{ status: number; body: string }> {
   try {
     const { GATEWAY_LOGIN: login } = process.env;
     const response = await fetch(url, {
@@ -69,7 +73,7 @@ export async function get(url: string, anonymous = false): Promise<{ status: num
   }
 }
 
-/** The samples of a PromQL expression now. */
+/** Runs an instant query. */
 export async function query(prometheus: string, promql: string): Promise<Sample[]> {
   const { status, body } = await get(
     `${prometheus}/api/v1/query?${new URLSearchParams({ query: promql }).toString()}`,

@@ -1,65 +1,80 @@
-import { askDocker, remoteShell } from "./docker";
 import { run } from "../lib/run";
+import { DEFAULT_ADDRESS, queryDocker } from "./docker";
 import {
-  DEFAULT_SOCKET,
   parseContainers,
   parseDockerInfo,
   parseListeners,
+  parseNetworks,
+  parseVolumes,
   type HostContainer,
   type HostFacts,
   type Listener,
 } from "./facts";
+import { remoteShell } from "./ssh";
 
-/** What the Docker host says of itself. */
+/** A Docker host, as it was when it was queried. */
 export interface Host {
   facts: HostFacts;
+  usage: HostUsage;
+}
+
+/** What is in use on a Docker host. */
+export interface HostUsage {
   /** Its containers, running or not. */
   containers: HostContainer[];
-  /** What listens on its TCP ports. */
+  /** Names of its networks. */
+  networks: string[];
+  /** Names of its volumes. */
+  volumes: string[];
+  /** Its listening TCP sockets. */
   listeners: Listener[];
-  /** The process that has a listener, as far as the user may see that. */
+  /** Name and pid of the process that has a listener, where the user may see them. */
   processOf: (listener: Listener) => Promise<string | undefined>;
 }
 
 /**
- * What Docker does not tell: its socket, the socket's group (0 for what is no socket, which is refused), and what listens on
- * the host, which has no tcp6 without IPv6.
+ * What the Docker API does not report: the daemon's socket as the host itself knows it, the socket's group (0 for an address
+ * that is no socket, which is refused later), and the host's TCP sockets; there is no tcp6 without IPv6.
  */
-const QUESTIONS = `set -e
+const HOST_SCRIPT = `set -e
 socket="\${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}')}"
 printf '%s\\n' "$socket"
 case $socket in unix://*) stat -L -c %g "\${socket#unix://}" ;; *) echo 0 ;; esac
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true`;
 
 /**
- * Asks the Docker host, in previews too: this machine, or another over ssh.
+ * Queries the Docker host, in previews too: this machine, or another one over ssh.
  *
- * @param address the daemon's address, as in DOCKER_HOST; the default is the local socket
- * @throws Error when the host does not answer, or is not one that can be monitored
+ * @param address of the daemon, as in DOCKER_HOST; the default is the local socket
+ * @throws Error when the host does not answer, or cannot be monitored
  */
-export async function readHost(address = DEFAULT_SOCKET): Promise<Host> {
-  const [program, ...args] = [...remoteShell(address), "sh"] as [string, ...string[]];
+export async function readHost(address = DEFAULT_ADDRESS): Promise<Host> {
+  const [program = "sh", ...args] = remoteShell(address).concat("sh");
   const env = program === "sh" ? { DOCKER_HOST: address } : {};
-  const onHost = async (script: string) => (await run(program, args, { input: script, env })).trim();
-  const [[info, containers], told] = await Promise.all([
-    askDocker(address, "/info", "/containers/json?all=true"),
-    onHost(QUESTIONS),
+  const runOnHost = async (script: string) => (await run(program, args, { input: script, env })).trim();
+  const [[info, containers, networks, volumes], output] = await Promise.all([
+    queryDocker(address, "/info", "/containers/json?all=true", "/networks", "/volumes"),
+    runOnHost(HOST_SCRIPT),
   ]).catch((error: unknown) => {
     throw new Error(
-      `the Docker host at ${address} could not be asked: ${(error as Error).message}\n` +
-        `See that \`docker --host ${address} info\` works, or set docker:host to where the daemon listens.`,
+      `the Docker host at ${address} cannot be queried: ${(error as Error).message}\n` +
+        `See that \`docker --host ${address} info\` works, or set docker:host to the daemon's address.`,
     );
   });
-  const [socket = "", group, ...tables] = told.split("\n");
+  const [socket = "", group, ...tables] = output.split("\n");
   return {
     facts: parseDockerInfo(info, { address, socket, socketGroup: Number(group) }),
-    containers: parseContainers(containers),
-    listeners: parseListeners(tables),
-    processOf: async (listener) => (await onHost(processScript(listener))) || undefined,
+    usage: {
+      containers: parseContainers(containers),
+      networks: parseNetworks(networks),
+      volumes: parseVolumes(volumes),
+      listeners: parseListeners(tables),
+      processOf: async (listener) => (await runOnHost(processScript(listener))) || undefined,
+    },
   };
 }
 
-/** A shell script that writes name and pid of the process that has a listener, or nothing. Source: proc(5). */
+/** A shell script that prints name and pid of the process that has a listener, or nothing. Source: proc(5). */
 export const processScript = ({ inode }: Listener): string =>
   `pid=$(find /proc/[0-9]*/fd -lname 'socket:\\[${inode}\\]' 2>/dev/null | head -n 1 | cut -d / -f 3)
 [ -z "$pid" ] || echo "$(cat "/proc/$pid/comm") (pid $pid)"`;

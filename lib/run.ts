@@ -8,6 +8,8 @@ export interface RunOptions {
   cwd?: string;
   /** Variables that are added to {@link childEnvironment}. */
   env?: NodeJS.ProcessEnv;
+  /** Whether to return its standard error too, in order with the output. Default: no. */
+  stderr?: boolean;
 }
 
 /**
@@ -19,23 +21,24 @@ export const childEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env, PULU
 /**
  * Runs a program and waits until it exits.
  *
- * @returns its standard output, unchanged
+ * @returns its output, unchanged
  * @throws Error with the end of its output when it fails; the cause is execa's error
  */
 export async function run(
   program: string,
   args: readonly string[] = [],
-  { input = "", cwd, env }: RunOptions = {},
+  { input = "", cwd, env, stderr: withStderr = false }: RunOptions = {},
 ): Promise<string> {
   try {
-    const { stdout } = await execa(program, args, {
+    const { stdout, all } = await execa(program, args, {
       input,
       env: { ...childEnvironment(), ...env },
       extendEnv: false,
       stripFinalNewline: false,
+      all: withStderr,
       ...(cwd && { cwd }),
     });
-    return stdout;
+    return all ?? stdout;
   } catch (error) {
     const {
       stdout = "",

@@ -1,34 +1,32 @@
-/** What the running system has to show, as the components declare it and the probe reads it from standard input. */
+/** What the running system must show; the components declare it, and the probe reads it from standard input. */
 export interface Expectation {
   cadvisorUrl: string;
   prometheusUrl: string;
   /** Names of the containers that serve them. */
   containers: { cadvisor: string; prometheus: string; gateway: string };
-  /** Whether the gateway asks who somebody is. */
+  /** Whether the gateway requires a login. */
   login: boolean;
-  /** Seconds between two scrapes. */
   scrapeIntervalSeconds: number;
-  /** Seconds until a started server has to answer; a check that needs scrapes waits two intervals longer. */
-  patienceSeconds: number;
+  /** Seconds for a started server to answer; a check that needs scrapes waits two intervals longer. */
+  startTimeoutSeconds: number;
   /** Metrics that every running container has. */
   metrics: string[];
   /** Labels that are not empty on each of these metrics. */
   labels: string[];
-  /** The declared prometheus.yml. */
-  config: string;
-  /** Whether GPUs are measured, by which container, or why not. */
+  /** Names of the jobs of the setting `scrapeJobs`, which are reported and fail nothing. */
+  scrapeJobs: string[];
+  /** The container that measures GPUs, or why they are not measured. */
   gpu: { measured: true; exporter: string } | { measured: false; reason: string };
 }
 
-/** One answer of the running system. */
+/** The result of one check. */
 export interface Finding {
-  /** What was asked, such as "cAdvisor is healthy". */
+  /** What was checked, such as "cAdvisor is healthy". */
   check: string;
-  /** What was seen. */
-  seen: string;
+  actual: string;
 }
 
-/** What the probe writes to standard output: the stack output `probeReport`. */
+/** The result of all checks: the stack output `probeReport`. */
 export interface ProbeReport {
   /** When the last check passed, in ISO 8601. */
   at: string;

@@ -126,8 +126,6 @@ export const PROMETHEUS_METRICS: readonly string[] = [
 export const GATEWAY_METRICS: Readonly<Record<string, string>> = {
   caddy_http_request_duration_seconds_count:
     "Requests answered, by server (cadvisor, prometheus), code and method; 401 lacked a password, 403 asked for what is closed, 400 and 421 were crooked",
-  gateway_handshake_errors_total:
-    "TLS connections that failed, by reason (all; plain_http, expired_certificate); only with TLS",
   gateway_certificate_expiry_timestamp_seconds:
     "When the certificate of the setting tlsCertificate expires, in Unix seconds",
   process_cpu_seconds_total: "CPU time that the gateway used, in seconds",

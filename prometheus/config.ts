@@ -1,6 +1,6 @@
 import { dump } from "js-yaml";
-import type { Settings } from "../settings";
-import { GATEWAY_RULES, GPU_RULES, monitoringAlerts, rulesFile } from "./rules";
+import { certificateDetails, type Settings } from "../settings";
+import { gatewayRules, GPU_RULES, monitoringRules, rulesFile, type RuleGroup } from "./rules";
 import {
   cadvisorJob,
   dcgmJob,
@@ -8,16 +8,16 @@ import {
   gatewayJob,
   gpuJob,
   prometheusJob,
-  type ScrapeJob,
+  type ScrapeConfig,
 } from "./scrapeConfigs";
 
-/** Where Prometheus's container has its configuration. */
+/** The folder of Prometheus's configuration in its container. */
 export const CONFIG_FOLDER = "/etc/prometheus";
 
-/** Where it has a copy of each file as it was loaded last, by which edits by hand are told. */
+/** The folder with a copy of each file as it was loaded last, by which drift is found. */
 export const APPLIED_FOLDER = `${CONFIG_FOLDER}/applied`;
 
-/** `prometheus.yml`, in Prometheus's own words and order. */
+/** `prometheus.yml`, in Prometheus's own terms and order. */
 export interface PrometheusConfig {
   global: {
     scrape_interval: string;
@@ -28,60 +28,72 @@ export interface PrometheusConfig {
   storage: { tsdb: { retention: { time: string; size: string } } };
   rule_files: string[];
   alerting?: { alertmanagers: { static_configs: { targets: string[] }[] }[] };
-  scrape_configs: ScrapeJob[];
+  scrape_configs: ScrapeConfig[];
 }
 
-/** What the configuration needs to know beside the settings. */
-export interface Surroundings {
-  /** The environment's name, which becomes the external label `environment`. */
+/** What the configuration depends on besides the settings. */
+export interface PrometheusContext {
+  /** Value of the external label `environment`. */
   environment: string;
   /** Value of the label `host`. */
   host: string;
-  /** cAdvisor's host:port, as Prometheus reaches it. */
-  cadvisorTarget: string;
-  /** The gateway's. */
-  gatewayTarget: string;
-  /** The GPU exporter's, where there is one. */
-  gpuTarget?: string;
+  /** Whether the GPU exporter is deployed. */
+  gpu: boolean;
 }
 
-/** The configuration that the settings ask for. */
-export function prometheusConfig(settings: Settings, surroundings: Surroundings): PrometheusConfig {
-  const { environment, host, cadvisorTarget, gatewayTarget, gpuTarget } = surroundings;
+/** The configuration of a Prometheus. */
+export interface PrometheusConfiguration {
+  config: PrometheusConfig;
+  rules: RuleGroup[];
+  /** The files of the configuration folder, by name: `prometheus.yml` and its rule file. */
+  files: Record<string, string>;
+}
+
+/** Builds the configuration that the settings ask for; the same settings always give the same text. */
+export function buildConfiguration(settings: Settings, context: PrometheusContext): PrometheusConfiguration {
+  const rules = buildRules(settings, context);
+  const file = rulesFile(rules);
+  const config = buildConfig(settings, context, `${CONFIG_FOLDER}/${file.name}`);
+  return { config, rules, files: { "prometheus.yml": toYaml(config), [file.name]: file.text } };
+}
+
+function buildRules(
+  { scrapeInterval, tlsCertificate }: Settings,
+  { host, gpu }: PrometheusContext,
+): RuleGroup[] {
+  const certificate = tlsCertificate
+    ? { host, expires: certificateDetails(tlsCertificate).expires }
+    : undefined;
+  const rules = [monitoringRules(host, scrapeInterval), gatewayRules(certificate)];
+  return gpu ? [...rules, GPU_RULES] : rules;
+}
+
+function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: string): PrometheusConfig {
+  const { scrapeInterval, alertmanagers } = settings;
   return {
     global: {
-      scrape_interval: settings.scrapeInterval,
-      evaluation_interval: settings.scrapeInterval,
-      // Tells how near each job is to its limits: scrape_sample_limit, scrape_body_size_bytes.
+      scrape_interval: scrapeInterval,
+      evaluation_interval: scrapeInterval,
+      // Reports how near each job is to its limits: scrape_sample_limit, scrape_body_size_bytes.
       extra_scrape_metrics: true,
-      external_labels: { environment },
+      external_labels: { environment: context.environment },
     },
     storage: { tsdb: { retention: { time: settings.retentionTime, size: settings.retentionSize } } },
-    rule_files: [`${CONFIG_FOLDER}/${rules(settings, surroundings).name}`],
-    ...(settings.alertmanagers.length > 0 && {
-      alerting: { alertmanagers: [{ static_configs: [{ targets: settings.alertmanagers }] }] },
+    rule_files: [rulesFile],
+    ...(alertmanagers.length > 0 && {
+      alerting: { alertmanagers: [{ static_configs: [{ targets: alertmanagers }] }] },
     }),
-    scrape_configs: [
-      cadvisorJob(cadvisorTarget, host, settings.scrapeInterval),
-      prometheusJob(host),
-      gatewayJob(gatewayTarget, host),
-      ...(gpuTarget ? [gpuJob(gpuTarget, host)] : []),
-      ...(settings.dcgmExporter ? [dcgmJob(settings.dcgmExporter, host)] : []),
-      ...settings.scrapeJobs.map((job) => extraJob(job, host)),
-    ],
+    scrape_configs: buildScrapeConfigs(settings, context),
   };
 }
 
-/** The files of Prometheus's configuration folder, by name: `prometheus.yml`, and the rules that it names. */
-export function configFiles(settings: Settings, surroundings: Surroundings): Record<string, string> {
-  const { name, text } = rules(settings, surroundings);
-  return { "prometheus.yml": toYaml(prometheusConfig(settings, surroundings)), [name]: text };
+function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
+  const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];
+  if (gpu) jobs.push(gpuJob(host));
+  if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
+  return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];
 }
 
-const rules = ({ scrapeInterval }: Settings, { host, gpuTarget }: Surroundings) =>
-  rulesFile([monitoringAlerts(host, scrapeInterval), ...GATEWAY_RULES, ...(gpuTarget ? GPU_RULES : [])]);
-
-/** The YAML of a configuration or a part of one; the same object always gives the same text. */
-export function toYaml(config: PrometheusConfig | Pick<PrometheusConfig, "scrape_configs">): string {
-  return dump(config, { lineWidth: -1, noRefs: true, skipInvalid: true });
-}
+/** The YAML of a configuration, or of its scrape configs. */
+export const toYaml = (config: PrometheusConfig | Pick<PrometheusConfig, "scrape_configs">): string =>
+  dump(config, { lineWidth: -1, noRefs: true, skipInvalid: true });

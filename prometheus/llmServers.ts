@@ -1,9 +1,7 @@
-import type { RelabelRule } from "../settings";
+import { LLM_SERVER_LABEL } from "../lib/names";
+import type { RelabelConfig } from "../settings";
 
-/** The container label whose value overrides what the image's name says; `none` means that it is not an LLM server. */
-export const LLM_SERVER_LABEL = "llm-metrics.server";
-
-/** Words in an image's repository that name an LLM server. They count as whole words: `my-vllm:1`, not `notvllm:1`; in the tag they do not count. */
+/** Words in an image's repository that name an LLM server, as whole words (`my-vllm:1`, not `notvllm:1`); the tag is ignored. */
 const IMAGE_WORDS: Readonly<Record<string, string>> = {
   vllm: "vllm",
   sglang: "sglang",
@@ -13,10 +11,10 @@ const IMAGE_WORDS: Readonly<Record<string, string>> = {
   triton: "tritonserver|triton-inference-server",
 };
 
-/** The regular expression of an image with one of the words. */
+/** A regular expression that matches images with one of the words. */
 const pattern = (words: string) => `(?:.*/)?(?:[^/:@]*[._-])?(?:${words})(?:[/:@._-].*)?`;
 
-/** The LLM server that a container is, by its image and {@link LLM_SERVER_LABEL}; "" for none. Agrees with {@link llmServerRules}. */
+/** The LLM server of a container, by its image and {@link LLM_SERVER_LABEL}; "" for none. Agrees with {@link llmServerRelabeling}. */
 export function llmServer(image: string, label: string): string {
   if (label) return label === "none" ? "" : label;
   const matching = Object.entries(IMAGE_WORDS).filter(([, words]) =>
@@ -26,11 +24,11 @@ export function llmServer(image: string, label: string): string {
 }
 
 /**
- * Rules that set `llm_server`, from the image first and then from the container label.
+ * Relabeling that sets `llm_server`, from the image first and then from the container label.
  *
  * @param containerLabel the label under which cAdvisor exports {@link LLM_SERVER_LABEL}
  */
-export function llmServerRules(containerLabel: string): RelabelRule[] {
+export function llmServerRelabeling(containerLabel: string): RelabelConfig[] {
   const fromImage = Object.entries(IMAGE_WORDS).map(([server, words]) => ({
     source_labels: ["image"],
     regex: pattern(words),

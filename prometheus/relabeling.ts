@@ -1,17 +1,21 @@
-import type { RelabelRule } from "../settings";
+import { LLM_SERVER_LABEL } from "../lib/names";
+import type { RelabelConfig } from "../settings";
 import { CONTAINER_METRICS, HOST_METRICS } from "./catalogue";
-import { LLM_SERVER_LABEL, llmServerRules } from "./llmServers";
+import { llmServerRelabeling } from "./llmServers";
 
-/** The container labels that cAdvisor exports, and the label that each becomes. */
-const CLEAN_LABELS: Readonly<Record<string, string>> = {
+/** Docker labels that cAdvisor exports, and the label that each becomes. */
+const COMPOSE_LABELS: Readonly<Record<string, string>> = {
   "com.docker.compose.project": "compose_project",
   "com.docker.compose.service": "compose_service",
 };
 
-/** The container labels that cAdvisor has to export for {@link cadvisorRelabeling}. */
-export const EXPORTED_CONTAINER_LABELS: readonly string[] = [...Object.keys(CLEAN_LABELS), LLM_SERVER_LABEL];
+/** The Docker labels that cAdvisor must export for {@link cadvisorRelabeling}. */
+export const EXPORTED_CONTAINER_LABELS: readonly string[] = [
+  ...Object.keys(COMPOSE_LABELS),
+  LLM_SERVER_LABEL,
+];
 
-/** The environment variables that cAdvisor has to export for {@link cadvisorRelabeling}. */
+/** The environment variables that cAdvisor must export for {@link cadvisorRelabeling}. */
 export const EXPORTED_ENVIRONMENT: readonly string[] = ["NVIDIA_VISIBLE_DEVICES"];
 
 /** How cAdvisor writes a Docker label's name. */
@@ -20,32 +24,32 @@ const exported = (dockerLabel: string) => `container_label_${dockerLabel.replace
 const anyOf = (names: readonly string[]) => names.join("|");
 
 /** Keeps the named metrics and drops every other. */
-export const keepMetrics = (names: readonly string[]): RelabelRule => ({
+export const keepMetrics = (names: readonly string[]): RelabelConfig => ({
   source_labels: ["__name__"],
   regex: anyOf(names),
   action: "keep",
 });
 
 /**
- * What happens to each series of cAdvisor when it is scraped: only the catalogue is kept, only for containers, and the
- * labels get short names. Of 45 containers, 892 of 3,068 series were left.
+ * Relabeling of cAdvisor's series: keeps the metrics of the catalogue, for containers only, and shortens label names. With 45
+ * containers, 892 of 3,068 series were kept.
  */
-export function cadvisorRelabeling(): RelabelRule[] {
+export function cadvisorRelabeling(): RelabelConfig[] {
   return [
     keepMetrics([...CONTAINER_METRICS.map((m) => m.name), ...HOST_METRICS]),
-    // Other cgroups (the root, system services) have an id, but no container's name.
+    // Other cgroups (the root, system services) have an id and no name.
     { source_labels: ["id", "name"], regex: ".+;", action: "drop" },
-    // With the host's network, a container reports the host's own interfaces.
+    // A container in the host's network namespace has the interfaces of the host.
     {
       source_labels: ["interface"],
       regex: "lo|docker.*|br-.*|veth.*|virbr.*|cni.*|flannel.*",
       action: "drop",
     },
-    ...Object.entries(CLEAN_LABELS).map(([docker, clean]) => ({
+    ...Object.entries(COMPOSE_LABELS).map(([docker, label]) => ({
       source_labels: [exported(docker)],
-      // An image can bring a label that is longer than Prometheus's limit, which refuses the whole scrape.
+      // A label of an image can be longer than Prometheus's limit, beyond which the whole scrape fails.
       regex: "(.{0,200}).*",
-      target_label: clean,
+      target_label: label,
     })),
     { source_labels: ["container_env_nvidia_visible_devices"], target_label: "nvidia_visible_devices" },
     {
@@ -54,7 +58,7 @@ export function cadvisorRelabeling(): RelabelRule[] {
       target_label: "nvidia_visible_devices",
       replacement: "",
     },
-    ...llmServerRules(exported(LLM_SERVER_LABEL)),
+    ...llmServerRelabeling(exported(LLM_SERVER_LABEL)),
     { regex: "container_label_.*|container_env_.*", action: "labeldrop" },
   ];
 }

@@ -1,9 +1,10 @@
+import { SERVERS, target } from "../lib/names";
 import { OWN_JOBS, type ExtraScrapeJob } from "../settings";
 import { GATEWAY_METRICS, PROMETHEUS_METRICS } from "./catalogue";
 import { cadvisorRelabeling, keepMetrics } from "./relabeling";
 
-/** A job of Prometheus's `scrape_configs`, in its own words. */
-export interface ScrapeJob extends ExtraScrapeJob {
+/** An entry of Prometheus's `scrape_configs`, in its own terms. */
+export interface ScrapeConfig extends ExtraScrapeJob {
   honor_timestamps?: boolean;
   body_size_limit: string;
   sample_limit: number;
@@ -14,8 +15,7 @@ export interface ScrapeJob extends ExtraScrapeJob {
 }
 
 /**
- * Bounds on one scrape; beyond any of them Prometheus refuses the whole scrape, so they leave room: 20,000 samples are
- * some 700 containers.
+ * Limits of one scrape. Beyond any of them the whole scrape fails, so they leave room: 20,000 samples are some 700 containers.
  */
 const LIMITS = {
   body_size_limit: "64MB",
@@ -28,41 +28,36 @@ const LIMITS = {
 /**
  * The job that scrapes cAdvisor.
  *
- * @param target cAdvisor's host:port
  * @param host value of the label `host`
  */
-export function cadvisorJob(target: string, host: string, scrapeInterval: string): ScrapeJob {
+export function cadvisorJob(host: string, scrapeInterval: string): ScrapeConfig {
   return {
     job_name: OWN_JOBS.cadvisor,
     // cAdvisor's own timestamps would keep the series of a stopped container alive for five minutes.
     honor_timestamps: false,
     scrape_interval: scrapeInterval,
     ...LIMITS,
-    static_configs: [{ targets: [target], labels: { host } }],
+    static_configs: [{ targets: [target(SERVERS.cadvisor)], labels: { host } }],
     metric_relabel_configs: cadvisorRelabeling(),
   };
 }
 
-/**
- * The job that scrapes the GPU exporter, which serves nothing but the catalogue.
- *
- * @param target the exporter's host:port
- */
-export const gpuJob = (target: string, host: string): ScrapeJob => ({
+/** The job that scrapes the GPU exporter, which exposes the metrics of the catalogue only. */
+export const gpuJob = (host: string): ScrapeConfig => ({
   job_name: OWN_JOBS.gpu,
   ...LIMITS,
-  static_configs: [{ targets: [target], labels: { host } }],
+  static_configs: [{ targets: [target(SERVERS.gpuExporter)], labels: { host } }],
 });
 
 /**
- * The job that scrapes a dcgm-exporter: its GPUs are told by the same label `gpu_uuid` as everybody's.
+ * The job that scrapes a dcgm-exporter. Its labels are renamed, so that a GPU has the same `gpu_uuid` in every job.
  *
- * @param target its host:port
+ * @param address its host:port
  */
-export const dcgmJob = (target: string, host: string): ScrapeJob => ({
+export const dcgmJob = (address: string, host: string): ScrapeConfig => ({
   job_name: OWN_JOBS.dcgm,
   ...LIMITS,
-  static_configs: [{ targets: [target], labels: { host } }],
+  static_configs: [{ targets: [address], labels: { host } }],
   metric_relabel_configs: [
     { source_labels: ["__name__"], regex: "DCGM_FI_.*", action: "keep" },
     { source_labels: ["UUID"], target_label: "gpu_uuid" },
@@ -71,25 +66,21 @@ export const dcgmJob = (target: string, host: string): ScrapeJob => ({
   ],
 });
 
-/** The job by which Prometheus watches itself, on its own port inside the container. */
-export function prometheusJob(host: string): ScrapeJob {
+/** The job that scrapes Prometheus itself, on its own port inside the container. */
+export function prometheusJob(host: string): ScrapeConfig {
   return {
     job_name: OWN_JOBS.prometheus,
     ...LIMITS,
-    static_configs: [{ targets: ["127.0.0.1:9090"], labels: { host } }],
+    static_configs: [{ targets: [`127.0.0.1:${SERVERS.prometheus.port}`], labels: { host } }],
     metric_relabel_configs: [keepMetrics(PROMETHEUS_METRICS)],
   };
 }
 
-/**
- * The job that scrapes the gateway's own metrics. Caddy counts a request at every step of its way; the first is enough.
- *
- * @param target the gateway's host:port
- */
-export const gatewayJob = (target: string, host: string): ScrapeJob => ({
+/** The job that scrapes the gateway's own metrics. Caddy counts a request once per handler; the first handler's count is kept. */
+export const gatewayJob = (host: string): ScrapeConfig => ({
   job_name: OWN_JOBS.gateway,
   ...LIMITS,
-  static_configs: [{ targets: [target], labels: { host } }],
+  static_configs: [{ targets: [target(SERVERS.gateway)], labels: { host } }],
   metric_relabel_configs: [
     keepMetrics(Object.keys(GATEWAY_METRICS)),
     { source_labels: ["__name__", "handler"], regex: "caddy_http_.*;headers|[^;]*;", action: "keep" },
@@ -97,8 +88,8 @@ export const gatewayJob = (target: string, host: string): ScrapeJob => ({
   ],
 });
 
-/** A job of the setting `scrapeJobs`, with the label `host` and the limits that it does not set itself. */
-export function extraJob(job: ExtraScrapeJob, host: string): ScrapeJob {
+/** A job of the setting `scrapeJobs`, with the label `host`, and with the limits that it does not set itself. */
+export function extraJob(job: ExtraScrapeJob, host: string): ScrapeConfig {
   return {
     ...job,
     ...LIMITS,

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { buildImage } from "../../airgap/images";
 import { run } from "../../lib/run";
 import { dockerInfo, gpuAccess } from "../../host/facts";
-import { askDocker } from "../../host/docker";
+import { queryDocker } from "../../host/docker";
 import { stackConfig } from "../stackConfig";
 import { log } from "../../lib/log";
 
@@ -34,7 +34,7 @@ export async function stackImages(
 }
 
 async function hasGpus(dockerHost: string): Promise<boolean> {
-  const [info] = await askDocker(dockerHost, "/info");
+  const [info] = await queryDocker(dockerHost, "/info");
   return gpuAccess(dockerInfo.parse(info)) !== undefined;
 }
 

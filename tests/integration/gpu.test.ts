@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import Docker from "dockerode";
 import { buildShellImage } from "../../airgap/images";
-import { askDocker } from "../../host/docker";
+import { queryDocker } from "../../host/docker";
 import { h100, gpuUuid, type EmulatedHost } from "../support/emulatedDriver/host";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { configureRuntime, DAEMON_FOLDER } from "../support/daemon";
@@ -301,7 +301,7 @@ test("a second update and a refresh change nothing, and an exporter that was rem
 test("where Docker loses NVIDIA's runtime, the exporter gets to the GPUs by CDI, if there is any", async () => {
   await configureRuntime("other", "runc");
   // Engine 20.10 knows no CDI: then the next test is about that.
-  if (!JSON.stringify(await askDocker(DOCKER_HOST, "/info")).includes("nvidia.com/gpu=all")) return;
+  if (!JSON.stringify(await queryDocker(DOCKER_HOST, "/info")).includes("nvidia.com/gpu=all")) return;
   await succeeded(stack.up());
   const { HostConfig: host } = await inspect(stack.resource("gpu-exporter"));
   expect(host.DeviceRequests).toMatchObject([{ Driver: "cdi", DeviceIDs: ["nvidia.com/gpu=all"] }]);
@@ -312,7 +312,7 @@ test("where Docker loses NVIDIA's runtime, the exporter gets to the GPUs by CDI,
 test("without GPUs the exporter goes, the report says why, and gpu: on is refused with nothing changed", async () => {
   await gpuHost.removeCdi();
   await eventually(async () => {
-    expect(JSON.stringify(await askDocker(DOCKER_HOST, "/info"))).not.toContain("nvidia.com/gpu");
+    expect(JSON.stringify(await queryDocker(DOCKER_HOST, "/info"))).not.toContain("nvidia.com/gpu");
   });
   const output = await succeeded(stack.up());
   expect(output).toContain(

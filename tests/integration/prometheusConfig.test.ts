@@ -3,8 +3,8 @@ import os from "node:os";
 import path from "node:path";
 import { dump } from "js-yaml";
 import { docker } from "../../host/docker";
-import { CONFIG_FOLDER, configFiles } from "../../prometheus/config";
-import { GATEWAY_RULES, GPU_RULES, monitoringAlerts, rulesFile } from "../../prometheus/rules";
+import { buildConfiguration, CONFIG_FOLDER } from "../../prometheus/config";
+import { gatewayRules, GPU_RULES, monitoringRules, rulesFile } from "../../prometheus/rules";
 import { stackImages } from "../../cli/prerequisites/images";
 import { settings } from "../support/settings";
 
@@ -39,13 +39,7 @@ async function testRules({ name, text }: { name: string; text: string }, tests: 
   );
 }
 
-const surroundings = {
-  environment: "test",
-  host: "llm-1",
-  cadvisorTarget: "cadvisor:8080",
-  gatewayTarget: "gateway:9180",
-  gpuTarget: "gpu-exporter:9835",
-};
+const context = { environment: "test", host: "llm-1", gpu: true };
 
 test.each([
   ["by default", {}],
@@ -82,7 +76,7 @@ test.each([
     },
   ],
 ])("promtool has no complaint about the configuration %s", async (_, changes) => {
-  const files = configFiles(settings(changes), surroundings);
+  const files = buildConfiguration(settings(changes), context).files;
   const output = await promtool(files, "check", "config", "--lint=all", "--lint-fatal", "prometheus.yml");
   expect(output).toContain("SUCCESS");
   expect(output).toMatch(/SUCCESS: \d+ rules found/);
@@ -100,7 +94,7 @@ test("the recorded CPU and memory are those of containers with GPUs, beside thei
     eval_time: "10m",
     exp_samples: [{ labels: `gpu_container:${record}{${labels(name)}}`, value }],
   });
-  await testRules(rulesFile(GPU_RULES), [
+  await testRules(rulesFile([GPU_RULES]), [
     {
       interval: "30s",
       input_series: [
@@ -128,7 +122,7 @@ test("the recorded CPU and memory are those of containers with GPUs, beside thei
 
 /** What of an alert's faults is in the series of Prometheus about itself, one sample every 30 s. */
 const MONITORED: [alert: string, series: Record<string, string>, silent: string, firing: string][] = [
-  ["PrometheusStoresNothing", { 'up{job="prometheus",host="h"}': "1x20 _x20" }, "11m", "14m"],
+  ["PrometheusNotIngestingSamples", { 'up{job="prometheus",host="h"}': "1x20 _x20" }, "11m", "14m"],
   [
     "PrometheusWritesFailed",
     { 'prometheus_tsdb_wal_writes_failed_total{host="h"}': "0x20 7x200 0x20" },
@@ -136,30 +130,30 @@ const MONITORED: [alert: string, series: Record<string, string>, silent: string,
     "12m",
   ],
   [
-    "PrometheusBlockCorrupt",
+    "PrometheusTSDBCompactionsFailing",
     { 'prometheus_tsdb_compactions_failed_total{host="h"}': "3x20 4x20" },
     "9m",
     "12m",
   ],
   [
-    "PrometheusBlockCorrupt",
+    "PrometheusTSDBReloadsFailing",
     { 'prometheus_tsdb_reloads_failures_total{host="h"}': "0x20 1x20" },
     "9m",
     "12m",
   ],
   [
-    "PrometheusConfigurationRefused",
+    "PrometheusBadConfig",
     { 'prometheus_config_last_reload_successful{host="h"}': "1x20 0x20" },
     "11m",
     "13m",
   ],
-  ["ScrapeTargetDown", { 'up{job="cadvisor",instance="c:1",host="h"}': "1x20 0x3 1x5 0x20" }, "13m", "18m"],
+  ["TargetDown", { 'up{job="cadvisor",instance="c:1",host="h"}': "1x20 0x3 1x5 0x20" }, "13m", "18m"],
 ];
 
 test.each(MONITORED)(
   "%s fires when its fault is there (%j), and not before",
   async (alertname, series, silent, firing) => {
-    const group = monitoringAlerts("h", "30s");
+    const group = monitoringRules("h", "30s");
     const healthy = 'up{job="prometheus",host="h"}';
     const at = (eval_time: string, fires: boolean) => ({
       expr: `count(ALERTS{alertstate="firing",alertname="${alertname}"})`,
@@ -199,7 +193,7 @@ test("a restart ends the alert about writes that failed, and so do three hours",
       },
     ],
   });
-  await testRules(rulesFile([monitoringAlerts("h", "30s")]), [
+  await testRules(rulesFile([monitoringRules("h", "30s")]), [
     fires("15m", "0x20 7x20", 1),
     fires("15m", "0x20 7x5 0x20", 0),
     fires("2h", "0x20 7x500", 1),
@@ -207,28 +201,24 @@ test("a restart ends the alert about writes that failed, and so do three hours",
   ]);
 });
 
-test("wrong passwords, closed places, failed handshakes and an old certificate raise alerts, a few of them none", async () => {
+test("failed logins, rejected requests and an expiring certificate raise alerts, a few of them none", async () => {
   const series = (metric: string, host: string, values: string, more = "") => ({
     series: `${metric}{job="gateway",host="${host}"${more}}`,
     values,
   });
   const answers = (code: number, host: string, values: string) =>
     series("caddy_http_request_duration_seconds_count", host, values, `,code="${code}",server="prometheus"`);
-  await testRules(rulesFile(GATEWAY_RULES), [
+  await testRules(rulesFile([gatewayRules({ host: "h", expires: 1_209_000 })]), [
     {
       interval: "30s",
       input_series: [
         series("up", "h", "1x5 0x20"),
         answers(401, "h", "0+5x30"),
         answers(403, "h", "0+5x30"),
-        series("gateway_handshake_errors_total", "h", "0+1x30", ',reason="plain_http"'),
-        series("gateway_certificate_expiry_timestamp_seconds", "h", "100000x30"),
         series("up", "quiet", "1x30"),
         answers(200, "quiet", "0+50x30"),
         answers(401, "quiet", "0+1x30"),
         answers(403, "quiet", "0+1x30"),
-        series("gateway_handshake_errors_total", "quiet", "0+9x30", ',reason="all"'),
-        series("gateway_certificate_expiry_timestamp_seconds", "quiet", "9000000x30"),
       ],
       promql_expr_test: [
         {
@@ -238,11 +228,26 @@ test("wrong passwords, closed places, failed handshakes and an old certificate r
             "GatewayDown",
             "GatewayLoginsRefused",
             "GatewayRequestsRefused",
-            "GatewayHandshakesRefused",
             "GatewayCertificateExpires",
           ].map((alert) => ({ labels: `{alertname="${alert}",host="h"}`, value: 1 })),
         },
       ],
+    },
+  ]);
+});
+
+test("a certificate raises no alert until two weeks before it expires", async () => {
+  const expiring = (eval_time: string, count: number) => ({
+    expr: 'count(ALERTS{alertstate="firing",alertname="GatewayCertificateExpires"})',
+    eval_time,
+    exp_samples: count ? [{ labels: "{}", value: count }] : [],
+  });
+  const twoWeeksAndTenMinutes = 14 * 86_400 + 600;
+  await testRules(rulesFile([gatewayRules({ host: "h", expires: twoWeeksAndTenMinutes })]), [
+    {
+      interval: "30s",
+      input_series: [{ series: 'up{job="gateway",host="h"}', values: "1x60" }],
+      promql_expr_test: [expiring("9m", 0), expiring("12m", 1)],
     },
   ]);
 });

@@ -41,7 +41,7 @@ export async function declare(
   changes: Partial<Record<keyof Settings, unknown>> = {},
   facts: Partial<HostFacts> = {},
   environment = "dev",
-  editedConfig = "",
+  configurationDrift = "",
 ) {
   declared = [];
   const stack = new ContainerMetrics(`llm-metrics-${environment}`, {
@@ -49,7 +49,7 @@ export async function declare(
     environment,
     host: { ...host, ...facts },
     gpu: gpuPlan(settings(changes).gpu, { ...host, ...facts }),
-    editedConfig,
+    configurationDrift,
   });
   await new Promise((resolve) => stack.report.apply(resolve));
   const find = (type: string, suffix: string) => {
@@ -62,8 +62,8 @@ export async function declare(
     cadvisor: find("docker:index/container:Container", "cadvisor-container"),
     prometheus: find("docker:index/container:Container", "prometheus-container"),
     gateway: find("docker:index/container:Container", "gateway-container"),
-    network: find("docker:index/network:Network", "network"),
-    door: find("docker:index/network:Network", "door"),
+    network: find("docker:index/network:Network", `llm-metrics-${environment}-network`),
+    publishedNetwork: find("docker:index/network:Network", "gateway-network"),
     configuration: find("command:local:Command", "configuration"),
     probe: find("command:local:Command", "probe-command"),
   };

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { load } from "js-yaml";
-import { parseSettings, type Settings } from "../../settings";
+import { parseSettings, SECRET_KEYS, type Settings } from "../../settings";
 
 /** The settings that Pulumi.yaml gives by default, with the named ones changed. */
 export function settings(changes: Partial<Record<keyof Settings, unknown>> = {}): Settings {
@@ -8,8 +8,15 @@ export function settings(changes: Partial<Record<keyof Settings, unknown>> = {})
     config: Record<string, { default: unknown }>;
   };
   const defaults = Object.fromEntries(Object.entries(config).map(([key, entry]) => [key, entry.default]));
-  return parseSettings({ ...defaults, ...changes });
+  return parse({ ...defaults, ...changes });
 }
+
+/** Parses settings by their keys without the namespace; the secret ones are encrypted. */
+export const parse = (values: Record<string, unknown>): Settings =>
+  parseSettings(
+    Object.fromEntries(Object.entries(values).map(([key, value]) => [`llm-metrics:${key}`, value])),
+    SECRET_KEYS.map((key) => `llm-metrics:${key}`),
+  );
 
 /** A certificate of metrics.example.org and 192.0.2.7, for tests alone; its key; one that expired; and another key. */
 export const CERTIFICATE = `-----BEGIN CERTIFICATE-----

@@ -314,7 +314,7 @@ test("what the program declares keeps to every policy, with GPUs and without", a
       environment: "staging",
       host: facts,
       gpu: gpuPlan("auto", facts),
-      editedConfig: "",
+      configurationDrift: "",
     });
     await new Promise((resolve) => stack.report.apply(resolve));
     const containers = 3 + (gpus ? 1 : 0) + (dockerAccess === "proxy" ? 1 : 0);

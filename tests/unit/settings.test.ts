@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { load } from "js-yaml";
 import { durationSeconds, sizeMebibytes } from "../../lib/units";
 import { parseSettings, SETTING_KEYS } from "../../settings";
-import { CERTIFICATE, EXPIRED_CERTIFICATE, HASH, KEY, OTHER_KEY } from "../support/settings";
+import { CERTIFICATE, EXPIRED_CERTIFICATE, HASH, KEY, OTHER_KEY, parse } from "../support/settings";
 
 const declared = (
   load(readFileSync("Pulumi.yaml", "utf8")) as {
@@ -17,7 +17,7 @@ const users = { users: `ann:${HASH}` };
 const job = { job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] };
 
 test("the defaults of Pulumi.yaml are accepted, and are the ones that the README promises", () => {
-  expect(parseSettings(defaults)).toMatchObject({
+  expect(parse(defaults)).toMatchObject({
     cadvisorPort: 8080,
     prometheusPort: 23001,
     bindAddress: "127.0.0.1",
@@ -43,7 +43,7 @@ test("values are accepted as Pulumi hands them over: as text, lists as JSON", ()
       ([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)],
     ),
   );
-  expect(parseSettings(asText)).toMatchObject({
+  expect(parse(asText)).toMatchObject({
     scrapeJobs: [job],
     alertmanagers: ["alertmanager:9093"],
     protectData: false,
@@ -143,7 +143,7 @@ const bad: [key: string, values: Record<string, unknown>][] = [
 ];
 
 test.each(bad)("a bad %s is refused by its name: %j", (key, values) => {
-  const refusal = () => parseSettings({ ...defaults, ...values });
+  const refusal = () => parse({ ...defaults, ...values });
   expect(refusal).toThrow(`llm-metrics:${key} is `);
   expect(refusal).toThrow("nothing was changed");
 });
@@ -153,27 +153,54 @@ test.each([
   ["an own certificate and client certificates", { ...tls, clientCa: CERTIFICATE }],
   ["certificates of the gateway's own and users", { tlsNames: ["metrics.example.org"], ...users }],
 ])("another address than loopback is accepted with %s", (_, values) => {
-  expect(parseSettings({ ...defaults, ...values, bindAddress: "0.0.0.0" }).bindAddress).toBe("0.0.0.0");
+  expect(parse({ ...defaults, ...values, bindAddress: "0.0.0.0" }).bindAddress).toBe("0.0.0.0");
 });
 
 test("a refused secret is not shown", () => {
-  const refusal = () =>
-    parseSettings({ ...defaults, ...tls, users: "ann:hunter2", tlsKey: "-----BEGIN hunter2" });
+  const refusal = () => parse({ ...defaults, ...tls, users: "ann:hunter2", tlsKey: "-----BEGIN hunter2" });
   expect(refusal).toThrow(/llm-metrics:users is \[secret\], but must be lines of an htpasswd file/);
   expect(refusal).toThrow(/llm-metrics:tlsKey is \[secret\]/);
   expect(refusal).not.toThrow(/hunter2/);
 });
 
-test("a secret in clear is refused, with what encrypts it", () => {
-  expect(() => parseSettings({ ...defaults, ...tls }, ["tlsKey"])).toThrow(
-    "llm-metrics:tlsKey is in clear, but must be a secret: set it by `pulumi config set --secret tlsKey`",
+const named = (values: object) =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [`llm-metrics:${key}`, value as unknown]));
+
+test("a secret in plaintext is refused, with the command that encrypts it", () => {
+  expect(() => parseSettings(named({ ...defaults, ...tls }))).toThrow(
+    "llm-metrics:tlsKey is in plaintext, but must be a secret: set it by `pulumi config set --secret tlsKey`",
   );
 });
 
 test("every bad setting is named at once, with its value and what would be accepted", () => {
-  expect(() => parseSettings({ ...defaults, cadvisorPort: 0, bindAddress: "0.0.0.0" })).toThrow(
+  expect(() => parse({ ...defaults, cadvisorPort: 0, bindAddress: "0.0.0.0" })).toThrow(
     /llm-metrics:cadvisorPort is 0, but must be a port from 1 to 65535[^]*llm-metrics:bindAddress is "0.0.0.0", but must be an IPv4 loopback address/,
   );
+});
+
+test("a setting under a misspelt namespace is refused, and settings of Pulumi and its providers are not", () => {
+  expect(() => parseSettings({ ...named(defaults), "llmmetrics:retentionTime": "9d" })).toThrow(
+    "llmmetrics:retentionTime is not a setting: its namespace must be llm-metrics, as in llm-metrics:retentionTime",
+  );
+  parseSettings({ ...named(defaults), "docker:host": "ssh://llm-1", "pulumi:tags": "{}" });
+});
+
+test.each([
+  [
+    "targets: vllm",
+    { static_configs: [{ targets: "vllm:8000" }] },
+    /targets is "vllm:8000", but must be a list/,
+  ],
+  ["no targets", { static_configs: [{ targets: [] }] }, /targets is \[\], but must have at least one entry/],
+  ["a limit as text", { sample_limit: "many" }, /sample_limit is "many", but must be a number/],
+  ["a flag as text", { honor_labels: "yes" }, /honor_labels is "yes", but must be true or false/],
+  [
+    "labels as a list",
+    { static_configs: [{ targets: ["a:1"], labels: ["a"] }] },
+    /labels is \["a"\], but must be an object/,
+  ],
+])("a value of another type is refused in plain words: %s", (_, changes, message) => {
+  expect(() => parse({ ...defaults, scrapeJobs: [{ ...job, ...changes }] })).toThrow(message);
 });
 
 test("durations and sizes mean what Prometheus means by them", () => {

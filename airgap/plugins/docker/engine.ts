@@ -1,5 +1,5 @@
 import type Docker from "dockerode";
-import { agentThrough, remoteShell } from "../../../host/docker";
+import { agentOverCommand, remoteShell } from "../../../host/ssh";
 import { configuration } from "../configuration";
 
 let connected: Docker | undefined;
@@ -24,7 +24,7 @@ function connect(client: typeof Docker): Docker {
     ? new client({
         protocol: "http",
         host: "docker",
-        agent: agentThrough([...shell, "docker", "system", "dial-stdio"]),
+        agent: agentOverCommand([...shell, "docker", "system", "dial-stdio"]),
       } as Docker.DockerOptions)
     : new client({ socketPath: host.slice("unix://".length) });
 }

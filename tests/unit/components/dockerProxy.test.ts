@@ -1,5 +1,5 @@
 import { CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "../../../components/cadvisor";
-import { proxyConfig } from "../../../components/dockerProxy";
+import { proxyConfig } from "../../../caddy/dockerProxy";
 import { EXPORTER_DOCKER_API } from "../../../exporter/containers";
 import { settings } from "../../support/settings";
 import { containerInputs, declare, declared, runtime } from "../../support/declare";

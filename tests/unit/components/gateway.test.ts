@@ -2,13 +2,15 @@ import { CERTIFICATE, HASH, KEY } from "../../support/settings";
 import { declare, declared, runtime } from "../../support/declare";
 
 test("the gateway alone publishes ports, on loopback only", async () => {
-  const { gateway, door } = await declare({}, runtime);
+  const { gateway, publishedNetwork } = await declare({}, runtime);
   expect(gateway["ports"]).toEqual([
     { internal: 8080, external: 8080, ip: "127.0.0.1" },
     { internal: 9090, external: 23001, ip: "127.0.0.1" },
   ]);
   expect(declared.filter(({ inputs }) => "ports" in inputs)).toHaveLength(1);
-  expect(door["options"]).toMatchObject({ "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1" });
+  expect(publishedNetwork["options"]).toMatchObject({
+    "com.docker.network.bridge.host_binding_ipv4": "127.0.0.1",
+  });
 });
 
 test("the gateway runs as nobody, with nothing mounted, and its configuration is in the preview", async () => {
@@ -25,7 +27,7 @@ test("the gateway runs as nobody, with nothing mounted, and its configuration is
 
 test("the gateway's own network has a router that is not there, at addresses of the stack's own", async () => {
   const addresses = async (environment: string) => {
-    const [range] = (await declare({}, {}, environment)).door["ipamConfigs"] as [
+    const [range] = (await declare({}, {}, environment)).publishedNetwork["ipamConfigs"] as [
       { subnet: string; gateway: string; auxAddress: { DefaultGatewayIPv4: string } },
     ];
     expect(range.subnet).toMatch(/^198\.1[89]\.\d+\.\d+\/29$/);
@@ -38,7 +40,7 @@ test("the gateway's own network has a router that is not there, at addresses of 
 
 test("with TLS, the gateway's secrets go into its volume by a secret standard input, and the probes come in by a secret login", async () => {
   const secrets = { tlsKey: KEY, users: `ann:${HASH}` };
-  const { gateway, door, probe, configuration } = await declare({
+  const { gateway, publishedNetwork, probe, configuration } = await declare({
     bindAddress: "192.0.2.7",
     tlsCertificate: CERTIFICATE,
     ...secrets,
@@ -48,7 +50,7 @@ test("with TLS, the gateway's secrets go into its volume by a secret standard in
     { volumeName: "llm-metrics-dev-gateway-files", containerPath: "/gateway" },
   ]);
   expect(gateway["ports"]).toMatchObject([{ ip: "192.0.2.7" }, { ip: "192.0.2.7" }]);
-  expect(door).not.toHaveProperty("ipamConfigs");
+  expect(publishedNetwork).not.toHaveProperty("ipamConfigs");
   expect(install?.["stdin"]).toMatchObject({ value: expect.stringContaining(HASH) as unknown });
   for (const step of [probe, configuration])
     // Pulumi makes all of a secret of what has one in it.

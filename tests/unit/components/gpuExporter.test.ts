@@ -54,7 +54,11 @@ test.each([
 ] as const)("gpu: %s deploys no exporter and tells why", async (_, gpu, facts, reason) => {
   const { exporter, stack, probe } = await declareGpu({ gpu }, facts);
   expect(exporter).toBeUndefined();
-  expect(stack.jobNames).toEqual(["cadvisor", "prometheus", "gateway"]);
+  expect(stack.configuration.config.scrape_configs.map((job) => job.job_name)).toEqual([
+    "cadvisor",
+    "prometheus",
+    "gateway",
+  ]);
   const { gpu: measured } = JSON.parse(probe["stdin"] as string) as Expectation;
   expect(measured).toEqual({ measured: false, reason: expect.stringMatching(reason) as unknown });
 });
@@ -68,7 +72,13 @@ test("gpu: on is refused on a host without GPUs, with the reason and the remedy"
 
 test("with GPUs, Prometheus scrapes the exporter and records what GPU containers use beside", async () => {
   const { stack, configuration } = await declareGpu({ dcgmExporter: "dcgm-exporter:9400" }, runtime);
-  expect(stack.jobNames).toEqual(["cadvisor", "prometheus", "gateway", "gpu", "dcgm"]);
+  expect(stack.configuration.config.scrape_configs.map((job) => job.job_name)).toEqual([
+    "cadvisor",
+    "prometheus",
+    "gateway",
+    "gpu",
+    "dcgm",
+  ]);
   const {
     rule_files: [rules = ""],
     scrape_configs,
@@ -76,5 +86,5 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
   expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
     "gpu_container:gpu_memory_used_bytes:sum",
   );
-  expect(scrape_configs[3]).toMatchObject({ static_configs: [{ targets: ["gpu-exporter:9835"] }] });
+  expect(scrape_configs[3]).toMatchObject({ static_configs: [{ targets: ["gpu-exporter:23400"] }] });
 });

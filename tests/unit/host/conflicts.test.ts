@@ -1,84 +1,119 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer, type AddressInfo, type Server } from "node:net";
-import { wanted } from "../../../components/containerMetrics";
+import { requiredResources } from "../../../components/containerMetrics";
+import { requireNoConflicts, type ResourceNames } from "../../../host/conflicts";
 import { parseListeners, type HostContainer } from "../../../host/facts";
-import { processScript } from "../../../host/read";
-import { requireFree } from "../../../host/conflicts";
-import { settings } from "../../support/settings";
+import { processScript, type HostUsage } from "../../../host/read";
+import { HASH, settings } from "../../support/settings";
 
-const container = (
-  name: string,
-  published: Partial<HostContainer["ports"][number]> = {},
-  environment = "",
-) => ({
+const container = (name: string, published: Partial<HostContainer["ports"][number]> = {}): HostContainer => ({
   name,
   image: "web:1",
-  labels: environment ? { "llm-metrics.environment": environment } : {},
+  labels: {},
   ports: published.port ? [{ address: "127.0.0.1", port: published.port, ...published }] : [],
 });
-const check = (ports: object, ...containers: HostContainer[]) =>
-  requireFree(
+const NOTHING: ResourceNames = { containers: [], networks: [], volumes: [] };
+
+/** Checks the stack "dev" on a host with this usage, where these resources are in its state. */
+const check = (
+  changes: Parameters<typeof settings>[0],
+  usage: Partial<HostUsage> = {},
+  own: Partial<ResourceNames> = {},
+) =>
+  requireNoConflicts(
+    requiredResources("llm-metrics-dev", settings(changes)),
+    { ...NOTHING, ...own },
     {
-      containers,
+      containers: [],
+      networks: [],
+      volumes: [],
       listeners: parseListeners(
         ["tcp", "tcp6"].flatMap((file) => readFileSync(`/proc/net/${file}`, "utf8").split("\n")),
-      ).filter(({ port }) => port === taken), // Whatever else runs on this machine.
+      ).filter(({ port }) => port === busy), // Other programs may listen on this machine.
       processOf: (listener) =>
         Promise.resolve(
           execFileSync("sh", { input: processScript(listener) })
             .toString()
             .trim() || undefined,
         ),
+      ...usage,
     },
-    wanted("llm-metrics-dev", "dev", settings(ports)),
   );
 
 let server: Server;
 /** A port that this process listens on, and one that is free. */
-let taken: number;
+let busy: number;
 let free: number;
 beforeAll(async () => {
   const listen = (one: Server) => new Promise<void>((resolve) => one.listen(0, "127.0.0.1", resolve));
   server = createServer();
   const other = createServer();
   await Promise.all([listen(server), listen(other)]);
-  taken = (server.address() as AddressInfo).port;
+  busy = (server.address() as AddressInfo).port;
   free = (other.address() as AddressInfo).port;
   await new Promise((resolve) => other.close(resolve));
 });
 afterAll(() => server.close());
 
-test("nothing in the way, and the stack's own containers on its ports, are fine", async () => {
-  await check({ cadvisorPort: free }, container("other", { port: 9 }));
-  const own = container("llm-metrics-dev-cadvisor", { port: taken }, "dev");
-  await check({ cadvisorPort: taken }, own);
-});
-
-test("a foreign container with a name of the stack is named", async () => {
-  await expect(check({ cadvisorPort: free }, container("llm-metrics-dev-prometheus"))).rejects.toThrow(
-    /nothing was changed:\n {2}- the name llm-metrics-dev-prometheus is taken by a container of web:1.*rename it/,
-  );
-});
-
-test.each(["127.0.0.1", "0.0.0.0"])(
-  "a foreign container that publishes a port of the stack on %s is named",
-  async (address) => {
-    await expect(check({ prometheusPort: free }, container("web", { address, port: free }))).rejects.toThrow(
-      `127.0.0.1:${free} is taken by the container web: stop it, or set llm-metrics:prometheusPort`,
+describe("A deploy", () => {
+  it("goes on where nothing conflicts, and where the stack's own containers have its names and ports", async () => {
+    await check({ cadvisorPort: free }, { containers: [container("other", { port: 9 })] });
+    await check(
+      { cadvisorPort: busy },
+      { containers: [container("llm-metrics-dev-gateway", { port: busy })] },
+      { containers: ["llm-metrics-dev-gateway"] },
     );
-  },
-);
+  });
 
-test("another environment of this project counts as foreign", async () => {
-  const other = container("llm-metrics-prod-cadvisor", { port: free }, "prod");
-  await expect(check({ cadvisorPort: free }, other)).rejects.toThrow(
-    "the container llm-metrics-prod-cadvisor",
-  );
-});
+  it.each([
+    [
+      { containers: [container("llm-metrics-dev-prometheus")] },
+      "the container llm-metrics-dev-prometheus (image web:1) exists",
+      "docker rm --force llm-metrics-dev-prometheus",
+    ],
+    [
+      { networks: ["llm-metrics-dev"] },
+      "the network llm-metrics-dev exists",
+      "docker network rm llm-metrics-dev",
+    ],
+    [
+      { volumes: ["llm-metrics-dev-prometheus-data"] },
+      "the volume llm-metrics-dev-prometheus-data, with its content, exists",
+      "docker volume rm llm-metrics-dev-prometheus-data",
+    ],
+  ])("refuses what belongs to another state of the stack: %j", async (usage, message, remedy) => {
+    const refused = check({ cadvisorPort: free }, usage);
+    await expect(refused).rejects.toThrow(message);
+    await expect(refused).rejects.toThrow(remedy);
+    await expect(refused).rejects.toThrow("nothing was changed");
+  });
 
-test("a process that listens on a port of the stack is named", async () => {
-  await expect(check({ cadvisorPort: taken })).rejects.toThrow(
-    new RegExp(`127\\.0\\.0\\.1:${taken} is taken by the process .+ \\(pid ${process.pid}\\)`),
-  );
+  it("takes no notice of the resources of other environments", async () => {
+    await check(
+      { cadvisorPort: free },
+      { volumes: ["llm-metrics-prod-prometheus-data"], networks: ["llm-metrics-prod", "bridge"] },
+    );
+  });
+
+  it.each(["127.0.0.1", "0.0.0.0"])("refuses a port that a container publishes on %s", async (address) => {
+    const usage = { containers: [container("web", { address, port: free })] };
+    await expect(check({ prometheusPort: free }, usage)).rejects.toThrow(
+      `127.0.0.1:${free} is in use by the container web: stop it, or set llm-metrics:prometheusPort`,
+    );
+  });
+
+  it("refuses a port on all addresses that another environment publishes on one", async () => {
+    const usage = { containers: [container("llm-metrics-prod-gateway", { port: free })] };
+    const open = { bindAddress: "0.0.0.0", tlsNames: ["a.example"], users: `ann:${HASH}` };
+    await expect(check({ cadvisorPort: free, ...open }, usage)).rejects.toThrow(
+      `0.0.0.0:${free} is in use by the container llm-metrics-prod-gateway`,
+    );
+  });
+
+  it("names the process that listens on a port of the stack", async () => {
+    await expect(check({ cadvisorPort: busy })).rejects.toThrow(
+      new RegExp(`127\\.0\\.0\\.1:${busy} is in use by the process .+ \\(pid ${process.pid}\\)`),
+    );
+  });
 });

@@ -2,7 +2,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { createServer as createHttpServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import fetch from "node-fetch";
-import { agentThrough, remoteShell } from "../../../host/docker";
+import { agentOverCommand, remoteShell } from "../../../host/ssh";
 import { CERTIFICATE, KEY } from "../../support/settings";
 
 test.each([
@@ -49,7 +49,7 @@ describe("through a command", () => {
   ];
 
   test("many requests take one connection", async () => {
-    const agent = agentThrough(bridge((server.address() as AddressInfo).port));
+    const agent = agentOverCommand(bridge((server.address() as AddressInfo).port));
     for (let i = 0; i < 20; i++)
       expect(await (await fetch(`http://docker/${i}`, { agent })).text()).toBe(`you asked /${i}`);
     const both = await Promise.all(["a", "b"].map((one) => fetch(`http://docker/${one}`, { agent })));
@@ -63,7 +63,7 @@ describe("through a command", () => {
     await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
     const there = bridge((secure.address() as AddressInfo).port);
     const ask = async (name: string, ca: string[]) => {
-      const agent = agentThrough(there, ca);
+      const agent = agentOverCommand(there, ca);
       try {
         return await (await fetch(`https://${name}/`, { agent })).text();
       } finally {
@@ -78,16 +78,16 @@ describe("through a command", () => {
   });
 
   test("a command that fails is told with what it wrote", async () => {
-    const agent = agentThrough(["sh", "-c", "echo 'Permission denied (publickey).' >&2; exit 255"]);
+    const agent = agentOverCommand(["sh", "-c", "echo 'Permission denied (publickey).' >&2; exit 255"]);
     await expect(fetch("http://docker/", { agent })).rejects.toThrow(
-      "sh ended with status 255: Permission denied (publickey).",
+      "sh exited with status 255: Permission denied (publickey).",
     );
   });
 
   test("a server that closes the connection at once is told", async () => {
     const deaf = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => deaf.listen(0, "127.0.0.1", resolve));
-    const agent = agentThrough(bridge((deaf.address() as AddressInfo).port));
+    const agent = agentOverCommand(bridge((deaf.address() as AddressInfo).port));
     await expect(fetch("http://docker/", { agent })).rejects.toThrow(/ended|hang up|closed|Premature/);
     deaf.close();
   });

@@ -28,7 +28,7 @@ test("on a host that is reached by ssh, the socket is the one that its own Docke
     dockerSocket: "/data/d.sock",
   });
   expect(() => parseThere("tcp://10.0.0.7:2376")).toThrow(
-    /its daemon is at "tcp:\/\/10.0.0.7:2376", seen from itself/,
+    /its own Docker CLI uses the daemon at "tcp:\/\/10.0.0.7:2376"/,
   );
 });
 

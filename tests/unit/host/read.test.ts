@@ -3,11 +3,18 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { editedConfig } from "../../../host/configurationDrift";
+import { configurationDrift } from "../../../host/configurationDrift";
 import { readHost } from "../../../host/read";
 
 const INFO = { ServerVersion: "28.2.2", OSType: "linux", DockerRootDir: "/data/docker", Name: "llm-1" };
 const CONTAINER = { Names: ["/chat"], Image: "vllm/vllm-openai:v0.11.0", Labels: { a: "b" }, Ports: [] };
+
+const ANSWERS: Partial<Record<string, object>> = {
+  "/info": INFO,
+  "/containers/json?all=true": [CONTAINER],
+  "/networks": [{ Name: "bridge" }],
+  "/volumes": { Volumes: [{ Name: "models" }] },
+};
 
 let folder: string;
 let socket: string;
@@ -22,9 +29,7 @@ beforeEach(async () => {
   answer = { status: 200 };
   daemon = createServer(({ method, url = "" }, response) => {
     asked.push(`${method ?? ""} ${url}`);
-    response
-      .writeHead(answer.status)
-      .end(answer.text ?? JSON.stringify(url === "/info" ? INFO : [CONTAINER]));
+    response.writeHead(answer.status).end(answer.text ?? JSON.stringify(ANSWERS[url]));
   });
   await new Promise<void>((resolve) => daemon.listen(socket, resolve));
   jest.replaceProperty(process, "env", {
@@ -64,22 +69,27 @@ test("the daemon on this machine is asked at its socket, and only read", async (
   const listener = createServer();
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   const { port } = listener.address() as AddressInfo;
-  const { facts, containers, listeners } = await readHost(`unix://${socket}`);
+  const { facts, usage } = await readHost(`unix://${socket}`);
   listener.close();
   expect(facts).toMatchObject({ name: "llm-1", rootDirectory: "/data/docker", dockerSocket: socket });
   expect(facts.socketGroup).toBe(998);
-  expect(containers).toEqual([
+  expect(usage.containers).toEqual([
     { name: "chat", image: "vllm/vllm-openai:v0.11.0", labels: { a: "b" }, ports: [] },
   ]);
-  expect(listeners).toContainEqual(expect.objectContaining({ address: "127.0.0.1", port }));
-  expect(asked.sort()).toEqual(["GET /containers/json?all=true", "GET /info"]);
+  expect(usage.listeners).toContainEqual(expect.objectContaining({ address: "127.0.0.1", port }));
+  expect([usage.networks, usage.volumes]).toEqual([["bridge"], ["models"]]);
+  expect(asked.sort()).toEqual(
+    Object.keys(ANSWERS)
+      .map((url) => `GET ${url}`)
+      .sort(),
+  );
 });
 
 test("a daemon behind ssh is asked there, without the stack's secrets in the environment", async () => {
   sshTo(`unix://${socket}`);
-  const { facts, containers } = await readHost("ssh://ops@llm-1");
+  const { facts, usage } = await readHost("ssh://ops@llm-1");
   expect(facts).toMatchObject({ name: "llm-1", address: "ssh://ops@llm-1", dockerSocket: socket });
-  expect(containers).toHaveLength(1);
+  expect(usage.containers).toHaveLength(1);
   const words = readFileSync(path.join(folder, "words"), "utf8").trim().split("\n").sort();
   expect(words).toEqual([
     expect.stringMatching(/-l ops -- llm-1 docker system dial-stdio$/),
@@ -90,7 +100,9 @@ test("a daemon behind ssh is asked there, without the stack's secrets in the env
 
 test("a host whose daemon is not at a socket is refused with where it is", async () => {
   sshTo("tcp://10.0.0.7:2376");
-  await expect(readHost("ssh://llm-1")).rejects.toThrow(/its daemon is at "tcp:\/\/10.0.0.7:2376"/);
+  await expect(readHost("ssh://llm-1")).rejects.toThrow(
+    /its own Docker CLI uses the daemon at "tcp:\/\/10.0.0.7:2376"/,
+  );
 });
 
 test("a daemon that does not run, or refuses, is told with why, its address and what to try", async () => {
@@ -98,9 +110,9 @@ test("a daemon that does not run, or refuses, is told with why, its address and 
     new RegExp(`ENOENT.*\nSee that \`docker --host unix://${folder}/none info\` works, or set docker:host`),
   );
   answer = { status: 403 };
-  await expect(readHost(`unix://${socket}`)).rejects.toThrow(/could not be asked: GET \/[^]*: 403/);
+  await expect(readHost(`unix://${socket}`)).rejects.toThrow(/cannot be queried: GET \/[^]*: 403/);
   answer = { status: 200, text: "<html>" };
-  await expect(readHost(`unix://${socket}`)).rejects.toThrow(/could not be asked: .*JSON/);
+  await expect(readHost(`unix://${socket}`)).rejects.toThrow(/cannot be queried: .*JSON/);
 });
 
 test.each([
@@ -109,16 +121,16 @@ test.each([
 ])("a machine that lets nobody in is told with its words, its address and what to try", async (script) => {
   standIn("ssh", script);
   await expect(readHost("ssh://llm-1")).rejects.toThrow(
-    /Docker host at ssh:\/\/llm-1 could not be asked: [^]*Connection refused[^]*docker --host ssh:\/\/llm-1 info/,
+    /Docker host at ssh:\/\/llm-1 cannot be queried: [^]*Connection refused[^]*docker --host ssh:\/\/llm-1 info/,
   );
 });
 
 test("a Docker CLI that is missing is told before anything is changed; that it fails means that nothing was edited", async () => {
   standIn("docker", "exit 1");
-  expect(await editedConfig("prometheus", `unix://${socket}`)).toBe("");
+  expect(await configurationDrift("prometheus", `unix://${socket}`)).toBe("");
   rmSync(path.join(folder, "docker"));
   process.env["PATH"] = folder;
-  await expect(editedConfig("prometheus", `unix://${socket}`)).rejects.toThrow(
-    /command line is missing.*install it/,
+  await expect(configurationDrift("prometheus", `unix://${socket}`)).rejects.toThrow(
+    /Docker CLI is missing.*install it/,
   );
 });

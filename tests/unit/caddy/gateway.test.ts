@@ -1,7 +1,7 @@
 import { compareSync } from "bcryptjs";
-import { gatewayAccess } from "../../caddy/gatewayAccess";
-import { gatewayConfig } from "../../caddy/gateway";
-import { CERTIFICATE, HASH, KEY, settings } from "../support/settings";
+import { gatewayAccess } from "../../../caddy/gatewayAccess";
+import { gatewayConfig } from "../../../caddy/gateway";
+import { CERTIFICATE, HASH, KEY, settings } from "../../support/settings";
 
 const secure = (changes: object = {}) =>
   settings({
@@ -12,15 +12,15 @@ const secure = (changes: object = {}) =>
     ...changes,
   });
 const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
-  JSON.stringify(gatewayConfig(gatewayAccess(settings(changes)).plan));
+  JSON.stringify(gatewayConfig(gatewayAccess(settings(changes)).options));
 
 test("on loopback, the gateway speaks HTTP, asks for nothing but its host's name, and lets cAdvisor's API through", () => {
   const access = gatewayAccess(settings());
   expect(access).toMatchObject({
     urls: { cadvisor: "http://127.0.0.1:8080", prometheus: "http://127.0.0.1:23001" },
-    plan: { hosts: ["127.0.0.1", "localhost", "gateway"], cadvisorApi: true },
+    options: { hosts: ["127.0.0.1", "localhost", "gateway"], cadvisorApi: true },
   });
-  expect(access.plan).not.toHaveProperty("login");
+  expect(access.options).not.toHaveProperty("login");
   expect(configOf()).toContain('"/api/*"');
   expect(configOf({ cadvisorApi: "off" })).not.toContain('"/api/*"');
 });
@@ -28,16 +28,16 @@ test("on loopback, the gateway speaks HTTP, asks for nothing but its host's name
 test("beyond loopback, it is reached by the certificate's name, and cAdvisor's API is closed unless it is asked for", () => {
   const access = gatewayAccess(secure());
   expect(access.urls.prometheus).toBe("https://metrics.example.org:23001");
-  expect(access.plan).toMatchObject({
+  expect(access.options).toMatchObject({
     cadvisorApi: false,
     login: { users: { ann: expect.anything() as unknown } },
   });
-  expect(gatewayAccess(secure({ cadvisorApi: "on" })).plan.cadvisorApi).toBe(true);
+  expect(gatewayAccess(secure({ cadvisorApi: "on" })).options.cadvisorApi).toBe(true);
 });
 
 test("Caddy's configuration names the files with the secrets, and has none of them", () => {
   const access = gatewayAccess(secure({ clientCa: CERTIFICATE }));
-  const config = JSON.stringify(gatewayConfig(access.plan));
+  const config = JSON.stringify(gatewayConfig(access.options));
   const secrets = [HASH, KEY.split("\n")[1] ?? "", (access.probe.login ?? "").split(":")[1] ?? ""];
   for (const secret of secrets) {
     expect(secret.length).toBeGreaterThan(30);
@@ -68,7 +68,7 @@ test("the gateway's own authority certifies the names that the settings give", (
   const access = gatewayAccess(settings({ bindAddress: "0.0.0.0", tlsNames, users }));
   expect(access.urls.cadvisor).toBe("https://metrics.example.org:8080");
   expect(access.probe).toMatchObject({ address: "127.0.0.1" });
-  expect(gatewayConfig(access.plan)).toMatchObject({
+  expect(gatewayConfig(access.options)).toMatchObject({
     apps: {
       tls: {
         certificates: { automate: tlsNames },

@@ -1,4 +1,4 @@
-import { docker } from "./docker";
+import { docker } from "../host/docker";
 import { Mismatch } from "../lib/retry";
 import { gpuAllocation, type ContainerConfig } from "../exporter/allocation";
 
@@ -10,7 +10,7 @@ export async function gpuContainers(): Promise<{ id: string; name: string }[]> {
     docker(["info", "--format", "{{json .}}"]),
     docker(["inspect", ...running.map(({ id }) => id)]),
   ]).catch((error: unknown) => {
-    // A container can end between the two questions.
+    // A container can exit between the two commands.
     throw new Mismatch(
       (error as Error).message,
       "an answer about each running container",

@@ -1,20 +1,17 @@
 import { load } from "js-yaml";
 import { RE2JS } from "re2js";
-import { CONTAINER_METRICS } from "../../prometheus/catalogue";
-import { prometheusConfig, toYaml } from "../../prometheus/config";
-import { llmServerRules } from "../../prometheus/llmServers";
-import { cadvisorRelabeling } from "../../prometheus/relabeling";
-import { settings } from "../support/settings";
+import { CONTAINER_METRICS } from "../../../prometheus/catalogue";
+import { buildConfiguration, toYaml } from "../../../prometheus/config";
+import { llmServerRelabeling } from "../../../prometheus/llmServers";
+import { cadvisorRelabeling } from "../../../prometheus/relabeling";
+import { settings } from "../../support/settings";
 
-const surroundings = {
-  environment: "test",
-  host: "llm-1",
-  cadvisorTarget: "cadvisor:8080",
-  gatewayTarget: "gateway:9180",
-};
+const context = { environment: "test", host: "llm-1", gpu: false };
+const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
+  buildConfiguration(settings(changes), context).config;
 
 test("cAdvisor is scraped every 30 s, without its own timestamps, under the host's label", () => {
-  const { global, scrape_configs } = prometheusConfig(settings(), surroundings);
+  const { global, scrape_configs } = configOf();
   expect(global).toMatchObject({ scrape_interval: "30s", external_labels: { environment: "test" } });
   expect(scrape_configs.map((job) => job.job_name)).toEqual(["cadvisor", "prometheus", "gateway"]);
   expect(scrape_configs[0]).toMatchObject({
@@ -29,7 +26,7 @@ test("every job has limits, and an extra job may set its own sample limit and la
     { job_name: "a", static_configs: [{ targets: ["a:1"] }] },
     { job_name: "b", sample_limit: 7, static_configs: [{ targets: ["b:1"], labels: { host: "elsewhere" } }] },
   ];
-  const jobs = prometheusConfig(settings({ scrapeJobs }), surroundings).scrape_configs;
+  const jobs = configOf({ scrapeJobs }).scrape_configs;
   expect(jobs.map((job) => job.sample_limit)).toEqual([20_000, 20_000, 20_000, 20_000, 7]);
   expect(jobs.slice(3).map((job) => job.static_configs[0]?.labels)).toEqual([
     { host: "llm-1" },
@@ -38,16 +35,16 @@ test("every job has limits, and an extra job may set its own sample limit and la
 });
 
 test("Alertmanagers appear only when the settings name them", () => {
-  expect(prometheusConfig(settings(), surroundings)).not.toHaveProperty("alerting");
-  expect(prometheusConfig(settings({ alertmanagers: ["am:9093"] }), surroundings).alerting).toEqual({
+  expect(configOf()).not.toHaveProperty("alerting");
+  expect(configOf({ alertmanagers: ["am:9093"] }).alerting).toEqual({
     alertmanagers: [{ static_configs: [{ targets: ["am:9093"] }] }],
   });
 });
 
 test("the YAML says what the object says, and is the same for the same settings", () => {
-  const config = prometheusConfig(settings(), surroundings);
+  const config = configOf();
   expect(load(toYaml(config))).toEqual(config);
-  expect(toYaml(prometheusConfig(settings(), surroundings))).toBe(toYaml(config));
+  expect(toYaml(configOf())).toBe(toYaml(config));
 });
 
 test("the high-cardinality families are not kept, the limits are", () => {
@@ -79,7 +76,7 @@ function llmServer(image: string, label = ""): string {
     regex = "",
     target_label = "",
     replacement = "",
-  } of llmServerRules("label")) {
+  } of llmServerRelabeling("label")) {
     const matcher = RE2JS.compile(regex).matcher(labels[source] ?? "");
     if (matcher.matches()) labels[target_label] = replacement.replace("$1", () => matcher.group(1) ?? "");
   }

@@ -1,0 +1,127 @@
+/** The clients of the Docker proxy and the ports that it listens on for them. 2376 would mean TLS to clients of Docker. */
+export const PROXY_PORTS = { cadvisor: 2375, gpuExporter: 2385 } as const;
+
+/** Paths of the sockets in the proxy's container. */
+export const DOCKER_SOCKET = "/var/run/docker.sock";
+export const CONTAINERD_SOCKET = "/run/containerd/containerd.sock";
+/** The folder with the filtered socket of containerd, which the proxy shares with cAdvisor. */
+export const FILTERED_FOLDER = "/run/filtered";
+
+/** The requests that the proxy forwards; it rejects every other. */
+export interface AllowedRequests {
+  /** Paths of the Docker API without the version, as regular expressions, by client; for GET and HEAD only. */
+  docker: { cadvisor: readonly string[]; gpuExporter?: readonly string[] };
+  /** gRPC methods of containerd, and the only namespace that they may name. */
+  containerd?: AllowedContainerd;
+}
+
+export interface AllowedContainerd {
+  namespace: string;
+  methods: readonly string[];
+}
+
+/** A server of Caddy, as far as it is used here. Source: caddyserver.com/docs/json */
+interface CaddyServer {
+  listen: string[];
+  protocols: ("h1" | "h2c")[];
+  automatic_https: { disable: true };
+  read_header_timeout: string;
+  read_timeout: string;
+  write_timeout?: string;
+  idle_timeout: string;
+  max_header_bytes: number;
+  /** Access logs with their defaults. */
+  logs: Record<string, never>;
+  routes: { match?: object[]; handle: object[]; terminal?: boolean }[];
+}
+
+/** Caddy's configuration: it forwards the allowed requests and answers 403 to every other. */
+export function proxyConfig({ docker, containerd }: AllowedRequests) {
+  const servers: Record<string, CaddyServer> = {
+    cadvisor: dockerServer(PROXY_PORTS.cadvisor, docker.cadvisor),
+  };
+  if (docker.gpuExporter) servers["gpuExporter"] = dockerServer(PROXY_PORTS.gpuExporter, docker.gpuExporter);
+  if (containerd) servers["containerd"] = containerdServer(containerd);
+  return {
+    admin: { disabled: true, config: { persist: false } },
+    apps: {
+      // It has no certificates and no storage for them.
+      tls: { disable_storage_check: true, disable_storage_clean: true },
+      http: { grace_period: "2s", servers },
+    },
+  };
+}
+
+/**
+ * Forwards reads whose target is on the list to the last byte: no query, no escapes, no path that another program could clean
+ * or decode differently; no body and no upgrade, so that what follows on the connection is the next request.
+ */
+function dockerServer(port: number, paths: readonly string[]): CaddyServer {
+  return {
+    ...server(`:${port}`, ["h1"]),
+    write_timeout: "60s",
+    routes: [
+      forward(
+        {
+          method: ["GET", "HEAD"],
+          vars_regexp: {
+            "{http.request.orig_uri}": { pattern: `^(/v1\\.[0-9]{1,3})?/(${paths.join("|")})$` },
+          },
+          header: { "Content-Length": null, "Transfer-Encoding": null, Upgrade: null },
+        },
+        {
+          handler: "reverse_proxy",
+          upstreams: [{ dial: `unix/${DOCKER_SOCKET}` }],
+          transport: { protocol: "http", response_header_timeout: "30s" },
+        },
+      ),
+      reject({ close: true }),
+    ],
+  };
+}
+
+function containerdServer({ namespace, methods }: AllowedContainerd): CaddyServer {
+  const call = {
+    method: ["POST"],
+    vars_regexp: {
+      "{http.request.orig_uri}": { pattern: `^/(${methods.join("|").replaceAll(".", "\\.")})$` },
+    },
+    header: { "Containerd-Namespace": [namespace] },
+  };
+  return {
+    // Only containers that mount the volume can open it.
+    ...server(`unix/${FILTERED_FOLDER}/containerd.sock|0666`, ["h1", "h2c"]),
+    routes: [
+      forward(call, {
+        handler: "reverse_proxy",
+        upstreams: [{ dial: `unix/${CONTAINERD_SOCKET}` }],
+        transport: { protocol: "http", versions: ["h2c"], response_header_timeout: "30s" },
+        // A second value of the header is dropped.
+        headers: { request: { set: { "Containerd-Namespace": [namespace] } } },
+      }),
+      reject(),
+    ],
+  };
+}
+
+const server = (listen: string, protocols: CaddyServer["protocols"]): Omit<CaddyServer, "routes"> => ({
+  listen: [listen],
+  protocols,
+  automatic_https: { disable: true },
+  read_header_timeout: "5s",
+  read_timeout: "10s",
+  idle_timeout: "120s",
+  max_header_bytes: 8192,
+  logs: {},
+});
+
+/** Only rejected requests are logged. */
+const forward = (match: object, handler: object) => ({
+  match: [match],
+  handle: [{ handler: "vars", log_skip: true }, handler],
+  terminal: true,
+});
+
+const reject = (response: object = {}) => ({
+  handle: [{ handler: "static_response", status_code: 403, ...response }],
+});

@@ -1,0 +1,24 @@
+/** Docker label of every resource of a stack; its value is the environment's name. */
+export const ENVIRONMENT_LABEL = "llm-metrics.environment";
+
+/** Docker label of a container that overrides which LLM server it is taken for; `none` means that it is none. */
+export const LLM_SERVER_LABEL = "llm-metrics.server";
+
+/** Docker label of a container of the stack that lists the ids of its networks. */
+export const NETWORKS_LABEL = "llm-metrics.networks";
+
+/** User and group `nobody`, which the stack's programs run as. */
+export const NOBODY = 65_534;
+
+/** The servers of a stack: the alias of each on the stack's network, and its port. */
+export const SERVERS = {
+  cadvisor: { alias: "cadvisor", port: 8080 },
+  prometheus: { alias: "prometheus", port: 9090 },
+  /** The gateway's own metrics. */
+  gateway: { alias: "gateway", port: 9180 },
+  /** Not a registered port of another exporter. Source: github.com/prometheus/prometheus/wiki/Default-port-allocations. */
+  gpuExporter: { alias: "gpu-exporter", port: 23_400 },
+} as const;
+
+/** host:port of a server on the stack's network. */
+export const target = ({ alias, port }: { alias: string; port: number }): string => `${alias}:${port}`;

@@ -1,0 +1,89 @@
+import { gpuContainers } from "./containers";
+import { docker } from "../host/docker";
+import { query } from "../host/http";
+import { Mismatch } from "../lib/retry";
+import type { Check } from "./check";
+import type { Expectation } from "./report";
+import { requireTargetUp, samplesByContainer } from "./samples";
+
+/** The checks of the GPU exporter, or the reason why there is none. */
+export function gpuChecks({ gpu, prometheusUrl, containers }: Expectation, deadline: number): Check[] {
+  const complete = "every GPU container has its GPU series";
+  if (!gpu.measured)
+    return [
+      {
+        name: complete,
+        container: containers.prometheus,
+        deadline,
+        query: () => Promise.resolve(`no GPU containers: ${gpu.reason}`),
+      },
+    ];
+  const { exporter } = gpu;
+  const check = (name: string, query: Check["query"]): Check => ({
+    name,
+    container: exporter,
+    deadline,
+    query,
+  });
+  return [
+    check("the target gpu is up", () => requireTargetUp(prometheusUrl, "gpu")),
+    check("the running GPU exporter has been scraped", () => exporterScraped(prometheusUrl, exporter)),
+    check("the GPU driver answers", () => driverAnswers(prometheusUrl)),
+    check(complete, () => gpuComplete(prometheusUrl)),
+  ];
+}
+
+/** After an exporter was replaced, the last samples can still be of the previous one. */
+async function exporterScraped(prometheus: string, exporter: string): Promise<string> {
+  const startedAt = await docker(["inspect", "--format", "{{.State.StartedAt}}", exporter]);
+  const started = Date.parse(startedAt.trim()) / 1000;
+  const [last] = await query(prometheus, 'timestamp(gpu_exporter_driver_up{job="gpu"})');
+  if (last && last.value >= started) return `${(last.value - started).toFixed(0)} s after it started`;
+  throw new Mismatch(
+    last ? "only samples of the previous exporter" : "no sample of the job gpu",
+    "a sample of the running exporter",
+    "See `docker logs` of the GPU exporter.",
+  );
+}
+
+async function driverAnswers(prometheus: string): Promise<string> {
+  const [up] = await query(prometheus, 'gpu_exporter_driver_up{job="gpu"}');
+  if (up?.value !== 1) {
+    const errors = await query(prometheus, 'gpu_exporter_errors_total{job="gpu",stage="driver"}');
+    throw new Mismatch(
+      `no answer from the driver: ${errors.map(({ labels }) => labels["reason"] ?? "").join(", ")}`,
+      "an answer of nvidia-smi",
+      "Run `nvidia-smi -q` on the host; `docker logs` of the GPU exporter has its errors.",
+    );
+  }
+  const gpus = await query(prometheus, 'gpu_up{job="gpu"}');
+  const lost = gpus.filter(({ value }) => value !== 1).map(({ labels }) => labels["gpu_uuid"] ?? "");
+  if (lost.length === 0) return `${gpus.length} GPUs and MIG devices`;
+  throw new Mismatch(
+    `${lost.length} of ${gpus.length} do not answer: ${lost.join(", ")}`,
+    "every GPU since the exporter started",
+    "Look for `fallen off the bus` in the kernel log; then the host must be restarted.",
+  );
+}
+
+async function gpuComplete(prometheus: string): Promise<string> {
+  const containers = await gpuContainers();
+  if (containers.length === 0) return "no GPU containers";
+  const infos = samplesByContainer(await query(prometheus, 'container_gpu_info{job="gpu"}'));
+  const labels = ["name", "image", "gpu", "gpu_uuid", "gpu_model"];
+  const gaps = containers.flatMap(({ id, name }) => {
+    const samples = infos.get(id) ?? [];
+    if (samples.length === 0) return [`${name} has no container_gpu_info`];
+    return labels
+      .filter((label) => samples.some((sample) => !sample.labels[label]))
+      .map((label) => `${name} has no label ${label}`);
+  });
+  if (gaps.length > 0)
+    throw new Mismatch(
+      gaps.slice(0, 10).join("; "),
+      `container_gpu_info with ${labels.join(", ")} for each container that has GPUs`,
+      "Compare the GPUs in `docker inspect` with those of `nvidia-smi -L`: an id that the host does not have is ignored.",
+    );
+  const counts = containers.map(({ id, name }) => `${name} (${infos.get(id)?.length ?? 0})`);
+  return `${containers.length} containers with their number of GPUs: ${counts.sort().join(", ")}`;
+}

@@ -1,0 +1,74 @@
+import { OWN_JOBS } from "../../settings";
+import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
+
+/** Requests of the last five minutes that the gateway answered with a status code. */
+const requests = (code: string) =>
+  `sum by (host) (increase(caddy_http_request_duration_seconds_count{job="${OWN_JOBS.gateway}",code=~"${code}"}[5m]))`;
+
+/** A browser's first request has no password and is answered 401, so a few such answers are normal. */
+const ALERTS: AlertingRule[] = [
+  {
+    alert: "GatewayDown",
+    expr: `up{job="${OWN_JOBS.gateway}"} == 0`,
+    for: "2m",
+    labels: { severity: "critical" },
+    annotations: {
+      summary: "The gateway of {{ $labels.host }} is down",
+      description:
+        "cAdvisor and Prometheus cannot be reached from outside their network. See `docker logs` of the gateway's container.",
+    },
+  },
+  {
+    alert: "GatewayLoginsRefused",
+    expr: `${requests("401")} > 20`,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "Many logins at the gateway of {{ $labels.host }} fail",
+      description:
+        "{{ $value | humanize }} requests of the last five minutes had no password or a wrong one.",
+    },
+  },
+  {
+    alert: "GatewayRequestsRefused",
+    expr: `${requests("400|403|413|421")} > 20`,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "The gateway of {{ $labels.host }} rejects many requests",
+      description:
+        "{{ $value | humanize }} requests of the last five minutes were malformed, too large, or for a path that is not allowed.",
+    },
+  },
+];
+
+/**
+ * The rules about the gateway.
+ *
+ * @param certificate of the setting tlsCertificate: the label `host`, and when it expires, in Unix seconds
+ */
+export const gatewayRules = (certificate?: { host: string; expires: number }): RuleGroup => ({
+  name: "gateway",
+  rules: certificate ? [...ALERTS, ...certificateRules(certificate)] : ALERTS,
+});
+
+const EXPIRY = "gateway_certificate_expiry_timestamp_seconds";
+
+/** Caddy does not export when a certificate expires, and the configuration knows it. */
+const certificateRules = ({
+  host,
+  expires,
+}: {
+  host: string;
+  expires: number;
+}): [RecordingRule, AlertingRule] => [
+  { record: EXPIRY, expr: `vector(${expires})`, labels: { job: OWN_JOBS.gateway, host } },
+  {
+    alert: "GatewayCertificateExpires",
+    expr: `${EXPIRY}{job="${OWN_JOBS.gateway}"} - time() < 14 * 86400`,
+    labels: { severity: "warning" },
+    annotations: {
+      summary:
+        "The certificate of the gateway of {{ $labels.host }} expires in {{ $value | humanizeDuration }}",
+      description: "Set tlsCertificate and tlsKey to new ones, and run `npm run up`.",
+    },
+  },
+];

@@ -1,0 +1,37 @@
+import { GPU_CONTAINER_LABELS } from "../catalogue";
+import type { RuleGroup } from "./types";
+
+const CONTAINER = ["host", ...GPU_CONTAINER_LABELS].join(", ");
+
+const forGpuContainers = (expr: string) =>
+  `sum by (${CONTAINER}) (${expr}) and on (host, id) container_gpu_info`;
+
+/**
+ * CPU and memory use of containers that have GPUs, beside their GPU use: one series per container each, all with the same
+ * labels, so that they can be divided by one another.
+ */
+export const GPU_RULES: RuleGroup = {
+  name: "gpu_containers",
+  rules: [
+    {
+      record: "gpu_container:cpu_usage_cores:rate5m",
+      expr: forGpuContainers("rate(container_cpu_usage_seconds_total[5m])"),
+    },
+    {
+      record: "gpu_container:memory_working_set_bytes:sum",
+      expr: forGpuContainers("container_memory_working_set_bytes"),
+    },
+    {
+      record: "gpu_container:gpu_memory_used_bytes:sum",
+      expr: `sum by (${CONTAINER}) (container_gpu_memory_used_bytes)`,
+    },
+    {
+      record: "gpu_container:gpu_memory_total_bytes:sum",
+      expr: `sum by (${CONTAINER}) (container_gpu_memory_total_bytes)`,
+    },
+    {
+      record: "gpu_container:gpu_utilization_ratio:avg",
+      expr: `avg by (${CONTAINER}) (container_gpu_utilization_ratio)`,
+    },
+  ],
+};

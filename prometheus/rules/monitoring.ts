@@ -1,0 +1,85 @@
+import { durationSeconds } from "../../lib/units";
+import { OWN_JOBS } from "../../settings";
+import type { RuleGroup } from "./types";
+
+/**
+ * Alerts about the monitoring itself. Each says what to do, and each fires in a test of the fault that it is about.
+ *
+ * @param host value of the label `host`
+ * @param scrapeInterval of the stack; two missed scrapes are noise, four are a fault
+ */
+export function monitoringRules(host: string, scrapeInterval: string): RuleGroup {
+  const scrapes = (n: number, seconds = 0) => `${Math.ceil(n * durationSeconds(scrapeInterval)) + seconds}s`;
+  return {
+    name: "monitoring",
+    rules: [
+      {
+        alert: "PrometheusNotIngestingSamples",
+        // With a full disk, samples about Prometheus itself are lost too; rules are still evaluated and alerts sent.
+        expr: `absent_over_time(up{job="${OWN_JOBS.prometheus}",host="${host}"}[${scrapes(4)}])`,
+        // After a start, Prometheus discovers its targets within 5 s and scrapes them within an interval.
+        for: scrapes(2, 5),
+        labels: { severity: "critical" },
+        annotations: {
+          summary: "Prometheus on {{ $labels.host }} ingests no samples",
+          description:
+            "Most likely its disk is full: see the end of its log. Free space, then restart its container.",
+        },
+      },
+      {
+        alert: "PrometheusWritesFailed",
+        // After a failed write the next start truncates the WAL there (wlog.Repair); blocks are not affected.
+        expr: "prometheus_tsdb_wal_writes_failed_total > 0 and increase(prometheus_tsdb_wal_writes_failed_total[3h]) > 0",
+        labels: { severity: "warning" },
+        annotations: {
+          summary: "Writes to the WAL of Prometheus on {{ $labels.host }} failed, and succeed again",
+          description: "Restart its container soon: samples since then could be lost when it restarts later.",
+        },
+      },
+      {
+        alert: "PrometheusTSDBReloadsFailing",
+        expr: "increase(prometheus_tsdb_reloads_failures_total[15m]) > 0",
+        labels: { severity: "warning" },
+        annotations: {
+          summary: "Prometheus on {{ $labels.host }} fails to reload its blocks from disk",
+          description:
+            "See its log for the block and the reason; `npm run up` quarantines a block that cannot be read.",
+        },
+      },
+      {
+        alert: "PrometheusTSDBCompactionsFailing",
+        expr: "increase(prometheus_tsdb_compactions_failed_total[15m]) > 0",
+        labels: { severity: "warning" },
+        annotations: {
+          summary: "Prometheus on {{ $labels.host }} fails to compact its blocks",
+          description:
+            "See its log for the block and the reason; `npm run up` quarantines a block that cannot be read.",
+        },
+      },
+      {
+        alert: "PrometheusBadConfig",
+        expr: "prometheus_config_last_reload_successful == 0",
+        for: scrapes(2),
+        labels: { severity: "warning" },
+        annotations: {
+          summary:
+            "Prometheus on {{ $labels.host }} failed to load its configuration and runs with the previous one",
+          description:
+            "Its files were edited: `npm run preview` shows the drift, `npm run up` restores the configuration.",
+        },
+      },
+      {
+        alert: "TargetDown",
+        // The gateway has an alert of its own.
+        expr: `up{job!="${OWN_JOBS.gateway}"} == 0`,
+        for: scrapes(4),
+        labels: { severity: "warning" },
+        annotations: {
+          summary: "The target {{ $labels.instance }} of the job {{ $labels.job }} is down",
+          description:
+            "See the page /targets of Prometheus for the error, and the log of the container that serves the target.",
+        },
+      },
+    ],
+  };
+}

@@ -1,0 +1,20 @@
+/** A recording rule, in Prometheus's own terms. */
+export interface RecordingRule {
+  record: string;
+  expr: string;
+  labels?: Record<string, string>;
+}
+
+/** An alerting rule, in Prometheus's own terms. */
+export interface AlertingRule {
+  alert: string;
+  expr: string;
+  for?: string;
+  labels: { severity: "critical" | "warning" };
+  annotations: { summary: string; description: string };
+}
+
+export interface RuleGroup {
+  name: string;
+  rules: (RecordingRule | AlertingRule)[];
+}

@@ -1,0 +1,79 @@
+import { z } from "zod";
+import { durationSeconds } from "../lib/units";
+import {
+  duration,
+  flag,
+  hostLabel,
+  hostPort,
+  image,
+  memory,
+  oneOf,
+  port,
+  size,
+  type Refuse,
+} from "./formats";
+import { checkGateway, gatewaySettings } from "./gateway";
+import { checkScrapeJobs, extraScrapeJob } from "./scrapeJobs";
+
+/** Prometheus treats a series without a sample for five minutes as gone. */
+const MAX_SCRAPE_INTERVAL_SECONDS = 120;
+
+const scrapeInterval = duration.refine((value) => !(durationSeconds(value) > MAX_SCRAPE_INTERVAL_SECONDS), {
+  error: "must be 2m at most, as Prometheus treats a series without samples for five minutes as gone",
+});
+
+/** Every setting of a stack; `Pulumi.yaml` describes each key and has its default. */
+export const schema = z
+  .strictObject({
+    cadvisorImage: image,
+    cadvisorPort: port,
+    /** Memory limit in MiB. */
+    cadvisorMemory: memory,
+    prometheusImage: image,
+    prometheusPort: port,
+    /** Memory limit in MiB. */
+    prometheusMemory: memory,
+    /** What cAdvisor and the GPU exporter mount: Docker's socket, or the address of a proxy that filters its API. */
+    dockerAccess: oneOf("socket", "proxy"),
+    /** Image of Caddy, for the gateway and the Docker proxy. */
+    caddyImage: image,
+    ...gatewaySettings.shape,
+    /** A Prometheus duration, such as "30s". */
+    scrapeInterval,
+    retentionTime: duration,
+    retentionSize: size,
+    /** Value of the label `host`; empty: the name that the Docker daemon reports. */
+    hostLabel,
+    /** Whether GPUs are measured: where the host has them, always, or never. */
+    gpu: oneOf("auto", "on", "off"),
+    gpuExporterImage: image,
+    /** Memory limit in MiB. */
+    gpuExporterMemory: memory,
+    /** host:port of an existing dcgm-exporter; empty: none. */
+    dcgmExporter: z.union([z.literal(""), hostPort], {
+      error: "must be host:port, such as dcgm-exporter:9400",
+    }),
+    protectData: flag,
+    /** Whether Prometheus may reach other hosts. */
+    outbound: flag,
+    scrapeJobs: z.array(extraScrapeJob),
+    alertmanagers: z.array(hostPort),
+  })
+  .superRefine((settings, context) => {
+    const refuse: Refuse = (path, message) => {
+      context.addIssue({ code: "custom", path, message });
+    };
+    if (settings.cadvisorPort === settings.prometheusPort)
+      refuse(["prometheusPort"], `is also cadvisorPort: give each its own`);
+    checkGateway(settings, refuse);
+    checkScrapeJobs(settings.scrapeJobs, settings.scrapeInterval, refuse);
+  });
+
+/** The checked settings of a stack. */
+export type Settings = z.infer<typeof schema>;
+
+/** The keys of a stack's configuration, without the project's name. */
+export const SETTING_KEYS = Object.keys(schema.shape);
+
+/** The keys that must be encrypted. Pulumi itself enforces that (`secret: true`) only for keys that every stack sets. */
+export const SECRET_KEYS: readonly string[] = ["tlsKey", "users"];
