@@ -30,5 +30,5 @@ const isSalted = (text: string): boolean => /^encryptionsalt:/m.test(text);
 const settings = (text: string): string =>
   JSON.stringify(
     { config: {}, ...(load(text) as object | undefined), encryptionsalt: undefined },
-    (_, value: unknown) => (typeof value === "object" ? value : String(value)),
+    (_, value: unknown) => (/^(number|boolean)$/.test(typeof value) ? `${value as number | boolean}` : value),
   );

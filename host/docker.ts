@@ -127,5 +127,10 @@ export function agentThrough([program = "", ...args]: string[], ca?: string[]): 
  */
 export const docker = (
   args: string[],
-  { input = "", address }: { input?: string; address?: string | undefined } = {},
-): Promise<string> => run("docker", args, { input, ...(address && { env: { DOCKER_HOST: address } }) });
+  {
+    input = "",
+    address,
+    env,
+  }: { input?: string; address?: string | undefined; env?: NodeJS.ProcessEnv } = {},
+): Promise<string> =>
+  run("docker", args, { input, env: { ...env, ...(address && { DOCKER_HOST: address }) } });

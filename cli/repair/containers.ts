@@ -10,21 +10,15 @@ export const KINDS: Record<string, string> = {
 };
 
 /** The names of a stack's containers that a filter of `docker ps` matches. */
-export async function containersOf(
-  stack: string,
-  filter: string,
-  address: string | undefined,
-): Promise<string[]> {
+export async function containersOf(stack: string, filter: string, env: NodeJS.ProcessEnv): Promise<string[]> {
   const filters = ["--filter", `label=llm-metrics.environment=${stack}`, "--filter", filter];
-  return (await docker(["ps", "--format", "{{.Names}}", ...filters], { address }))
-    .split("\n")
-    .filter(Boolean);
+  return (await docker(["ps", "--format", "{{.Names}}", ...filters], { env })).split("\n").filter(Boolean);
 }
 
 /** Unpauses the containers of a stack. Returns what was repaired, as all repairs do. */
-export async function unpauseContainers(stack: string, address: string | undefined): Promise<string[]> {
-  const paused = await containersOf(stack, "status=paused", address);
-  for (const container of paused) await docker(["unpause", container], { address });
+export async function unpauseContainers(stack: string, env: NodeJS.ProcessEnv): Promise<string[]> {
+  const paused = await containersOf(stack, "status=paused", env);
+  for (const container of paused) await docker(["unpause", container], { env });
   return paused.map((container) => `the container ${container} was paused, and runs again`);
 }
 
@@ -32,18 +26,15 @@ export async function unpauseContainers(stack: string, address: string | undefin
  * Connects each container to the networks that it was created with, by the same aliases: a refresh does not see that it is
  * disconnected. What was removed, a refresh sees.
  */
-export async function reconnectContainers(
-  { deployment }: State,
-  address: string | undefined,
-): Promise<string[]> {
+export async function reconnectContainers({ deployment }: State, env: NodeJS.ProcessEnv): Promise<string[]> {
   const resources = deployment?.resources ?? [];
   const created = (kind: string) => resources.filter(({ type, id }) => KINDS[type] === kind && id);
   const existing = async (list: string[]) =>
-    new Set((await docker([...list, "--quiet", "--no-trunc"], { address })).split("\n"));
+    new Set((await docker([...list, "--quiet", "--no-trunc"], { env })).split("\n"));
   const containers = await existing(["ps", "--all"]);
   const ids = created("container").flatMap(({ id = "" }) => (containers.has(id) ? id : []));
   if (ids.length === 0) return [];
-  const inspected = JSON.parse(await docker(["container", "inspect", ...ids], { address })) as {
+  const inspected = JSON.parse(await docker(["container", "inspect", ...ids], { env })) as {
     Id: string;
     NetworkSettings: { Networks: Record<string, { Aliases: string[] | null }> };
   }[];
@@ -58,9 +49,9 @@ export async function reconnectContainers(
       if (!networks.has(network)) continue;
       const container = inputs?.name ?? Id;
       try {
-        if (endpoint) await docker(["network", "disconnect", network, Id], { address });
+        if (endpoint) await docker(["network", "disconnect", network, Id], { env });
         const flags = aliases.flatMap((alias) => ["--alias", alias]);
-        await docker(["network", "connect", ...flags, network, Id], { address });
+        await docker(["network", "connect", ...flags, network, Id], { env });
         repaired.push(`the container ${container} was not on its network ${name}, and is again`);
       } catch (error) {
         // As with a container that exits each time it is started, at the wrong moment.
@@ -74,11 +65,11 @@ export async function reconnectContainers(
 }
 
 /** Logs why containers of a stack exit each time they are started. */
-export async function logRestartingContainers(stack: string, address: string | undefined): Promise<void> {
-  for (const container of await containersOf(stack, "status=restarting", address))
+export async function logRestartingContainers(stack: string, env: NodeJS.ProcessEnv): Promise<void> {
+  for (const container of await containersOf(stack, "status=restarting", env))
     log(
       `the container ${container} exits each time it is started; the end of its log:\n` +
-        (await containerLog(container, ["--tail", "5"], address)).trim().replace(/^(.{300}).+$/gm, "$1…"),
+        (await containerLog(container, ["--tail", "5"], env)).trim().replace(/^(.{300}).+$/gm, "$1…"),
     );
 }
 
@@ -86,8 +77,7 @@ export async function logRestartingContainers(stack: string, address: string | u
 export async function containerLog(
   container: string,
   flags: string[],
-  address: string | undefined,
+  env: NodeJS.ProcessEnv,
 ): Promise<string> {
-  const env = address ? { DOCKER_HOST: address } : {};
   return run("sh", ["-c", 'docker logs "$@" 2>&1', "sh", ...flags, container], { env });
 }

@@ -22,11 +22,11 @@ export async function repair(name: string, env: NodeJS.ProcessEnv): Promise<stri
   if (folder) await removeUnfinished(state, stack, env);
 
   const repaired = [
-    ...(await unpauseContainers(stack, env["DOCKER_HOST"])),
-    ...(await quarantineCorruptSamples(stack, env["DOCKER_HOST"])),
-    ...(await reconnectContainers(state, env["DOCKER_HOST"])),
+    ...(await unpauseContainers(stack, env)),
+    ...(await quarantineCorruptSamples(stack, env)),
+    ...(await reconnectContainers(state, env)),
   ];
   for (const line of repaired) log(line);
-  await logRestartingContainers(stack, env["DOCKER_HOST"]);
+  await logRestartingContainers(stack, env);
   return repaired.length > 0 ? ["--replace", "**probe-command"] : [];
 }

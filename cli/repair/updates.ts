@@ -63,12 +63,11 @@ function isAlive(pid: number): boolean {
 export async function removeUnfinished(state: State, stack: string, env: NodeJS.ProcessEnv): Promise<void> {
   const { resources = [], pending_operations: pending = [] } = state.deployment ?? {};
   if (pending.length === 0) return;
-  const address = env["DOCKER_HOST"];
   const known = new Set(resources.map(({ id }) => id));
   for (const { resource, type } of pending) {
     const [kind, name] = [KINDS[resource.type], resource.inputs?.name];
     if (type !== "creating" || !kind || !name) continue;
-    const id = await docker([kind, "inspect", "--format", "{{.Id}}", name], { address }).then(
+    const id = await docker([kind, "inspect", "--format", "{{.Id}}", name], { env }).then(
       (out) => out.trim(),
       () => undefined,
     );
@@ -76,7 +75,7 @@ export async function removeUnfinished(state: State, stack: string, env: NodeJS.
     log(
       `the last update was interrupted while it created the ${kind} ${name}: it is removed and created again`,
     );
-    await docker([kind, "rm", ...(kind === "container" ? ["--force"] : []), id], { address });
+    await docker([kind, "rm", ...(kind === "container" ? ["--force"] : []), id], { env });
   }
   delete state.deployment?.pending_operations;
   await importState(stack, state, env);
