@@ -1,28 +1,91 @@
-import { dockerDaemon } from "./prerequisites/docker";
-import { hasLocalState } from "./prerequisites/backend";
+import { createInterface } from "node:readline/promises";
+import { docker } from "../host/docker";
 import { log } from "../lib/log";
-import { knownStacks, pulumi, pulumiEnvironment } from "./pulumiCommand";
-import { namedDaemon } from "./stackConfig";
-import { namedStack, withStack } from "./stackName";
+import { run } from "../lib/run";
+import { hasLocalState } from "./prerequisites/backend";
+import { dockerDaemon } from "./prerequisites/docker";
+import { knownStacks, noSuchStack, operate, pulumi, pulumiEnvironment } from "./pulumiCommand";
+import { exportState, type Resource } from "./state";
+import { stackArguments, type StackArguments } from "./stackArguments";
+import { namedDaemon, stackConfig } from "./stackConfig";
+
+const DOWN = ["destroy", "--yes", "--skip-preview", "--suppress-outputs", "--suppress-progress"];
 
 /**
- * `npm run down [-- ARGS]`: removes what a stack deployed, and then the empty stack from the project's own state. Its
- * configuration stays; so does a protected volume, which stops it. A stack that does not exist is not made.
+ * `npm run down [-- FLAGS]`: removes what a stack deployed, and then the empty stack from the project's own state. Its settings
+ * stay. What would stop the removal half way is found before anything is removed.
  */
 export default async (args: string[]): Promise<number> => {
-  const chosen = withStack(args);
-  const env = await pulumiEnvironment();
-  const known = await knownStacks(env);
+  const chosen = stackArguments("down", args);
+  const pulumiEnv = await pulumiEnvironment();
+  if (args.includes("--help")) return pulumi(["destroy", "--help"], pulumiEnv);
+  const known = await knownStacks(pulumiEnv);
   if (!known.has(chosen.stack)) {
-    const others = known.size > 0 ? ` (there are ${[...known.keys()].join(", ")})` : "";
-    log(`stack ${chosen.stack}: there is none, so there is nothing to remove${others}`);
+    log(`${noSuchStack(chosen.stack, known)}, so there is nothing to remove`);
     return 0;
   }
-  const host = { ...env, DOCKER_HOST: await dockerDaemon(await namedDaemon(chosen.stack)) };
-  // With a preview, which is what refuses to remove protected samples before anything else is removed.
-  const { status } = await pulumi(["destroy", "--yes", ...chosen.args], host);
-  if (status !== 0 || !hasLocalState(env) || (await knownStacks(env)).get(chosen.stack) !== 0) return status;
-  return (
-    await pulumi(["stack", "rm", "--yes", "--preserve-config", namedStack(chosen.args) ?? chosen.stack], env)
-  ).status;
+  const env = { ...pulumiEnv, DOCKER_HOST: await dockerDaemon(await namedDaemon(chosen.stack)) };
+  await requireNoOtherContainers(chosen.stack, env.DOCKER_HOST);
+  const { resources = [] } = (await exportState(chosen.name, env)).deployment ?? {};
+  const samples = resources.find(({ urn }) => urn.endsWith("-prometheus-data"));
+  if (samples) await requireConsent(samples, chosen, env);
+
+  const status = await operate([...DOWN, ...chosen.args], env);
+  if (status !== 0 || !hasLocalState(env)) return status;
+  if ((await knownStacks(env)).get(chosen.stack)?.resourceCount !== 0) return status;
+  return pulumi(["stack", "rm", "--yes", "--preserve-config", chosen.name], env);
 };
+
+/** Removes the protection of the samples where their setting no longer asks for it, and has the removal confirmed. */
+async function requireConsent(
+  samples: Resource,
+  { name, stack, args }: StackArguments,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  if (samples.protect) {
+    if (args.includes("--exclude-protected")) return;
+    const { "llm-metrics:protectData": protectData } = await stackConfig(stack);
+    if (String(protectData) === "true")
+      throw new Error(
+        `the samples of the stack ${stack} are protected, so nothing was removed. To keep them:\n` +
+          `  npm run down -- --exclude-protected --stack ${name}\n` +
+          "To remove them too:\n" +
+          `  npm run pulumi -- config set protectData false --stack ${name}\n` +
+          `  npm run down -- --stack ${name}`,
+      );
+  }
+  if (!args.includes("--yes") && !args.includes("-y")) await confirm(stack, name);
+  if (samples.protect)
+    await run("pulumi", ["state", "unprotect", samples.urn, "--yes", "--stack", name], { env });
+}
+
+async function confirm(stack: string, name: string): Promise<void> {
+  const command = `npm run down -- --yes --stack ${name}`;
+  if (!process.stdin.isTTY)
+    throw new Error(
+      `this removes the samples of the stack ${stack}, so it has to be confirmed, and nothing was removed: ${command}`,
+    );
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(
+    `This removes the stack ${stack} with its samples. To confirm, type its name: `,
+  );
+  terminal.close();
+  if (answer.trim() !== stack)
+    throw new Error(`that is not the name ${stack}, so nothing was removed; without a question: ${command}`);
+}
+
+/** Docker removes no network that a running container is connected to. */
+async function requireNoOtherContainers(stack: string, address: string): Promise<void> {
+  const ofStack = `label=llm-metrics.environment=${stack}`;
+  const lines = async (...args: string[]) => (await docker(args, { address })).split("\n").filter(Boolean);
+  const own = new Set(await lines("ps", "--filter", ofStack, "--format", "{{.Names}}"));
+  const commands: string[] = [];
+  for (const network of await lines("network", "ls", "--filter", ofStack, "--format", "{{.Name}}"))
+    for (const container of await lines("ps", "--filter", `network=${network}`, "--format", "{{.Names}}"))
+      if (!own.has(container)) commands.push(`  docker network disconnect ${network} ${container}`);
+  if (commands.length > 0)
+    throw new Error(
+      `containers that are not of the stack ${stack} are connected to its networks, so nothing was removed. Disconnect them first:\n` +
+        commands.join("\n"),
+    );
+}

@@ -1,6 +1,8 @@
 import { pulumi, pulumiEnvironment } from "./pulumiCommand";
+import { requireAllFlags } from "./stackArguments";
 
 /** `npm run pulumi -- ARGS`: the Pulumi CLI in the project's environment. */
 export default async (args: string[]): Promise<number> => {
-  return (await pulumi(args, await pulumiEnvironment())).status;
+  requireAllFlags("pulumi", args);
+  return pulumi(args, await pulumiEnvironment());
 };

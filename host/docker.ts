@@ -49,5 +49,6 @@ export async function queryDocker(address: string, ...paths: string[]): Promise<
  */
 export const docker = (
   args: string[],
-  { address, ...options }: { address?: string | undefined } & Pick<RunOptions, "input" | "stderr"> = {},
-): Promise<string> => run("docker", args, { ...options, ...(address && { env: { DOCKER_HOST: address } }) });
+  { address, env, ...options }: { address?: string | undefined } & RunOptions = {},
+): Promise<string> =>
+  run("docker", args, { ...options, env: { ...env, ...(address && { DOCKER_HOST: address }) } });

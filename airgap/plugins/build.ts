@@ -5,14 +5,15 @@ import { build } from "esbuild";
 import { cacheFolder } from "../../lib/cache";
 import { exists } from "../../lib/cache";
 
-const PROJECT = path.join(__dirname, "../..");
+const PROJECT = process.cwd();
+const SOURCES = path.join(PROJECT, "airgap/plugins");
 const PLUGINS = ["docker", "command"] as const;
 /** How a daemon on another machine is reached, here as in the probes. */
 const SSH = ["host/docker.ts", "lib/run.ts"].map((file) => path.join(PROJECT, file));
 
 /** The folder where {@link buildPlugins} puts the plugins that are made of the present sources. */
 export async function pluginsFolder(): Promise<string> {
-  return path.join(cacheFolder(), `plugins-${await sourceHash(__dirname, ...SSH)}`);
+  return path.join(cacheFolder(), `plugins-${await sourceHash(SOURCES, ...SSH)}`);
 }
 
 /**
@@ -28,7 +29,7 @@ export async function buildPlugins(): Promise<string> {
   await mkdir(making, { recursive: true });
   for (const name of PLUGINS) {
     await build({
-      entryPoints: [path.join(__dirname, name, "index.ts")],
+      entryPoints: [path.join(SOURCES, name, "index.ts")],
       outfile: path.join(making, `${name}.cjs`),
       bundle: true,
       minify: true,

@@ -7,7 +7,7 @@ import { log } from "../../lib/log";
 /** The version of the cAdvisor library that the command in airgap/cadvisor serves. */
 export const CADVISOR_VERSION = "0.60.5";
 
-const SOURCES = path.join(__dirname, "..", "cadvisor");
+const SOURCES = path.resolve("airgap/cadvisor");
 
 /**
  * Builds the command of airgap/cadvisor.

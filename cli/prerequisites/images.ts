@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
 import { buildImage } from "../../airgap/images";
-import { run } from "../../lib/run";
 import { dockerInfo, gpuAccess } from "../../host/facts";
-import { queryDocker } from "../../host/docker";
+import { docker, queryDocker } from "../../host/docker";
 import { stackConfig } from "../stackConfig";
 import { log } from "../../lib/log";
 
@@ -21,10 +20,13 @@ export async function stackImages(
   { gpus }: { gpus?: boolean } = {},
 ): Promise<void> {
   const env = { ...process.env, DOCKER_HOST: dockerHost };
-  for (const image of await configuredImages(stack, gpus ?? (await hasGpus(dockerHost)))) {
-    if (await run("docker", ["image", "inspect", image], { env }).then(Boolean, () => false)) {
-      log(`image ${image}: found on the Docker host`);
-    } else if (await pull(image, env)) {
+  const images = await configuredImages(stack, gpus ?? (await hasGpus(dockerHost)));
+  const found = await Promise.all(images.map((image) => isThere(image, dockerHost)));
+  const missing = images.filter((_, index) => !found[index]);
+  if (missing.length < images.length)
+    log(`images: found ${images.filter((image) => !missing.includes(image)).join(", ")}`);
+  for (const image of missing) {
+    if (await pull(image, env)) {
       log(`image ${image}: pulled`);
     } else {
       log(`image ${image}: cannot be pulled; airgap/ builds it`);
@@ -32,6 +34,9 @@ export async function stackImages(
     }
   }
 }
+
+const isThere = (image: string, address: string): Promise<boolean> =>
+  docker(["image", "inspect", image], { address }).then(Boolean, () => false);
 
 async function hasGpus(dockerHost: string): Promise<boolean> {
   const [info] = await queryDocker(dockerHost, "/info");

@@ -131,7 +131,7 @@ test.each([
     await goesOn();
     expect((await times()).slice(0, before.length)).toEqual(before);
     expect(await oldSamples()).toBe(samples - 1);
-    expect(await readdir(path.join(folder, "set-aside"))).toContain(block);
+    expect(await readdir(path.join(folder, "quarantine"))).toContain(block);
   },
 );
 

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import {
   GATEWAY_METRICS,
   CONTAINER_LABELS,
@@ -69,4 +69,35 @@ test("every output is documented, and no other", () => {
 
 test("every policy is documented, in its words", () => {
   expect(rows("docs/policy.md")).toEqual(policies({}).map(({ name, description }) => [name, description]));
+});
+
+describe("Every command of the documentation", () => {
+  /** Where the commands of the documentation are run, or why they are not. */
+  const FIRST_HOUR = "tests/integration/firstHour.test.ts";
+  const NOT_RUN: Record<string, string> = {
+    "npm test": "this runs within it",
+    'npm run pulumi -- preview --cwd ../other-project --stack staging --policy-pack "$PWD/policy"':
+      "another project; tests/integration/policy.test.ts runs the packs of one",
+    "htpasswd -nBC 12 central | npm run pulumi -- config set --secret users --stack prod":
+      "Apache's htpasswd; tests/integration/gateway.test.ts sets such users",
+    "npm run up -- --stack prod": "as of dev, which runs",
+    "export PULUMI_BACKEND_URL=s3://my-states PULUMI_CONFIG_PASSPHRASE=...": "an account of S3",
+    "npm ci && mkdir -p .pulumi-state": "the network; the tests have installed modules",
+    "pulumi stack select --create dev && pulumi up": "with preview in place of up",
+  };
+  const commands = ["README.md", "SECURITY.md", "airgap/README.md"]
+    .concat(readdirSync("docs").map((file) => `docs/${file}`))
+    .filter((file) => file.endsWith(".md"))
+    .flatMap((file) => [...readFileSync(file, "utf8").matchAll(/^```sh\n([^]*?)^```/gm)])
+    .flatMap(([, block = ""]) => block.trim().split("\n"))
+    .map((line) => line.replace(/ +#.*$/, ""));
+  const ours = [...new Set(commands)].filter((command) => /npm|pulumi/i.test(command));
+
+  it.each(ours.filter((command) => !(command in NOT_RUN)))("is run by a test: %s", (command) => {
+    expect(readFileSync(FIRST_HOUR, "utf8")).toContain(command);
+  });
+
+  it("that is not run is still in the documentation", () => {
+    for (const command of Object.keys(NOT_RUN)) expect(ours).toContain(command);
+  });
 });

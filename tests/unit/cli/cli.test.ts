@@ -15,7 +15,8 @@ import { backend, hasLocalState } from "../../../cli/prerequisites/backend";
 import { cliUrl, pluginUrl } from "../../../cli/prerequisites/download";
 import { configuredImages } from "../../../cli/prerequisites/images";
 import { repair } from "../../../cli/repair";
-import { namedStack, withStack } from "../../../cli/stackName";
+import { stackArguments } from "../../../cli/stackArguments";
+import { reduceOutput } from "../../../cli/output";
 
 const PROJECT = path.join(__dirname, "../../..");
 const variables = { ...process.env };
@@ -41,12 +42,13 @@ function standIn(program: string, script: string): void {
 }
 
 test("node modules are installed in a bare clone, and again only when the lockfile changes", () => {
-  mkdirSync(path.join(folder, "cli"), { recursive: true });
+  for (const part of ["cli", "lib"]) mkdirSync(path.join(folder, part));
   cpSync(path.join(PROJECT, "cli/run.mjs"), path.join(folder, "cli/run.mjs"));
+  cpSync(path.join(PROJECT, "lib/bundle.cjs"), path.join(folder, "lib/bundle.cjs"));
   writeFileSync(path.join(folder, "cli/up.ts"), "export default async (): Promise<number> => 7;");
   standIn(
     "npm",
-    `echo "$1" >> calls; mkdir -p node_modules; ln -sfn ${PROJECT}/node_modules/tsx node_modules/tsx`,
+    `echo "$1" >> calls; mkdir -p node_modules; ln -sfn ${PROJECT}/node_modules/esbuild node_modules/esbuild`,
   );
   const runUp = () => {
     const env = { ...process.env, PATH: `${folder}:${process.env["PATH"] ?? ""}` };
@@ -70,16 +72,22 @@ test.each([
   ["-sprod", "prod"],
   ["--diff -s dev --stack prod", "prod"],
   ["--stack acme/llm-metrics/prod", "acme/llm-metrics/prod"],
-  ["--diff", undefined],
-  ["--show-sames", undefined],
+  ["--message text --stack prod -c a=b -y", "prod"],
+  ["--diff", "dev"],
+  ["--show-sames", "dev"],
 ])("the stack of `%s` is the one that the Pulumi CLI reads", (args, stack) => {
-  expect(namedStack(args.split(" "))).toBe(stack);
+  expect(stackArguments("up", args.split(" ")).name).toBe(stack);
 });
 
 test("commands are about dev unless a stack is named, whose configuration goes by its short name", () => {
-  expect(withStack(["--diff"])).toEqual({ args: ["--stack", "dev", "--diff"], stack: "dev" });
-  expect(withStack(["-s", "acme/llm-metrics/prod"])).toEqual({
+  expect(stackArguments("up", ["--diff"])).toEqual({
+    args: ["--stack", "dev", "--diff"],
+    name: "dev",
+    stack: "dev",
+  });
+  expect(stackArguments("up", ["-s", "acme/llm-metrics/prod"])).toEqual({
     args: ["-s", "acme/llm-metrics/prod"],
+    name: "acme/llm-metrics/prod",
     stack: "prod",
   });
 });
@@ -142,8 +150,8 @@ test("the official downloads are asked for by the architecture's name that each 
 test("a stack of an organization is asked for by its whole name, its containers by their label", async () => {
   standIn("pulumi", `echo "$@" >> ${folder}/calls; echo {}`);
   standIn("docker", `echo "$@" >> ${folder}/calls`);
-  const PATH = `${folder}:${process.env["PATH"] ?? ""}`;
-  const env = { ...process.env, PATH, PULUMI_BACKEND_URL: "https://pulumi.example" };
+  process.env["PATH"] = `${folder}:${process.env["PATH"] ?? ""}`;
+  const env = { ...process.env, PULUMI_BACKEND_URL: "https://pulumi.example" };
   expect(await repair("acme/llm-metrics/prod", env)).toEqual([]);
   const calls = readFileSync(path.join(folder, "calls"), "utf8");
   expect(calls).toContain("stack export --stack acme/llm-metrics/prod\n");
@@ -161,7 +169,41 @@ test("what an update that was killed cut off beside its state does not keep the 
   writeFileSync(path.join(locks, "1.json"), JSON.stringify({ pid, hostname: os.hostname() }));
   standIn("pulumi", `[ ! -e ${notes} ] && echo {}`);
   standIn("docker", "true");
-  const PATH = `${folder}:${process.env["PATH"] ?? ""}`;
-  await repair("dev", { ...process.env, PATH, PULUMI_BACKEND_URL: `file://${folder}` });
+  process.env["PATH"] = `${folder}:${process.env["PATH"] ?? ""}`;
+  await repair("dev", { ...process.env, PULUMI_BACKEND_URL: `file://${folder}` });
   expect(existsSync(notes)).toBe(false);
+});
+
+test("what is written without a terminal leaves out beginnings and repetitions, and ends with a failure", () => {
+  const output = [
+    "Updating (dev):",
+    "",
+    "@ updating....",
+    "Loading policy packs...: starting",
+    " +  docker:index:Network llm-metrics-dev-network creating (0s) ",
+    " +  docker:index:Network llm-metrics-dev-network created (0.38s) ",
+    " ~  docker:index:Volume llm-metrics-dev-prometheus-data refresh (0.59s) ",
+    " ~  docker:index:Container llm-metrics-dev-gateway-container refresh (0.38s) [diff: ~memory]",
+    "    llm-metrics:docker:Gateway llm-metrics-dev-gateway  ",
+    " +  docker:index:Container llm-metrics-dev-cadvisor-container creating (1s) error: it exits",
+    " +  command:local:Command llm-metrics-dev-probe-command creating (1s) ok: cAdvisor is healthy (ok)",
+    "Diagnostics:",
+    "  docker:index:Container (llm-metrics-dev-cadvisor-container):",
+    "    error: it exits",
+    "",
+    "Resources:",
+    "    1 unchanged",
+    "",
+    "Duration: 3s",
+  ];
+  const reduced = (succeeded: boolean) => {
+    const lines: string[] = [];
+    const { write, end } = reduceOutput((line) => lines.push(line));
+    output.forEach(write);
+    end(succeeded);
+    return lines;
+  };
+  const kept = [0, 1, 5, 7, 10, 11, 12, 13, 14].map((index) => output[index]);
+  expect(reduced(false)).toEqual(kept);
+  expect(reduced(true)).toEqual([...kept, "Resources:", "    1 unchanged", "Duration: 3s"]);
 });
