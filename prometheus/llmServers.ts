@@ -1,4 +1,3 @@
-import { LLM_SERVER_LABEL } from "../lib/names";
 import type { RelabelConfig } from "../settings";
 
 /** Words in an image's repository that name an LLM server, as whole words (`my-vllm:1`, not `notvllm:1`); the tag is ignored. */
@@ -14,7 +13,7 @@ const IMAGE_WORDS: Readonly<Record<string, string>> = {
 /** A regular expression that matches images with one of the words. */
 const pattern = (words: string) => `(?:.*/)?(?:[^/:@]*[._-])?(?:${words})(?:[/:@._-].*)?`;
 
-/** The LLM server of a container, by its image and {@link LLM_SERVER_LABEL}; "" for none. Agrees with {@link llmServerRelabeling}. */
+/** The LLM server of a container, by its image and the container label `llm-metrics.server`; "" for none. Agrees with {@link llmServerRelabeling}. */
 export function llmServer(image: string, label: string): string {
   if (label) return label === "none" ? "" : label;
   const matching = Object.entries(IMAGE_WORDS).filter(([, words]) =>
@@ -26,7 +25,7 @@ export function llmServer(image: string, label: string): string {
 /**
  * Relabeling that sets `llm_server`, from the image first and then from the container label.
  *
- * @param containerLabel the label under which cAdvisor exports {@link LLM_SERVER_LABEL}
+ * @param containerLabel the label under which cAdvisor exports the container label `llm-metrics.server`
  */
 export function llmServerRelabeling(containerLabel: string): RelabelConfig[] {
   const fromImage = Object.entries(IMAGE_WORDS).map(([server, words]) => ({

@@ -7,6 +7,7 @@ import type { State } from "../state";
 export const KINDS: Record<string, string> = {
   "docker:index/container:Container": "container",
   "docker:index/network:Network": "network",
+  "docker:index/volume:Volume": "volume",
 };
 
 /** The names of a stack's containers that a filter of `docker ps` matches. */

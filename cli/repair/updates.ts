@@ -57,8 +57,7 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Removes what an update created but did not record before it was killed: the next update would find the name in use. A
- * volume is adopted by its name, so it stays.
+ * Removes what an update created but did not record before it was killed: the next update would find the name in use.
  */
 export async function removeUnfinished(state: State, stack: string, env: NodeJS.ProcessEnv): Promise<void> {
   const { resources = [], pending_operations: pending = [] } = state.deployment ?? {};
@@ -67,7 +66,8 @@ export async function removeUnfinished(state: State, stack: string, env: NodeJS.
   for (const { resource, type } of pending) {
     const [kind, name] = [KINDS[resource.type], resource.inputs?.name];
     if (type !== "creating" || !kind || !name) continue;
-    const id = await docker([kind, "inspect", "--format", "{{.Id}}", name], { env }).then(
+    const idField = kind === "volume" ? "{{.Name}}" : "{{.Id}}";
+    const id = await docker([kind, "inspect", "--format", idField, name], { env }).then(
       (out) => out.trim(),
       () => undefined,
     );
