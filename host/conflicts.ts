@@ -30,39 +30,53 @@ export async function requireNoConflicts(
   own: ResourceNames,
   usage: HostUsage,
 ): Promise<void> {
-  const conflicts = [...nameConflicts(required, own, usage), ...(await portConflicts(required, own, usage))];
-  if (conflicts.length > 0)
-    throw new Error(
-      `the Docker host has what this stack needs already, and nothing was changed:\n${conflicts.map((c) => `  - ${c}`).join("\n")}`,
-    );
+  const names = nameConflicts(required, own, usage);
+  const ports = await portConflicts(required, own, usage);
+  if (names.length + ports.length === 0) return;
+  const lines = [
+    ...names.map(({ description }) => description),
+    ...ports,
+    ...(names.length > 0 ? [nameRemedy(names)] : []),
+  ];
+  throw new Error(
+    `the Docker host has what this stack needs already, and nothing was changed:\n${lines.map((line) => `  - ${line}`).join("\n")}`,
+  );
+}
+
+interface NameConflict {
+  description: string;
+  /** The command that removes the resource. */
+  removal: string;
 }
 
 /**
  * Docker would hand an existing volume or network of the name to the stack without a word, and a later destroy would remove it
  * with the samples of the stack that it belongs to.
  */
-function nameConflicts(required: RequiredResources, own: ResourceNames, usage: HostUsage): string[] {
+function nameConflicts(required: RequiredResources, own: ResourceNames, usage: HostUsage): NameConflict[] {
   const foreign = (kind: keyof ResourceNames, existing: readonly string[]) =>
     required[kind].filter((name) => existing.includes(name) && !own[kind].includes(name));
-  const describe = (what: string, remove: string) =>
-    `${what} exists and is not in this stack's state: it belongs to another checkout or state of this stack. ` +
-    `Deploy from there, choose another stack name, or remove it: ${remove}`;
+  const containers = usage.containers.map(({ name }) => name);
+  const image = (name: string) => usage.containers.find((one) => one.name === name)?.image ?? "";
   return [
-    ...foreign(
-      "containers",
-      usage.containers.map(({ name }) => name),
-    ).map((name) => {
-      const image = usage.containers.find((container) => container.name === name)?.image ?? "";
-      return describe(`the container ${name} (image ${image})`, `docker rm --force ${name}`);
-    }),
-    ...foreign("networks", usage.networks).map((name) =>
-      describe(`the network ${name}`, `docker network rm ${name}`),
-    ),
-    ...foreign("volumes", usage.volumes).map((name) =>
-      describe(`the volume ${name}, with its content,`, `docker volume rm ${name}`),
-    ),
+    ...foreign("containers", containers).map((name) => ({
+      description: `the container ${name} (image ${image(name)}) exists`,
+      removal: `docker rm --force ${name}`,
+    })),
+    ...foreign("networks", usage.networks).map((name) => ({
+      description: `the network ${name} exists`,
+      removal: `docker network rm ${name}`,
+    })),
+    ...foreign("volumes", usage.volumes).map((name) => ({
+      description: `the volume ${name} exists, with its content`,
+      removal: `docker volume rm ${name}`,
+    })),
   ];
 }
+
+const nameRemedy = (conflicts: NameConflict[]) =>
+  "resources that exist and are not in this stack's state belong to another checkout or state of the stack: deploy from there, " +
+  `choose another stack name, or remove them: ${conflicts.map(({ removal }) => removal).join("; ")}`;
 
 async function portConflicts(
   required: RequiredResources,
