@@ -79,7 +79,7 @@ describe("A deploy", () => {
     ],
     [
       { volumes: ["llm-metrics-dev-prometheus-data"] },
-      "the volume llm-metrics-dev-prometheus-data, exists, with its content",
+      "the volume llm-metrics-dev-prometheus-data exists, with its content",
       "docker volume rm llm-metrics-dev-prometheus-data",
     ],
   ])("refuses what belongs to another state of the stack: %j", async (usage, message, remedy) => {
