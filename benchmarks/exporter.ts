@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildShellImage } from "../airgap/images";
+import { SERVERS } from "../lib/names";
 import { run } from "../lib/run";
 import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
 import { buildNvidiaSmi } from "../tests/support/emulatedDriver/build";
@@ -17,8 +18,9 @@ const SCRAPES = 60;
 const IMAGE = "example/llm:1";
 
 /**
- * What a scrape of the GPU exporter costs on a host with 8 GPUs, 64 containers that hold one, and 200 GPU processes: real
- * containers with real pids, an emulated `nvidia-smi`. Its own time is left out, as the exporter itself measures it.
+ * Measures the cost of a scrape of the GPU exporter on a host with 8 GPUs, 64 containers with a GPU each, and 200 GPU
+ * processes. Containers and pids are real, `nvidia-smi` is emulated: the exporter reports how long it takes, and the benchmark
+ * subtracts that.
  */
 export async function exporterCost(): Promise<void> {
   const daemon = await startDaemon("distribution");
@@ -56,7 +58,7 @@ export async function exporterCost(): Promise<void> {
     const own: number[] = [];
     let text = "";
     for (let i = 0; i <= SCRAPES; i++) {
-      const fetched = "fetch('http://127.0.0.1:9835/metrics').then((r) => r.text()).then(console.log)";
+      const fetched = `fetch("http://127.0.0.1:${SERVERS.gpuExporter.port}/metrics").then((r) => r.text()).then(console.log)`;
       text = await run(nsenter, [...inside, process.execPath, "-e", fetched]);
       const value = (name: string) => Number(new RegExp(`^${name} (.+)$`, "m").exec(text)?.[1]);
       if (i > 0)
