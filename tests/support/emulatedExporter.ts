@@ -12,6 +12,9 @@ import { NvidiaSmi } from "../../exporter/driver/nvidiaSmi";
 import { buildNvidiaSmi } from "./emulatedDriver/build";
 import type { EmulatedHost } from "./emulatedDriver/host";
 
+// Each query of the emulated driver starts several Node processes, which takes seconds on a busy machine.
+jest.setTimeout(30_000);
+
 let folder: string;
 let nvidiaSmi: string;
 beforeAll(async () => {

@@ -49,7 +49,7 @@ describe("A driver that fails", () => {
     const several = await Promise.all([exporter.scrape(5), exporter.scrape(5), exporter.scrape(5)]);
     for (const series of several) expect(series.get("gpu_exporter_driver_up")).toBe(0);
     expect(values(await exporter.scrape(5), "gpu_exporter_errors_total", "reason")).toEqual({ timeout: 4 });
-  }, 30_000);
+  });
 
   it("for a scrape with a short timeout does not fail for a concurrent scrape with a longer one", async () => {
     exporter.runContainers({ delay: 300 });
@@ -120,7 +120,7 @@ describe("A Docker API that fails", () => {
     const series = await exporter.scrape(5);
     expect(series.get("gpu_exporter_docker_up")).toBe(0);
     expect(values(series, "gpu_memory_used_bytes", "gpu")).toEqual({ "0": 50 * GIB, "1": 26 * GIB });
-  }, 30_000);
+  });
 
   it("and hangs on one container hides no other, and counts its processes as unknown, not as the host's", async () => {
     exporter.runContainers();
