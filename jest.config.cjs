@@ -1,5 +1,5 @@
 /** Packages that are ES modules, which Jest has to translate. */
-const MODULES = ["execa", "p-retry"];
+const MODULES = ["execa", "p-retry", "p-timeout"];
 
 /** Those packages with everything that they depend on. */
 function withDependencies(names, found = new Set()) {

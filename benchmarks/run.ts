@@ -8,7 +8,7 @@ const RUNS = 5;
 const STACK = ["--stack", "bench"];
 const POLICIES = ["--policy-pack", POLICY_PACK];
 
-/** `npm run bench [-- exporter|deploy]`: what the stack costs. */
+/** `npm run bench [-- exporter|deploy]` measures the cost of the GPU exporter and of deployments. */
 export default async (args: string[]): Promise<number> => {
   if (args.length === 0 || args.includes("exporter")) await exporterCost();
   if (args.length === 0 || args.includes("deploy")) await deployTimes();
@@ -16,13 +16,13 @@ export default async (args: string[]): Promise<number> => {
 };
 
 /**
- * How long a deploy of the whole stack takes, probes included, against `docker compose up --wait` of the
- * same two containers, in turn; and a preview without changes. The ports 8080 and 23001 have to be free.
+ * Compares how long a deployment of the whole stack takes, post-deploy checks included, with `docker compose up --wait` of
+ * cAdvisor and Prometheus alone, in turn. Also measures a preview without changes. Ports 8080 and 23001 must be free.
  */
 async function deployTimes(): Promise<void> {
   await dockerDaemon(process.env["DOCKER_HOST"]);
   await stackImages("bench");
-  // Certificates that a machine adds for Node take each of its processes 60 ms to load, which is not what is measured.
+  // Each Node process loads NODE_EXTRA_CA_CERTS in 60 ms, which is a property of the machine, not of the stack.
   const env = { ...(await pulumiEnvironment()), NODE_EXTRA_CA_CERTS: undefined };
   const pulumi = (...args: string[]) => run("pulumi", [...args, ...STACK], { env });
   const compose = (...args: string[]) => run("docker", ["compose", "-f", "benchmarks/compose.yaml", ...args]);
@@ -41,7 +41,7 @@ async function deployTimes(): Promise<void> {
         await compose("down", "--volumes");
       }
       console.log(`scrape interval ${interval}, ${RUNS} runs, seconds (min, median, max):`);
-      console.log(`  pulumi up, probes included   ${spread(ups)}`);
+      console.log(`  pulumi up, checks included   ${spread(ups)}`);
       console.log(`  docker compose up --wait     ${spread(composes)}`);
       console.log(`  preview without changes      ${spread(previews)}`);
     }

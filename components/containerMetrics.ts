@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { gatewayAccess, type GatewayAccess } from "../caddy/gatewayAccess";
-import { EXPORTER_DOCKER_API } from "../exporter/containers";
+import { EXPORTER_DOCKER_API } from "../exporter/dockerApi";
 import type { RequiredResources } from "../host/conflicts";
 import type { HostFacts } from "../host/facts";
 import { ENVIRONMENT_LABEL } from "../lib/names";

@@ -1,14 +1,14 @@
 import { readFile } from "node:fs/promises";
-import type Docker from "dockerode";
+import { LLM_SERVER_LABEL } from "../lib/names";
 import { llmServer } from "../prometheus/llmServers";
-import { gpuAllocation, type ContainerConfig, type GpuAllocation, type Runtimes } from "./allocation";
+import { gpuAllocation, type GpuAllocation, type Runtimes } from "./allocation";
 import { containersOf } from "./cgroup";
-import { within } from "./within";
+import type { ContainerInspection, ContainerSummary, DockerApi, DockerInfo } from "./dockerApi";
 
 /** A running container. */
 export interface Container {
   id: string;
-  /** The labels that tell it, as cAdvisor's metrics have them, but for `id`. */
+  /** Its labels in cAdvisor's metrics, without `id`. */
   labels: {
     name: string;
     image: string;
@@ -24,113 +24,118 @@ export interface Container {
   pid: number;
 }
 
-/** What it asks Docker for: paths of the API, as regular expressions. */
-export const EXPORTER_DOCKER_API = ["info", "containers/json", "containers/[a-f0-9]{64}/json"];
+/** Docker can hang on one container while it answers for the others (moby 18848). */
+const INSPECT_TIMEOUT_SECONDS = 2;
+/** The runtimes change only when the daemon restarts. */
+const INFO_LIFETIME_SECONDS = 300;
+/** Prometheus fails the whole scrape when a label exceeds its limit. */
+const MAX_LABEL_LENGTH = 200;
 
-/** Seconds for what Docker says of one container. */
-const ONE = 2;
-/** More than any name that people give; what is longer would make Prometheus refuse the whole scrape. */
-const LONGEST_LABEL = 200;
-
-/** The running containers of a Docker host, asked for by GET only. */
+/** The running containers of a Docker host, and the processes in them. */
 export class Containers {
   private known = new Map<string, Container>();
-  /** Ids of containers that run, but could not be looked at. */
+  /** Ids of running containers whose inspection failed. */
   private unknown = new Set<string>();
-  private runtimes: (Runtimes & { systemd: boolean; until: number }) | undefined;
+  private info: { value: Promise<DockerInfo>; until: number } | undefined;
 
-  /** @param proc where the host's procfs is */
+  /** @param proc path of the host's procfs */
   constructor(
-    private readonly docker: Docker,
+    private readonly docker: DockerApi,
     private readonly proc = "/proc",
   ) {}
 
-  /** @returns the containers by id, and why any of them could not be looked at */
-  async list(): Promise<{ containers: Map<string, Container>; failures: string[] }> {
+  /** @returns the running containers by id, and an error message for each container whose inspection failed */
+  async list(
+    timeoutSeconds: number,
+  ): Promise<{ containers: ReadonlyMap<string, Container>; failures: string[] }> {
+    const timeout = AbortSignal.timeout(timeoutSeconds * 1000);
     const failures = new Map<string, string>();
-    const entries = await Promise.all(
-      (await this.docker.listContainers()).map(async ({ Id: id, Names: names }) => {
-        const known = this.known.get(id);
-        // What it was created with cannot change; its process does when it is restarted, and its name can.
-        const same = known && names.includes(`/${known.labels.name}`) && (await this.cgroupOf(known.pid, id));
-        if (same) return [id, known] as const;
-        // Docker can hang over one container and answer for the others (moby 18848).
-        const inspected = within(this.inspect(id), ONE, () => new Error(`no answer about container ${id}`));
-        const container = await inspected.catch((error: unknown) => {
-          failures.set(id, (error as Error).message);
+    const containers = await Promise.all(
+      (await this.docker.runningContainers(timeout)).map(async (summary) => {
+        const known = await this.unchanged(summary);
+        if (known) return known;
+        return this.inspect(summary.Id, timeout).catch((error: unknown) => {
+          failures.set(summary.Id, (error as Error).message);
           return undefined;
         });
-        return container && ([id, container] as const);
       }),
     );
-    this.known = new Map(entries.filter((entry) => entry !== undefined));
+    const running = containers.filter((container) => container !== undefined);
+    this.known = new Map(running.map((container) => [container.id, container]));
     this.unknown = new Set(failures.keys());
     return { containers: this.known, failures: [...failures.values()] };
   }
 
-  /** Whose a process is: of a container among those last listed, or the host's; undefined when it has ended or nobody knows. */
+  /**
+   * Returns the container of a process, among those last listed, or "host" for a process outside of containers; undefined for
+   * a process that has ended, and for one in a container whose inspection failed.
+   */
   async ownerOf(pid: number): Promise<Container | "host" | undefined> {
-    const text = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch((error: unknown) => {
+    const cgroup = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch((error: unknown) => {
       if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
     });
-    if (text === undefined) return undefined;
-    const ids = containersOf(text).map(({ id }) => id);
+    if (cgroup === undefined) return undefined;
+    const ids = containersOf(cgroup).map(({ id }) => id);
     if (ids.some((id) => this.unknown.has(id))) return undefined;
     return ids.map((id) => this.known.get(id)).find((container) => container !== undefined) ?? "host";
   }
 
-  /** @returns undefined when it ended in the meantime */
-  private async inspect(id: string): Promise<Container | undefined> {
-    const info = await this.docker
-      .getContainer(id)
-      .inspect()
-      .catch((error: unknown) => {
-        if ((error as { statusCode?: number }).statusCode === 404) return undefined;
-        throw error;
-      });
-    if (!info?.State.Pid) return undefined;
-    const { Pid: pid } = info.State;
-    const runtimes = await this.hostRuntimes();
-    const labels = info.Config.Labels as Record<string, string> | null;
-    const label = (name: string) => (labels?.[name] ?? "").slice(0, LONGEST_LABEL);
+  /** A known container needs no second inspection: its configuration is fixed. A restart changes its process, and its name can change. */
+  private async unchanged({ Id: id, Names: names }: ContainerSummary): Promise<Container | undefined> {
+    const known = this.known.get(id);
+    if (!known || !names.includes(`/${known.labels.name}`)) return undefined;
+    return (await this.cgroupOf(known.pid, id)) ? known : undefined;
+  }
+
+  /** @returns undefined for a container that has ended */
+  private async inspect(id: string, timeout: AbortSignal): Promise<Container | undefined> {
+    const signal = AbortSignal.any([timeout, AbortSignal.timeout(INSPECT_TIMEOUT_SECONDS * 1000)]);
+    const inspection = await this.docker.inspect(id, signal);
+    if (!inspection?.State.Pid) return undefined;
+    const info = await this.currentInfo(signal);
+    const { Pid: pid } = inspection.State;
+    const defaultCgroup =
+      info.CgroupDriver === "systemd" ? `/system.slice/docker-${id}.scope` : `/docker/${id}`;
     return {
       id,
-      labels: {
-        name: info.Name.replace(/^\//, ""),
-        image: info.Config.Image,
-        llm_server: llmServer(info.Config.Image, label("llm-metrics.server")),
-        compose_project: label("com.docker.compose.project"),
-        compose_service: label("com.docker.compose.service"),
-      },
-      allocation: gpuAllocation(info as unknown as ContainerConfig, runtimes),
-      cgroup:
-        (await this.cgroupOf(pid, id)) ??
-        (runtimes.systemd ? `/system.slice/docker-${id}.scope` : `/docker/${id}`),
+      labels: labelsOf(inspection),
+      allocation: gpuAllocation(inspection, runtimesOf(info)),
+      cgroup: (await this.cgroupOf(pid, id)) ?? defaultCgroup,
       pid,
     };
   }
 
   private async cgroupOf(pid: number, id: string): Promise<string | undefined> {
-    const text = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch(() => "");
-    return containersOf(text).find((container) => container.id === id)?.path;
+    const cgroup = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch(() => "");
+    return containersOf(cgroup).find((container) => container.id === id)?.path;
   }
 
-  private async hostRuntimes() {
-    if (this.runtimes && this.runtimes.until > Date.now()) return this.runtimes;
-    const info = (await this.docker.info()) as {
-      DefaultRuntime?: string;
-      Runtimes?: Record<string, { path?: string }>;
-      CgroupDriver?: string;
-    };
-    this.runtimes = {
-      default: info.DefaultRuntime ?? "",
-      paths: Object.fromEntries(
-        Object.entries(info.Runtimes ?? {}).map(([name, { path = "" }]) => [name, path]),
-      ),
-      systemd: info.CgroupDriver === "systemd",
-      until: Date.now() + 300_000, // They change when the daemon restarts.
-    };
-    return this.runtimes;
+  /** All inspections of a scrape share one request. */
+  private async currentInfo(signal: AbortSignal): Promise<DockerInfo> {
+    if (!this.info || this.info.until < Date.now())
+      this.info = { value: this.docker.info(signal), until: Date.now() + INFO_LIFETIME_SECONDS * 1000 };
+    try {
+      return await this.info.value;
+    } catch (error) {
+      this.info = undefined;
+      throw error;
+    }
   }
 }
+
+function labelsOf({ Name, Config: { Image: image, Labels } }: ContainerInspection): Container["labels"] {
+  const label = (name: string) => (Labels?.[name] ?? "").slice(0, MAX_LABEL_LENGTH);
+  return {
+    name: Name.replace(/^\//, ""),
+    image,
+    llm_server: llmServer(image, label(LLM_SERVER_LABEL)),
+    compose_project: label("com.docker.compose.project"),
+    compose_service: label("com.docker.compose.service"),
+  };
+}
+
+const runtimesOf = ({ DefaultRuntime = "", Runtimes }: DockerInfo): Runtimes => ({
+  default: DefaultRuntime,
+  paths: Object.fromEntries(Object.entries(Runtimes ?? {}).map(([name, { path = "" }]) => [name, path])),
+});

@@ -1,20 +1,18 @@
-import Docker from "dockerode";
+import { SERVERS } from "../lib/names";
+import { Collector } from "./collector";
 import { Containers } from "./containers";
+import { DockerApi } from "./dockerApi";
 import { Driver } from "./driver";
 import { exporterServer } from "./server";
-import { Collector } from "./snapshot";
 
-/** Where Prometheus scrapes; components/gpuExporter.ts says it too. */
-const PORT = 9835;
-
-// The GPU exporter: a container's program, in the host's pid and cgroup namespaces, with `nvidia-smi`. Docker is where
-// DOCKER_HOST says, by default at its socket.
-const containers = new Containers(new Docker({ timeout: 10_000 }));
+// The GPU exporter runs in a container that has `nvidia-smi` and shares the pid and cgroup namespaces of the host.
+const containers = new Containers(new DockerApi(process.env["DOCKER_HOST"]));
 const server = exporterServer(new Collector(new Driver(), containers));
-server.listen(PORT, () => {
-  console.error(`the GPU exporter listens on port ${PORT}`);
+const { port } = SERVERS.gpuExporter;
+server.listen(port, () => {
+  console.error(`listening on port ${port}`);
 });
-// The first process of a container has to end itself.
+// Signals have no default action for the first process of a container.
 for (const signal of ["SIGTERM", "SIGINT"] as const)
   process.once(signal, () => {
     process.exit();

@@ -1,29 +1,22 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import { PATIENCE } from "./driver";
+import type { Collector } from "./collector";
+import { DRIVER_TIMEOUT_SECONDS } from "./driver";
+import { ErrorLog } from "./errorLog";
 import { Metrics } from "./metrics";
-import type { Collector, Snapshot } from "./snapshot";
 
-/** Of the time that Prometheus waits, what remains for everything else. */
-const RESERVE = 0.2;
+/** The part of Prometheus's scrape timeout that is kept for everything but the queries. */
+const TIMEOUT_OFFSET_RATIO = 0.2;
 
 /** Serves `/metrics` and `/healthz`. */
-export function exporterServer(collector: Collector, report: (line: string) => void = console.error): Server {
+export function exporterServer(collector: Collector, log: (line: string) => void = console.error): Server {
   const metrics = new Metrics();
-  const said = new Set<string>();
+  const errorLog = new ErrorLog(log);
 
   const scrape = async (request: IncomingMessage): Promise<string> => {
     const start = performance.now();
-    const snapshot = await collector.snapshot(patience(request));
-    tell(snapshot);
+    const snapshot = await collector.snapshot(queryTimeout(request));
+    errorLog.update(snapshot.errors);
     return metrics.text(snapshot, (performance.now() - start) / 1000);
-  };
-  /** Says an error when it comes, not as long as it lasts. */
-  const tell = ({ errors }: Snapshot) => {
-    const now = new Set(errors.map(({ stage, message }) => `${stage}: ${message}`));
-    for (const line of now) if (!said.has(line)) report(line);
-    for (const line of said) if (!now.has(line)) report(`no longer: ${line}`);
-    said.clear();
-    now.forEach((line) => said.add(line));
   };
 
   return createServer((request, response) => {
@@ -34,7 +27,7 @@ export function exporterServer(collector: Collector, report: (line: string) => v
       scrape(request).then(
         (text) => response.setHeader("content-type", "text/plain; version=0.0.4; charset=utf-8").end(text),
         (error: unknown) => {
-          report(`scrape failed: ${(error as Error).stack ?? ""}`);
+          log(`scrape failed: ${(error as Error).stack ?? ""}`);
           response.writeHead(500).end("the scrape failed; see the log\n");
         },
       );
@@ -42,8 +35,9 @@ export function exporterServer(collector: Collector, report: (line: string) => v
   });
 }
 
-/** Prometheus says how long it waits. Source: scrape/scrape.go, X-Prometheus-Scrape-Timeout-Seconds. */
-function patience({ headers }: IncomingMessage): number {
-  const timeout = Number(headers["x-prometheus-scrape-timeout-seconds"]);
-  return timeout > 0 ? Math.min(PATIENCE, timeout * (1 - RESERVE)) : PATIENCE;
+/** Prometheus sends its scrape timeout in a header. Source: scrape/scrape.go, X-Prometheus-Scrape-Timeout-Seconds. */
+function queryTimeout({ headers }: IncomingMessage): number {
+  const scrapeTimeout = Number(headers["x-prometheus-scrape-timeout-seconds"]);
+  if (!(scrapeTimeout > 0)) return DRIVER_TIMEOUT_SECONDS;
+  return Math.min(DRIVER_TIMEOUT_SECONDS, scrapeTimeout * (1 - TIMEOUT_OFFSET_RATIO));
 }

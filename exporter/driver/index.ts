@@ -1,163 +1,179 @@
-import { within } from "../within";
+import pTimeout from "p-timeout";
+import { parseList, type ListedDevice } from "./list";
+import { parseLog, type ParsedDevice, type ParsedLog, type ParsedProcess } from "./log";
 import { DriverError, NvidiaSmi } from "./nvidiaSmi";
-import {
-  parseList,
-  parseLog,
-  parseProcessUtilization,
-  type DeviceReading,
-  type GpuProcess,
-  type ListedDevice,
-  type Log,
-} from "./output";
+import { parsePmon } from "./pmon";
 
-/** A GPU or a MIG device that the driver has shown since the exporter started. */
-export interface Device extends DeviceReading {
-  /** Index, as in `nvidia-smi`: "3", or for a MIG device "3:0". It can change when the host boots; the UUID does not. */
+/** A GPU or a MIG device that the driver has reported since the exporter started. */
+export interface Device extends ParsedDevice {
+  /** Its index in `nvidia-smi`: "3", or for a MIG device "3:0". It can change when the host boots; the UUID does not. */
   gpu: string;
-  /** Whether the driver tells how busy each process keeps it; it does not of MIG devices. */
-  tellsShares: boolean;
+  /** Whether the driver reports how busy each process keeps the device; it does not for MIG devices. */
+  reportsProcessUtilization: boolean;
 }
 
-export interface Process extends GpuProcess {
-  /** Share of the device's multiprocessors that it kept busy; undefined where the driver does not tell. */
+export interface GpuProcess extends ParsedProcess {
+  /** Share of the device's multiprocessors that the process kept busy; undefined where the driver does not report it. */
   utilizationRatio: number | undefined;
 }
 
-/** What the driver told. */
-export interface Reading {
+/** The state of the driver's devices at one time. */
+export interface DriverSnapshot {
   driverVersion: string;
   cudaVersion: string;
   /** The devices that answer. */
   devices: Device[];
-  processes: Process[];
+  processes: GpuProcess[];
   /** How long `nvidia-smi` took. */
   seconds: number;
-  /** What the driver complained of, while it answered for other GPUs. */
-  complaint?: string;
+  /** The driver's message about GPUs that do not answer. */
+  warning?: string;
 }
 
-/** Seconds that the driver has for an answer, whoever asks. */
-export const PATIENCE = 8;
+/** The output of `nvidia-smi -q -x`. */
+interface LogResult {
+  log: ParsedLog;
+  seconds: number;
+  warning?: string;
+}
 
-/** The NVIDIA driver, asked through `nvidia-smi`. */
+/** Seconds until a query ends. */
+type Remaining = () => number;
+
+/** The timeout of a query, whatever the timeouts of its callers. */
+export const DRIVER_TIMEOUT_SECONDS = 8;
+
+const LOG_ARGS = ["-q", "-x"];
+
+/** The NVIDIA driver, queried through `nvidia-smi`. */
 export class Driver {
-  private underway: Promise<Reading> | undefined;
-  private listed: ListedDevice[] = [];
+  private inFlight: Promise<DriverSnapshot> | undefined;
+  private list: ListedDevice[] = [];
+  /** UUIDs of the devices for which `list` was read. */
   private listedFor = "";
-  /** The GPUs that have answered so far. */
-  private readonly uuids = new Set<string>();
+  /** UUIDs of the GPUs that have answered so far. */
+  private readonly gpus = new Set<string>();
 
   constructor(private readonly nvidiaSmi = new NvidiaSmi()) {}
 
   /**
-   * Asks the driver. Who asks while an answer is under way gets that answer; the patience of who asked first is not that
-   * of the others.
+   * Queries the driver. Callers share a query that is in flight, so it has a timeout of its own.
    *
-   * @param seconds to wait at most
+   * @param timeoutSeconds how long this caller waits
    * @throws DriverError with the reason
    */
-  read(seconds: number): Promise<Reading> {
-    this.underway ??= this.ask(PATIENCE).finally(() => (this.underway = undefined));
-    const late = () => new DriverError("timeout", `nvidia-smi gave no answer within ${seconds.toFixed(1)} s`);
-    return within(this.underway, seconds, late);
+  snapshot(timeoutSeconds: number): Promise<DriverSnapshot> {
+    this.inFlight ??= this.query().finally(() => (this.inFlight = undefined));
+    return pTimeout(this.inFlight, {
+      milliseconds: timeoutSeconds * 1000,
+      message: new DriverError("timeout", `no answer from nvidia-smi within ${timeoutSeconds.toFixed(1)} s`),
+    });
   }
 
-  private async ask(seconds: number): Promise<Reading> {
-    const end = Date.now() + seconds * 1000;
-    const left = () => Math.max(0.1, (end - Date.now()) / 1000);
-    const [{ log, complaint, seconds: logSeconds }, pmon] = await Promise.all([
-      this.log(left),
-      // Not every driver and GPU can tell it, so it must not keep the rest from being told.
+  private async query(): Promise<DriverSnapshot> {
+    const end = Date.now() + DRIVER_TIMEOUT_SECONDS * 1000;
+    const remaining = () => Math.max(0.1, (end - Date.now()) / 1000);
+
+    const [{ log, warning, seconds: logSeconds }, pmon] = await Promise.all([
+      this.queryLog(remaining),
+      // Not every driver and GPU supports pmon, so its failure is not one of the query.
       this.nvidiaSmi
-        .run(["pmon", "-c", "1", "-s", "u"], left() * 0.5)
+        .run(["pmon", "-c", "1", "-s", "u"], remaining() * 0.5)
         .catch(() => ({ stdout: "", seconds: 0 })),
     ]);
-    const { gpus, shares } = parseProcessUtilization(pmon.stdout);
-    for (const { uuid, mig } of log.devices) if (!mig) this.uuids.add(uuid);
+    for (const { uuid, mig } of log.devices) if (!mig) this.gpus.add(uuid);
+    const listSeconds = await this.refreshList(log.devices, remaining);
 
-    const { names, seconds: listSeconds } = await this.names(log.devices, left);
-    const devices = log.devices.map((device) => {
-      const named = { ...device, ...names(device) };
-      return { ...named, tellsShares: !device.mig && gpus.has(named.gpu) };
+    const utilization = parsePmon(pmon.stdout);
+    const devices = new Map(
+      log.devices.map((parsed) => {
+        const listed = this.listed(parsed);
+        const reportsProcessUtilization = !parsed.mig && utilization.gpus.has(listed.gpu);
+        return [parsed.uuid, { ...parsed, ...listed, reportsProcessUtilization }];
+      }),
+    );
+    const processes = log.processes.flatMap((process) => {
+      const device = devices.get(process.device);
+      if (!device) return [];
+      const utilizationRatio = utilization.ratios.get(`${device.gpu} ${process.pid}`);
+      return { ...process, device: device.uuid, utilizationRatio };
     });
-    const processes = log.processes.flatMap(({ device, ...process }) => {
-      const at = log.devices.findIndex(({ uuid }) => uuid === device);
-      const of = devices[at];
-      return of
-        ? { ...process, device: of.uuid, utilizationRatio: shares.get(`${of.gpu} ${process.pid}`) }
-        : [];
-    });
-    const { driverVersion, cudaVersion } = log;
     return {
-      driverVersion,
-      cudaVersion,
-      devices,
+      driverVersion: log.driverVersion,
+      cudaVersion: log.cudaVersion,
+      devices: [...devices.values()],
       processes,
       seconds: Math.max(logSeconds, pmon.seconds) + listSeconds,
-      ...(complaint && { complaint }),
+      ...(warning && { warning }),
     };
   }
 
-  /** All GPUs at once; when that fails and GPUs are known, each by itself, so that a lost one does not hide the others. */
-  private async log(left: () => number): Promise<{ log: Log; seconds: number; complaint?: string }> {
-    const query = ["-q", "-x"];
+  /** Queries all GPUs at once. When that fails, queries each GPU, so that a lost GPU does not hide the others. */
+  private async queryLog(remaining: Remaining): Promise<LogResult> {
     try {
-      const { stdout, stderr, seconds } = await this.nvidiaSmi.run(query, left() * 0.6);
-      // Complaints of a lost GPU stand before the document, or on standard error.
-      const start = Math.max(0, stdout.indexOf("<?xml"));
-      const complaint = (stderr + stdout.slice(0, start)).trim();
-      return { log: parseLog(stdout.slice(start)), seconds, ...(complaint && { complaint }) };
+      return await this.queryAllGpus(remaining);
     } catch (error) {
-      if (!(error instanceof DriverError) || error.reason === "missing") throw error;
-      const answers: { log: Log; seconds: number }[] = [];
-      if (error.reason !== "timeout")
-        for (const uuid of await this.knownUuids(left))
-          await this.nvidiaSmi
-            .run([...query, "-i", uuid], left())
-            .then(({ stdout, seconds }) => answers.push({ log: parseLog(stdout), seconds }))
-            .catch(() => undefined);
-      const [some] = answers;
-      if (!some) throw error;
-      const log = {
-        ...some.log,
-        devices: answers.flatMap((one) => one.log.devices),
-        processes: answers.flatMap((one) => one.log.processes),
-      };
-      return { log, seconds: answers.reduce((sum, one) => sum + one.seconds, 0), complaint: error.message };
+      if (!(error instanceof DriverError) || ["missing", "timeout"].includes(error.reason)) throw error;
+      return this.queryEachGpu(remaining, error);
     }
   }
 
-  /** The GPUs that have answered so far; when none has yet, those that are listed. */
-  private async knownUuids(left: () => number): Promise<string[]> {
-    if (this.uuids.size > 0) return [...this.uuids];
-    const { stdout } = await this.nvidiaSmi.run(["-L"], left()).catch(() => ({ stdout: "" }));
+  private async queryAllGpus(remaining: Remaining): Promise<LogResult> {
+    const { stdout, stderr, seconds } = await this.nvidiaSmi.run(LOG_ARGS, remaining() * 0.6);
+    // Warnings about a lost GPU precede the document, or are on standard error.
+    const start = Math.max(0, stdout.indexOf("<?xml"));
+    const warning = (stderr + stdout.slice(0, start)).trim();
+    return { log: parseLog(stdout.slice(start)), seconds, ...(warning && { warning }) };
+  }
+
+  /** @throws `failure`, the error of the query for all GPUs, when no GPU answers */
+  private async queryEachGpu(remaining: Remaining, failure: DriverError): Promise<LogResult> {
+    const results: LogResult[] = [];
+    for (const uuid of await this.knownGpus(remaining))
+      try {
+        const { stdout, seconds } = await this.nvidiaSmi.run([...LOG_ARGS, "-i", uuid], remaining());
+        results.push({ log: parseLog(stdout), seconds });
+      } catch {
+        // The warning has the reason.
+      }
+    const [first] = results;
+    if (!first) throw failure;
+    const log = {
+      ...first.log,
+      devices: results.flatMap((result) => result.log.devices),
+      processes: results.flatMap((result) => result.log.processes),
+    };
+    const seconds = results.reduce((sum, result) => sum + result.seconds, 0);
+    return { log, seconds, warning: failure.message };
+  }
+
+  /** UUIDs of the GPUs that have answered so far; before the first answer, of the GPUs that `nvidia-smi -L` lists. */
+  private async knownGpus(remaining: Remaining): Promise<string[]> {
+    if (this.gpus.size > 0) return [...this.gpus];
+    const { stdout } = await this.nvidiaSmi.run(["-L"], remaining()).catch(() => ({ stdout: "" }));
     return parseList(stdout).flatMap(({ uuid }) => (uuid.startsWith("GPU-") ? uuid : []));
   }
 
-  /** Index, UUID and model of each device, from a list that is asked for again when other devices answer. */
-  private async names(devices: DeviceReading[], left: () => number) {
-    const answering = devices.map(({ uuid }) => uuid).join();
-    let seconds = 0;
-    if (answering !== this.listedFor)
-      try {
-        const answer = await this.nvidiaSmi.run(["-L"], left());
-        this.listed = parseList(answer.stdout);
-        this.listedFor = answering;
-        seconds = answer.seconds;
-      } catch (error) {
-        if (this.listed.length === 0) throw error;
-      }
-    const gpu = (uuid: string) => this.listed.find((listed) => listed.uuid === uuid);
-    const names = ({ uuid, model, mig }: DeviceReading): ListedDevice => {
-      const place = mig && `${gpu(mig.parent)?.gpu ?? ""}:${mig.index}`;
-      return (
-        this.listed.find((listed) => (place ? listed.gpu === place : listed.uuid === uuid)) ?? {
-          gpu: place ?? "",
-          uuid,
-          model,
-        }
-      );
-    };
-    return { names, seconds };
+  /** Reads `nvidia-smi -L` when the set of devices that answer has changed; returns how long it took, in seconds. */
+  private async refreshList(devices: ParsedDevice[], remaining: Remaining): Promise<number> {
+    const uuids = devices.map(({ uuid }) => uuid).join();
+    if (uuids === this.listedFor) return 0;
+    try {
+      const { stdout, seconds } = await this.nvidiaSmi.run(["-L"], remaining());
+      this.list = parseList(stdout);
+      this.listedFor = uuids;
+      return seconds;
+    } catch (error) {
+      if (this.list.length === 0) throw error;
+      return 0;
+    }
+  }
+
+  /** Index, UUID and model of a device in the list. */
+  private listed({ uuid, model, mig }: ParsedDevice): ListedDevice {
+    if (!mig) return this.list.find((device) => device.uuid === uuid) ?? { gpu: "", uuid, model };
+    const parent = this.list.find((device) => device.uuid === mig.parent);
+    const gpu = `${parent?.gpu ?? ""}:${mig.index}`;
+    return this.list.find((device) => device.gpu === gpu) ?? { gpu, uuid, model };
   }
 }

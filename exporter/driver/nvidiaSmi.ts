@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Why the driver gave no answer; a label of `gpu_exporter_errors_total`. */
+/** Why a query of the driver failed: the label `reason` of `gpu_exporter_errors_total`. */
 export type DriverFailure = "missing" | "timeout" | "failed" | "unparsable";
 
 export class DriverError extends Error {
@@ -13,36 +13,37 @@ export class DriverError extends Error {
   }
 }
 
-export interface Answer {
+export interface CommandResult {
   stdout: string;
   stderr: string;
+  /** How long the command took. */
   seconds: number;
 }
 
-/** Milliseconds in which a killed process is gone, unless the kernel keeps it. */
-const TO_DIE = 200;
+/** A killed process exits within this time, unless it hangs in the kernel. */
+const KILL_MILLISECONDS = 200;
 
-/** More than the longest answer seen: 8 GPUs with their clocks take 0.4 MB. */
-const MOST_OUTPUT = 32 * 1024 ** 2;
+/** 8 GPUs with their clocks, the longest output seen, take 0.4 MB. */
+const MAX_OUTPUT_LENGTH = 32 * 1024 ** 2;
 
-/** Where `nvidia-smi` is on hosts whose driver has a folder of its own, as in the PATH of NVIDIA's images; CDI keeps the place. */
+/** Hosts whose driver has a folder of its own have `nvidia-smi` there. NVIDIA's images add it to PATH, and CDI mounts it there too. */
 const DRIVER_FOLDER = "/usr/local/nvidia/bin";
 
-/** Runs `nvidia-smi`, each time for a bounded time. */
+/** Runs `nvidia-smi`, each time with a timeout. */
 export class NvidiaSmi {
-  /** Killed, and still there: the kernel keeps a process that hangs in the driver. */
+  /** Processes that were killed and have not exited: the kernel keeps a process that hangs in the driver. */
   private readonly hanging = new Set<ChildProcess>();
 
   constructor(private readonly program = "nvidia-smi") {}
 
   /**
-   * @param seconds after which it is killed
-   * @returns what it wrote, warnings included (it exits 0 too when it has to leave out a GPU that does not answer), and how
-   *   long it took
-   * @throws DriverError also while an earlier run hangs, so that runs do not pile up
+   * Runs `nvidia-smi` with some arguments, and kills it after the timeout.
+   *
+   * @returns its output; nvidia-smi also exits with 0, after a warning, when a GPU does not answer
+   * @throws DriverError when it fails, and while an earlier process hangs, so that processes do not pile up
    */
-  async run(args: string[], seconds: number): Promise<Answer> {
-    if (this.hanging.size > 0) await sleep(TO_DIE);
+  async run(args: string[], timeoutSeconds: number): Promise<CommandResult> {
+    if (this.hanging.size > 0) await sleep(KILL_MILLISECONDS);
     if (this.hanging.size > 0)
       throw new DriverError("timeout", `${this.program} hangs in the driver and cannot be killed`);
     const start = performance.now();
@@ -51,8 +52,8 @@ export class NvidiaSmi {
         stdio: ["ignore", "pipe", "pipe"],
         env: { ...process.env, PATH: [process.env["PATH"], DRIVER_FOLDER].filter(Boolean).join(":") },
       });
-      const written = { stdout: "", stderr: "" };
-      const give = (reason: DriverFailure, message: string) => {
+      const output = { stdout: "", stderr: "" };
+      const fail = (reason: DriverFailure, message: string) => {
         clearTimeout(timer);
         reject(new DriverError(reason, `${[this.program, ...args].join(" ")}: ${message}`));
       };
@@ -62,27 +63,28 @@ export class NvidiaSmi {
       };
       const timer = setTimeout(() => {
         kill();
-        give("timeout", `no answer within ${seconds.toFixed(1)} s`);
-      }, seconds * 1000);
+        fail("timeout", `no answer within ${timeoutSeconds.toFixed(1)} s`);
+      }, timeoutSeconds * 1000);
       for (const name of ["stdout", "stderr"] as const)
         child[name].setEncoding("utf8").on("data", (chunk: string) => {
-          written[name] += chunk;
-          if (written[name].length <= MOST_OUTPUT) return;
+          output[name] += chunk;
+          if (output[name].length <= MAX_OUTPUT_LENGTH) return;
           kill();
-          give("unparsable", `more than ${MOST_OUTPUT} characters`);
+          fail("unparsable", `more than ${MAX_OUTPUT_LENGTH} characters`);
         });
       child.on("exit", () => this.hanging.delete(child));
       child.on("error", (error: NodeJS.ErrnoException) => {
-        give(error.code === "ENOENT" ? "missing" : "failed", error.message);
+        fail(error.code === "ENOENT" ? "missing" : "failed", error.message);
       });
       child.on("close", (status, signal) => {
-        if (status !== 0)
-          give(
-            "failed",
-            `exit status ${status ?? signal ?? "?"}: ${(written.stderr + written.stdout).trim().slice(0, 300)}`,
-          );
-        clearTimeout(timer);
-        resolve({ ...written, seconds: (performance.now() - start) / 1000 });
+        const seconds = (performance.now() - start) / 1000;
+        if (status === 0) {
+          clearTimeout(timer);
+          resolve({ ...output, seconds });
+        } else {
+          const text = (output.stderr + output.stdout).trim().slice(0, 300);
+          fail("failed", `exit status ${status ?? signal ?? "unknown"}: ${text}`);
+        }
       });
     });
   }

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import path from "node:path";
 import { settings } from "../support/settings";
 import { run } from "../../lib/run";
+import { SERVERS } from "../../lib/names";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { h100 } from "../support/emulatedDriver/host";
 import { attacks, CONTAINERD_METHODS, effects, others, request, type Target } from "../support/dockerAttacks";
@@ -80,7 +81,7 @@ async function families(stack: Stack, url: string): Promise<Record<string, strin
 
 test.each([
   ["cAdvisor", "http://cadvisor:8080/metrics", "container_memory_usage_bytes"],
-  ["the GPU exporter", "http://gpu-exporter:9835/metrics", "container_gpu_memory_used_bytes"],
+  ["the GPU exporter", `http://gpu-exporter:${SERVERS.gpuExporter.port}/metrics`, "container_gpu_memory_used_bytes"],
 ])("%s measures the same through the proxy as through the socket, family by family", async (_, url, one) => {
   await eventually(async () => {
     const [through, direct] = [await families(filtered, url), await families(open, url)];

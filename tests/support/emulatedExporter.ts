@@ -4,13 +4,16 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import os from "node:os";
 import path from "node:path";
-import Docker from "dockerode";
+import { Collector } from "../../exporter/collector";
 import { Containers } from "../../exporter/containers";
+import { DockerApi } from "../../exporter/dockerApi";
 import { Driver } from "../../exporter/driver";
 import { NvidiaSmi } from "../../exporter/driver/nvidiaSmi";
-import { Collector } from "../../exporter/snapshot";
 import { buildNvidiaSmi } from "./emulatedDriver/build";
 import type { EmulatedHost } from "./emulatedDriver/host";
+
+// Each query of the emulated driver starts several Node processes, which takes seconds on a busy machine.
+jest.setTimeout(30_000);
 
 let folder: string;
 let nvidiaSmi: string;
@@ -22,15 +25,13 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** What the emulated `nvidia-smi` of a host writes. */
-export function answers(host: EmulatedHost, ...args: string[]): Promise<string> {
+/** The output of `nvidia-smi` on an emulated host. */
+export function nvidiaSmiOutput(host: EmulatedHost, ...args: string[]): string {
   emulate(host);
-  return Promise.resolve(
-    execFileSync(nvidiaSmi, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }),
-  );
+  return execFileSync(nvidiaSmi, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 }
 
-/** From now on, the emulated `nvidia-smi` answers for this host. */
+/** Sets the host whose GPUs the emulated `nvidia-smi` reports. */
 export function emulate(host: EmulatedHost): void {
   writeFileSync(path.join(folder, "host.json"), JSON.stringify(host));
 }
@@ -38,7 +39,7 @@ export function emulate(host: EmulatedHost): void {
 /** A container of the emulated Docker host. */
 export interface EmulatedContainer {
   name: string;
-  /** By default it is made from the name. */
+  /** Default: a hash of the name. */
   id?: string;
   image: string;
   pids: number[];
@@ -49,20 +50,20 @@ export interface EmulatedContainer {
 
 export const containerId = (name: string): string => createHash("sha256").update(name).digest("hex");
 
-/** A Docker API that answers GET for some containers, and a procfs with their processes. */
+/** A Docker API with some containers, and a procfs with their processes. */
 export class EmulatedDocker {
-  /** Every request that it had, as "GET /path". */
+  /** Every request, as "GET /path". */
   readonly requests: string[] = [];
-  /** Whether it takes requests and never answers. */
+  /** Whether it accepts requests and never answers. */
   hangs = false;
-  /** Name of a container that it does not answer about. */
-  silentAbout = "";
-  /** Where its procfs is. */
+  /** Name of the container whose inspection never ends. */
+  hangsOn = "";
+  /** Path of the procfs. */
   readonly proc = path.join(folder, "proc");
   private server: Server | undefined;
   private containers: EmulatedContainer[] = [];
 
-  /** The containers that run from now on; host processes have a cgroup of the host. */
+  /** Sets the running containers, and the processes outside of containers. */
   run(containers: EmulatedContainer[], hostPids: number[] = []): void {
     this.containers = containers;
     rmSync(this.proc, { recursive: true, force: true });
@@ -75,45 +76,41 @@ export class EmulatedDocker {
     for (const pid of hostPids) cgroup(pid, "0::/system.slice/ssh.service\n");
   }
 
-  async start(): Promise<Docker> {
-    const socketPath = path.join(folder, "docker.sock");
+  /** @returns a client of its API */
+  async start(): Promise<DockerApi> {
+    const socket = path.join(folder, "docker.sock");
     this.server = createServer((request, response) => {
-      const at = request.url ?? "";
-      this.requests.push(`${request.method ?? ""} ${at}`);
-      if (this.hangs) return;
-      response.setHeader("content-type", "application/json");
-      const one = this.containers.find(({ id, name }) =>
-        at.includes(`/containers/${id ?? containerId(name)}/json`),
-      );
-      if (one && one.name === this.silentAbout) return;
-      if (at.startsWith("/info"))
-        response.end(
-          JSON.stringify({
-            DefaultRuntime: "runc",
-            Runtimes: { nvidia: { path: "nvidia-container-runtime" } },
-            CgroupDriver: "systemd",
-          }),
-        );
-      else if (at.startsWith("/containers/json"))
-        response.end(
-          JSON.stringify(
-            this.containers.map(({ id, name }) => ({ Id: id ?? containerId(name), Names: [`/${name}`] })),
-          ),
-        );
-      else if (one)
-        response.end(
-          JSON.stringify({
-            Id: containerId(one.name),
-            Name: `/${one.name}`,
-            State: { Pid: one.pids[0] },
-            Config: { Image: one.image, Env: one.env ?? [], Labels: one.labels ?? {} },
-            HostConfig: { Runtime: "runc", ...one.config },
-          }),
-        );
-      else response.writeHead(404).end("{}");
+      const { method = "", url = "" } = request;
+      this.requests.push(`${method} ${url}`);
+      if (this.hangs || url === `/containers/${containerId(this.hangsOn)}/json`) return;
+      const answer = this.answer(url);
+      response.writeHead(answer ? 200 : 404, { "content-type": "application/json" });
+      response.end(JSON.stringify(answer ?? { message: "not found" }));
     });
-    await new Promise<void>((resolve) => this.server?.listen(socketPath, resolve));
-    return new Docker({ socketPath });
+    await new Promise<void>((resolve) => this.server?.listen(socket, resolve));
+    return new DockerApi(`unix://${socket}`);
+  }
+
+  private answer(url: string): object | undefined {
+    if (url === "/info")
+      return {
+        DefaultRuntime: "runc",
+        Runtimes: { nvidia: { path: "nvidia-container-runtime" } },
+        CgroupDriver: "systemd",
+      };
+    const idOf = ({ id, name }: EmulatedContainer) => id ?? containerId(name);
+    if (url === "/containers/json")
+      return this.containers.map((one) => ({ Id: idOf(one), Names: [`/${one.name}`] }));
+    const inspected = this.containers.find((one) => url === `/containers/${idOf(one)}/json`);
+    return (
+      inspected && {
+        Id: idOf(inspected),
+        Name: `/${inspected.name}`,
+        State: { Pid: inspected.pids[0] },
+        Config: { Image: inspected.image, Env: inspected.env ?? [], Labels: inspected.labels ?? {} },
+        HostConfig: { Runtime: "runc", ...inspected.config },
+      }
+    );
   }
 
   async stop(): Promise<void> {
@@ -123,7 +120,5 @@ export class EmulatedDocker {
 }
 
 /** The exporter's collector for the emulated host. */
-export const collector = (docker: Docker, proc: string): Collector =>
+export const collector = (docker: DockerApi, proc: string): Collector =>
   new Collector(new Driver(new NvidiaSmi(nvidiaSmi)), new Containers(docker, proc));
-
-export const nvidiaSmiPath = (): string => nvidiaSmi;

@@ -3,11 +3,12 @@ import path from "node:path";
 import { build } from "esbuild";
 
 /**
- * Makes the emulated `nvidia-smi` as one executable file.
+ * Builds the emulated `nvidia-smi`, one executable file.
  *
- * @param folder where to
- * @param hostFile where it reads the host that it answers for
- * @param node the Node that runs it; by default where Node's images have it
+ * @param folder the folder for the file
+ * @param hostFile the file from which it reads the emulated host
+ * @param node path of the Node that runs it. Default: the path in Node's images.
+ * @returns the file's path
  */
 export async function buildNvidiaSmi(
   folder: string,

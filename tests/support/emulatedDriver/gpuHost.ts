@@ -3,17 +3,17 @@ import path from "node:path";
 import { buildNvidiaSmi } from "./build";
 import type { EmulatedHost } from "./host";
 
-/** Where the emulated runtime puts the host's description in containers. */
+/** Where the emulated runtime mounts the description of the host in containers. */
 const INSIDE = "/run/emulated-gpus";
 
 /**
- * What NVIDIA's toolkit installs on a host, emulated: a container runtime that puts `nvidia-smi` into the containers that ask
- * for GPUs, the hook whose presence makes dockerd accept `--gpus`, and CDI specifications.
+ * An emulation of NVIDIA's Container Toolkit on a host: a container runtime that mounts `nvidia-smi` in containers that request
+ * GPUs, the hook without which dockerd rejects `--gpus`, and CDI specifications.
  */
 export class GpuHost {
   private constructor(private readonly folder: string) {}
 
-  /** The toolkit in a folder that is there already, or is to be filled by {@link install}. */
+  /** The toolkit in a folder, which {@link install} fills. */
   static at = (folder: string): GpuHost => new GpuHost(folder);
 
   /** Folder of the hook, for the PATH of dockerd. */
@@ -64,12 +64,12 @@ export class GpuHost {
     return this;
   }
 
-  /** Specifies CDI devices, or takes them away, as an administrator does. */
+  /** Adds the CDI specification, or removes it, as an administrator does. */
   addCdi = (): Promise<void> =>
     copyFile(path.join(this.folder, "cdi.json"), path.join(this.cdi, "nvidia.json"));
   removeCdi = (): Promise<void> => rm(path.join(this.cdi, "nvidia.json"), { force: true });
 
-  /** From now on, `nvidia-smi` answers for this host. */
+  /** Sets the host whose GPUs `nvidia-smi` reports. */
   async describe(host: EmulatedHost): Promise<void> {
     const file = path.join(this.folder, "described", "host.json");
     await writeFile(`${file}.new`, JSON.stringify(host));
@@ -82,9 +82,9 @@ async function executable(file: string, script: string): Promise<void> {
   await chmod(file, 0o755);
 }
 
-/** Runs by itself, before runc: as NVIDIA's runtime, it changes only containers whose environment asks for GPUs. */
+/** A program of its own, which runs before runc. Like NVIDIA's runtime, it changes only containers whose environment requests GPUs. */
 function injectMounts(mounts: object[], args: string[]): void {
-  /* eslint-disable @typescript-eslint/no-require-imports -- it is written into a file of its own */
+  /* eslint-disable @typescript-eslint/no-require-imports -- the function is written to a file of its own */
   const fs = require("node:fs") as typeof import("node:fs");
   const at = args.indexOf("--bundle");
   if (!args.includes("create") || at < 0) return;

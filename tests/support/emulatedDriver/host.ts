@@ -1,12 +1,11 @@
-/** A host with NVIDIA GPUs, as the emulated `nvidia-smi` describes it. */
+/** A host with NVIDIA GPUs, as the emulated `nvidia-smi` reports it. */
 export interface EmulatedHost {
-  /** The driver's version; its first number decides in which words it answers. */
+  /** The driver's version. Its first number decides the format of the output. */
   driver: string;
   gpus: EmulatedGpu[];
   processes: EmulatedProcess[];
-  /** What is wrong with the driver, if anything. */
   fault?: Fault;
-  /** Milliseconds that each answer takes. */
+  /** Milliseconds that each command takes. */
   delay?: number;
 }
 
@@ -14,14 +13,14 @@ export interface EmulatedGpu {
   model: string;
   uuid: string;
   memoryMiB: number;
-  /** In use by anybody; unset: by the processes. */
+  /** Memory in use. Default: the sum over the processes. */
   usedMiB?: number;
   utilization?: number;
-  /** A consumer GPU has no ECC, no MIG, and many fields that are N/A. */
+  /** A consumer GPU has no ECC and no MIG, and reports N/A in many fields. */
   consumer?: boolean;
-  /** MIG devices that it is divided into. */
+  /** MIG is enabled, with these devices. */
   mig?: { profile: string; uuid: string; gpuInstance: number; memoryMiB: number }[];
-  /** Fell off the bus. */
+  /** The GPU fell off the bus. */
   lost?: boolean;
 }
 
@@ -31,20 +30,20 @@ export interface EmulatedProcess {
   gpu: number;
   /** Position of its MIG device. */
   mig?: number;
-  /** A number of MiB, or what the driver says instead, such as "N/A". */
+  /** MiB, or the driver's text for an unknown value, such as "N/A". */
   memory: number | string;
-  /** Percent of the multiprocessors; unset: it did nothing. */
+  /** Percent of the multiprocessors; undefined for an idle process. */
   sm?: number;
   graphics?: boolean;
 }
 
 /**
- * hang: no answer for a minute. no-driver: it cannot talk to the driver. garbage: it writes something else.
- * truncated: half an answer. lost-fatal: a lost GPU ends it, so that only questions for one GPU are answered.
+ * hang: no output for a minute. no-driver: the driver is not loaded. garbage: output that is no XML. truncated: half of the
+ * output. lost-fatal: a lost GPU makes the command fail, so that only queries of single GPUs succeed.
  */
 export type Fault = "hang" | "no-driver" | "garbage" | "truncated" | "lost-fatal";
 
-/** A GPU of 80 GB, with a UUID made from its number. */
+/** An H100 whose UUID contains its number. */
 export const h100 = (n: number, changes: Partial<EmulatedGpu> = {}): EmulatedGpu => ({
   model: "NVIDIA H100 80GB HBM3",
   uuid: gpuUuid(n),
@@ -55,7 +54,7 @@ export const h100 = (n: number, changes: Partial<EmulatedGpu> = {}): EmulatedGpu
 export const gpuUuid = (n: number): string => `GPU-${String(n).padStart(8, "0")}-1111-2222-3333-444444444444`;
 export const migUuid = (n: number): string => `MIG-${String(n).padStart(8, "0")}-5555-6666-7777-888888888888`;
 
-/** An A100, divided. */
+/** An A100 with two MIG devices. */
 export const a100Mig = (n: number): EmulatedGpu => ({
   model: "NVIDIA A100-SXM4-40GB",
   uuid: gpuUuid(n),

@@ -1,20 +1,20 @@
 import { readFileSync } from "node:fs";
 import type { EmulatedGpu, EmulatedHost, EmulatedProcess } from "./host";
 
-/** Where the host is described; set when this is built. */
+/** The file that describes the host. The build sets it. */
 declare const HOST_FILE: string;
 
 /**
- * An `nvidia-smi` for a host that a file describes: the questions that the exporter asks, in the words of the driver's
- * generation. The forms are those of public logs of R418 to R580.
+ * An `nvidia-smi` for a host that a file describes. It supports the exporter's commands, and writes the formats of public logs
+ * of R418 to R580.
  */
 function main(args: string[]): void {
   const host = JSON.parse(readFileSync(HOST_FILE, "utf8")) as EmulatedHost;
   const answer = () => {
-    const wanted = args[args.indexOf("-i") + 1];
+    const uuid = args[args.indexOf("-i") + 1];
     if (args[0] === "-L") list(host);
     else if (args[0] === "pmon") write(pmon(host));
-    else if (args[0] === "-q") query(host, args.includes("-i") ? wanted : undefined);
+    else if (args[0] === "-q") query(host, args.includes("-i") ? uuid : undefined);
     else end(2, `Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.`);
   };
   switch (host.fault) {
@@ -43,13 +43,13 @@ function end(status: number, text: string): void {
 
 const generation = ({ driver }: EmulatedHost) => Number(driver.split(".")[0]);
 const bus = (gpu: number) => `0000:${(gpu + 1).toString(16).toUpperCase().padStart(2, "0")}:00.0`;
-const complaint = (gpu: number) =>
+const lostGpuWarning = (gpu: number) =>
   `Unable to determine the device handle for GPU${gpu}: ${bus(gpu)}: Unknown Error\n`;
 
 function list(host: EmulatedHost): void {
   for (const [i, gpu] of host.gpus.entries()) {
     if (gpu.lost) {
-      write(complaint(i));
+      write(lostGpuWarning(i));
       continue;
     }
     write(`GPU ${i}: ${gpu.model} (UUID: ${gpu.uuid})\n`);
@@ -80,10 +80,10 @@ function query(host: EmulatedHost, only: string | undefined): void {
   const chosen = [...host.gpus.entries()].filter(([, { uuid }]) => only === undefined || uuid === only);
   const lost = chosen.filter(([, gpu]) => gpu.lost);
   if (lost.length > 0 && (host.fault === "lost-fatal" || only !== undefined)) {
-    end(15, lost.map(([i]) => complaint(i)).join(""));
+    end(15, lost.map(([i]) => lostGpuWarning(i)).join(""));
     return;
   }
-  for (const [i] of lost) process.stderr.write(complaint(i));
+  for (const [i] of lost) process.stderr.write(lostGpuWarning(i));
   const there = chosen.filter(([, gpu]) => !gpu.lost);
   const xml = [
     '<?xml version="1.0" ?>',

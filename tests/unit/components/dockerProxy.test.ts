@@ -1,6 +1,6 @@
 import { CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "../../../components/cadvisor";
 import { proxyConfig } from "../../../caddy/dockerProxy";
-import { EXPORTER_DOCKER_API } from "../../../exporter/containers";
+import { EXPORTER_DOCKER_API } from "../../../exporter/dockerApi";
 import { settings } from "../../support/settings";
 import { containerInputs, declare, declared, runtime } from "../../support/declare";
 

@@ -1,0 +1,99 @@
+import { get } from "node:http";
+import { text } from "node:stream/consumers";
+import type { ContainerConfig } from "./allocation";
+
+/** The paths of the Docker API that the exporter requests, as regular expressions. The Docker proxy allows no others. */
+export const EXPORTER_DOCKER_API = ["info", "containers/json", "containers/[a-f0-9]{64}/json"];
+
+/** The answer to `GET /info`, as far as the exporter reads it. */
+export interface DockerInfo {
+  DefaultRuntime?: string;
+  Runtimes?: Record<string, { path?: string }> | null;
+  CgroupDriver?: string;
+}
+
+/** An entry in the answer to `GET /containers/json`, the list of running containers. */
+export interface ContainerSummary {
+  Id: string;
+  Names: string[];
+}
+
+/** The answer to `GET /containers/<id>/json`, as far as the exporter reads it. */
+export interface ContainerInspection extends ContainerConfig {
+  Name: string;
+  State: { Pid: number };
+  Config: ContainerConfig["Config"] & { Image: string };
+}
+
+/** The Docker API returned another status than 200. */
+export class DockerApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** A client of the Docker API that only reads. Its paths have no version, so the daemon's newest version answers. */
+export class DockerApi {
+  private readonly address: { socketPath: string } | { host: string; port: string };
+
+  /**
+   * @param dockerHost the daemon's address, as in DOCKER_HOST: unix://path or tcp://host:port. Default: Docker's socket.
+   * @throws Error for any other address
+   */
+  constructor(dockerHost = "") {
+    this.address = parseAddress(dockerHost || "unix:///var/run/docker.sock");
+  }
+
+  /** @param signal aborts the request; so do the signals of the methods below */
+  async info(signal: AbortSignal): Promise<DockerInfo> {
+    return (await this.get("/info", signal)) as DockerInfo;
+  }
+
+  async runningContainers(signal: AbortSignal): Promise<ContainerSummary[]> {
+    return (await this.get("/containers/json", signal)) as ContainerSummary[];
+  }
+
+  /** @returns undefined for a container that no longer exists */
+  async inspect(id: string, signal: AbortSignal): Promise<ContainerInspection | undefined> {
+    try {
+      return (await this.get(`/containers/${id}/json`, signal)) as ContainerInspection;
+    } catch (error) {
+      if (error instanceof DockerApiError && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  private async get(path: string, signal: AbortSignal): Promise<unknown> {
+    try {
+      return JSON.parse(await this.request(path, signal));
+    } catch (error) {
+      if (signal.aborted) throw new Error(`GET ${path}: no answer from the Docker API before the timeout`);
+      throw error;
+    }
+  }
+
+  private request(path: string, signal: AbortSignal): Promise<string> {
+    return new Promise((resolve, reject) => {
+      get({ ...this.address, path, signal }, (response) => {
+        text(response).then((body) => {
+          const { statusCode: status = 0 } = response;
+          if (status === 200) resolve(body);
+          else reject(new DockerApiError(status, `GET ${path}: ${status} ${body.trim().slice(0, 300)}`));
+        }, reject);
+      }).on("error", reject);
+    });
+  }
+}
+
+function parseAddress(dockerHost: string): DockerApi["address"] {
+  if (dockerHost.startsWith("unix://")) return { socketPath: dockerHost.slice("unix://".length) };
+  const [, host, port] = /^tcp:\/\/\[?([^/]+?)\]?:(\d+)\/?$/.exec(dockerHost) ?? [];
+  if (!host || !port)
+    throw new Error(
+      `DOCKER_HOST is ${JSON.stringify(dockerHost)}, but must be unix://path or tcp://host:port`,
+    );
+  return { host, port };
+}
