@@ -4,7 +4,7 @@ import { cacheFolder } from "../lib/cache";
 import { backend } from "./prerequisites/backend";
 import { dockerDaemon } from "./prerequisites/docker";
 import { stackImages } from "./prerequisites/images";
-import { airgapPlugins } from "./prerequisites/plugins";
+import { installPlugins } from "./prerequisites/plugins";
 import { pulumiCli } from "./prerequisites/pulumiCli";
 import { repair } from "./repair";
 import { namedDaemon } from "./stackConfig";
@@ -20,17 +20,16 @@ export const POLICY_PACK = path.join(__dirname, "../policy");
  */
 export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS.ProcessEnv> {
   const cli = await pulumiCli();
-  const [plugins, state] = await Promise.all([airgapPlugins(cli), backend(project)]);
+  const [state] = await Promise.all([backend(project), installPlugins(cli)]);
   return {
     ...process.env,
     ...state,
-    PATH: [plugins, cli, POLICY_PACK, process.env["PATH"]].filter(Boolean).join(path.delimiter),
+    PATH: [cli, POLICY_PACK, process.env["PATH"]].filter(Boolean).join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
     // Other programs, too, have their types checked elsewhere; checking them at each run would double its time.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
     // From version 22 on, Node keeps what it compiled.
     NODE_COMPILE_CACHE: path.join(cacheFolder(), "node"),
-    ...(plugins && { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }),
   };
 }
 

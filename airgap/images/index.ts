@@ -116,7 +116,7 @@ export async function buildShellImage(
 
 async function importImage(reference: string, recipe: Recipe, dockerHost: string): Promise<void> {
   const docker = (...args: string[]) =>
-    run("docker", args, { env: { ...process.env, DOCKER_HOST: dockerHost } });
+    run("docker", args, { env: { DOCKER_HOST: dockerHost } });
   const identity = await identityOf(recipe);
   const present = await docker(
     "image",

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { buildImage } from "../../airgap/images";
+import { buildImage } from "../../airgap";
 import { run } from "../../lib/run";
 import { dockerInfo, gpuAccess } from "../../host/facts";
 import { askDocker } from "../../host/docker";
