@@ -11,7 +11,7 @@ import { namedDaemon } from "./stackConfig";
 import { namedStack, shortName, withStack } from "./stackName";
 
 /** The folder of the policy pack, for `--policy-pack`. */
-export const POLICY_PACK = path.join(__dirname, "../policy");
+export const POLICY_PACK = path.resolve("policy");
 
 /**
  * The environment in which the Pulumi CLI finds its language host, its plugins and its state.

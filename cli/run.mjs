@@ -28,18 +28,18 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== locked) {
 
 /** The programs behind `npm run NAME`. */
 const COMMANDS = {
-  up: "./up.ts",
-  preview: "./preview.ts",
-  down: "./down.ts",
-  pulumi: "./pulumi.ts",
-  test: "../tests/run.ts",
-  bench: "../benchmarks/run.ts",
+  up: "cli/up.ts",
+  preview: "cli/preview.ts",
+  down: "cli/down.ts",
+  pulumi: "cli/pulumi.ts",
+  test: "tests/run.ts",
+  bench: "benchmarks/run.ts",
 };
 
 process.exitCode = 1; // Until the command is done: what ends early has failed.
 const require = createRequire(import.meta.url);
-require("tsx/cjs/api").register();
-require(COMMANDS[name])
+require("../lib/bundle.cjs")
+  .load(COMMANDS[name])
   .default(args)
   .then(
     (status) => {

@@ -16,7 +16,7 @@ export async function buildNvidiaSmi(
 ): Promise<string> {
   const outfile = path.join(folder, "nvidia-smi");
   await build({
-    entryPoints: [path.join(__dirname, "nvidiaSmi.ts")],
+    entryPoints: [path.resolve("tests/support/emulatedDriver/nvidiaSmi.ts")],
     outfile,
     bundle: true,
     platform: "node",
