@@ -3,12 +3,14 @@ import os from "node:os";
 import path from "node:path";
 import { run } from "../lib/run";
 import { log } from "../lib/log";
+import { completeOldState } from "./oldState";
 import { shortName } from "./stackName";
 
 interface Resource {
   urn: string;
   type: string;
   id?: string;
+  outputs?: Record<string, unknown>;
   inputs?: { name?: string; networksAdvanced?: { name: string; aliases?: string[] }[] };
 }
 interface State {
@@ -46,6 +48,11 @@ export async function repair(name: string, env: NodeJS.ProcessEnv): Promise<stri
   if (folder && (await locks(folder, stack, env)) === "alive") return []; // Pulumi tells who is at it.
   const state = JSON.parse(await run("pulumi", ["stack", "export", "--stack", name], { env })) as State;
   if (folder) await removeUnfinished(state, stack, env);
+  const completed = completeOldState(state);
+  if (completed > 0) {
+    log(`the state of ${completed} resources lacks what the Docker provider expects: it is added, once`);
+    await importState(state, name, env);
+  }
 
   let flags: string[] = [];
   const repaired = (line: string) => {
@@ -194,6 +201,11 @@ async function removeUnfinished(state: State, stack: string, env: NodeJS.Process
     await run("docker", [kind, "rm", ...(kind === "container" ? ["--force"] : []), id], { env });
   }
   delete state.deployment?.pending_operations;
+  await importState(state, stack, env);
+}
+
+/** Replaces the state of a stack. */
+async function importState(state: State, stack: string, env: NodeJS.ProcessEnv): Promise<void> {
   const folder = await mkdtemp(path.join(os.tmpdir(), "state-"));
   try {
     const file = path.join(folder, "state.json");

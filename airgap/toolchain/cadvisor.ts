@@ -1,4 +1,3 @@
-import path from "node:path";
 import { buildSources } from "./goCommands";
 
 /** The version of the cAdvisor library that the command in airgap/cadvisor serves. */
@@ -10,7 +9,7 @@ const VERSION = "v0.60.5";
  * @returns the folder with `cadvisor`
  */
 export const buildCadvisor = (): Promise<string> =>
-  buildSources(path.join(__dirname, "..", "cadvisor"), {
+  buildSources("airgap/cadvisor", {
     name: `cadvisor-${VERSION}`,
     packages: ["."],
     ldflags: `-X github.com/google/cadvisor/lib/version.Version=${VERSION}`,

@@ -62,7 +62,7 @@ export async function buildGoCommands(commands: GoCommands): Promise<string> {
 /**
  * Builds commands of a Go module in this repository into the cache, unless they are there.
  *
- * @param sources its folder, with go.mod and go.sum
+ * @param sources its folder in the project, with go.mod and go.sum
  * @param name of the folder in the cache, to which a hash of the sources is added
  * @returns the folder with the commands
  */
@@ -76,7 +76,7 @@ export async function buildSources(
   const contents = await Promise.all(files.map((file) => readFile(path.join(sources, file))));
   return cached(`${name}-${hashOf(JSON.stringify(build), ...contents)}`, async (folder) => {
     await requireGo();
-    log(`building ${name} from airgap/${path.basename(sources)}; this takes minutes, once`);
+    log(`building ${name} from ${sources}; this takes minutes, once`);
     await goBuild(sources, folder, build);
   });
 }

@@ -1,4 +1,3 @@
-import path from "node:path";
 import { buildSources } from "./goCommands";
 
 /** The providers of airgap/providers. */
@@ -10,7 +9,7 @@ export type Provider = "docker" | "command";
  * @returns the folder with `pulumi-resource-docker` and `pulumi-resource-command`; its name changes with their sources
  */
 export const buildProviders = (): Promise<string> =>
-  buildSources(path.join(__dirname, "..", "providers"), {
+  buildSources("airgap/providers", {
     name: "providers",
     packages: ["./pulumi-resource-docker", "./pulumi-resource-command"],
     // Without the Compose part of the Docker provider.
