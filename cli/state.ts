@@ -9,6 +9,7 @@ export interface Resource {
   type: string;
   id?: string;
   protect?: boolean;
+  outputs?: Record<string, unknown>;
   inputs?: { name?: string; networksAdvanced?: { name: string; aliases?: string[] }[] };
 }
 

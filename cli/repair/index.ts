@@ -2,6 +2,7 @@ import { log } from "../../lib/log";
 import { shortName } from "../stackArguments";
 import { exportState } from "../state";
 import { logRestartingContainers, reconnectContainers, unpauseContainers } from "./containers";
+import { completeOldState } from "./oldState";
 import { quarantineCorruptSamples } from "./samples";
 import { removeStaleLocks, removeUnfinished } from "./updates";
 
@@ -20,6 +21,7 @@ export async function repair(name: string, env: NodeJS.ProcessEnv): Promise<stri
   if (folder && (await removeStaleLocks(folder, stack, env)) === "locked") return []; // Pulumi reports who holds the lock.
   const state = await exportState(name, env);
   if (folder) await removeUnfinished(state, stack, env);
+  await completeOldState(name, state, env);
 
   const repaired = [
     ...(await unpauseContainers(stack, env)),
