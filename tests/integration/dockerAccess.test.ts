@@ -81,7 +81,11 @@ async function families(stack: Stack, url: string): Promise<Record<string, strin
 
 test.each([
   ["cAdvisor", "http://cadvisor:8080/metrics", "container_memory_usage_bytes"],
-  ["the GPU exporter", `http://gpu-exporter:${SERVERS.gpuExporter.port}/metrics`, "container_gpu_memory_used_bytes"],
+  [
+    "the GPU exporter",
+    `http://gpu-exporter:${SERVERS.gpuExporter.port}/metrics`,
+    "container_gpu_memory_used_bytes",
+  ],
 ])("%s measures the same through the proxy as through the socket, family by family", async (_, url, one) => {
   await eventually(async () => {
     const [through, direct] = [await families(filtered, url), await families(open, url)];
