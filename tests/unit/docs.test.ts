@@ -96,18 +96,19 @@ describe("Links of the documentation", () => {
 });
 
 describe("Commands of the documentation", () => {
-  /** Where the commands of the documentation are run, or why they are not. */
+  /** The test that runs the commands. */
   const FIRST_HOUR = "tests/integration/firstHour.test.ts";
+  /** The commands that no test runs, with the reason. */
   const NOT_RUN: Record<string, string> = {
-    "npm test": "this runs within it",
+    "npm test": "runs this test",
     'npm run pulumi -- preview --cwd ../other-project --stack staging --policy-pack "$PWD/policy"':
-      "another project; tests/integration/policy.test.ts runs the packs of one",
+      "needs another project; tests/integration/policies.test.ts has one",
     "htpasswd -nBC 12 central | npm run pulumi -- config set --secret users --stack prod":
-      "Apache's htpasswd; tests/integration/gateway.test.ts sets such users",
-    "npm run up -- --stack prod": "as of dev, which runs",
-    "export PULUMI_BACKEND_URL=s3://my-states PULUMI_CONFIG_PASSPHRASE=...": "an account of S3",
-    "npm ci && mkdir -p .pulumi-state": "the network; the tests have installed modules",
-    "pulumi stack select --create dev && pulumi up": "with preview in place of up",
+      "needs Apache's htpasswd; tests/integration/gatewayTls.test.ts sets such users",
+    "npm run up -- --stack prod": "differs from the command for dev in the name only",
+    "export PULUMI_BACKEND_URL=s3://my-states PULUMI_CONFIG_PASSPHRASE=...": "needs an account of S3",
+    "npm ci && mkdir -p .pulumi-state": "needs the network; the test uses the installed node modules",
+    "pulumi stack select --create dev && pulumi up": "the test runs a preview instead",
   };
   const commands = DOCUMENTS.filter((file) => file !== "CONTRIBUTING.md")
     .flatMap((file) => [...readFileSync(file, "utf8").matchAll(/^```sh\n([^]*?)^```/gm)])
