@@ -14,7 +14,7 @@ import {
 /** The folder of Prometheus's configuration in its container. */
 export const CONFIG_FOLDER = "/etc/prometheus";
 
-/** The folder with a copy of each file as it was loaded last, by which drift is found. */
+/** The folder with a copy of each file as it was last loaded. Differences from these copies are drift. */
 export const APPLIED_FOLDER = `${CONFIG_FOLDER}/applied`;
 
 /** `prometheus.yml`, in Prometheus's own terms and order. */
@@ -49,7 +49,7 @@ export interface PrometheusConfiguration {
   files: Record<string, string>;
 }
 
-/** Builds the configuration that the settings ask for; the same settings always give the same text. */
+/** Builds the configuration from the settings. The same settings always produce the same text. */
 export function buildConfiguration(settings: Settings, context: PrometheusContext): PrometheusConfiguration {
   const rules = buildRules(settings, context);
   const file = rulesFile(rules);
@@ -74,7 +74,7 @@ function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: 
     global: {
       scrape_interval: scrapeInterval,
       evaluation_interval: scrapeInterval,
-      // Reports how near each job is to its limits: scrape_sample_limit, scrape_body_size_bytes.
+      // Adds metrics that show how close each job is to its limits: scrape_sample_limit, scrape_body_size_bytes.
       extra_scrape_metrics: true,
       external_labels: { environment: context.environment },
     },

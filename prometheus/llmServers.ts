@@ -1,6 +1,6 @@
 import type { RelabelConfig } from "../settings";
 
-/** Words in an image's repository that name an LLM server, as whole words (`my-vllm:1`, not `notvllm:1`); the tag is ignored. */
+/** Words in an image's repository that identify an LLM server, as whole words (`my-vllm:1`, not `notvllm:1`). */
 const IMAGE_WORDS: Readonly<Record<string, string>> = {
   vllm: "vllm",
   sglang: "sglang",
@@ -10,10 +10,13 @@ const IMAGE_WORDS: Readonly<Record<string, string>> = {
   triton: "tritonserver|triton-inference-server",
 };
 
-/** A regular expression that matches images with one of the words. */
+/** A regular expression for images with one of the words. */
 const pattern = (words: string) => `(?:.*/)?(?:[^/:@]*[._-])?(?:${words})(?:[/:@._-].*)?`;
 
-/** The LLM server of a container, by its image and the container label `llm-metrics.server`; "" for none. Agrees with {@link llmServerRelabeling}. */
+/**
+ * The LLM server of a container, by its image and the container label `llm-metrics.server`; "" for none. Equal to what
+ * {@link llmServerRelabeling} sets.
+ */
 export function llmServer(image: string, label: string): string {
   if (label) return label === "none" ? "" : label;
   const matching = Object.entries(IMAGE_WORDS).filter(([, words]) =>

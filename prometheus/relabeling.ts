@@ -18,7 +18,7 @@ export const EXPORTED_CONTAINER_LABELS: readonly string[] = [
 /** The environment variables that cAdvisor must export for {@link cadvisorRelabeling}. */
 export const EXPORTED_ENVIRONMENT: readonly string[] = ["NVIDIA_VISIBLE_DEVICES"];
 
-/** How cAdvisor writes a Docker label's name. */
+/** The name under which cAdvisor exports a Docker label. */
 const exported = (dockerLabel: string) => `container_label_${dockerLabel.replace(/[^a-zA-Z0-9_]/g, "_")}`;
 
 const anyOf = (names: readonly string[]) => names.join("|");
@@ -32,12 +32,12 @@ export const keepMetrics = (names: readonly string[]): RelabelConfig => ({
 
 /**
  * Relabeling of cAdvisor's series: keeps the metrics of the catalogue, for containers only, and shortens label names. With 45
- * containers, 892 of 3,068 series were kept.
+ * containers, it kept 892 of 3,068 series.
  */
 export function cadvisorRelabeling(): RelabelConfig[] {
   return [
     keepMetrics([...CONTAINER_METRICS.map((m) => m.name), ...HOST_METRICS]),
-    // Other cgroups (the root, system services) have an id and no name.
+    // Other cgroups, such as the root and system services, have an id and no name.
     { source_labels: ["id", "name"], regex: ".+;", action: "drop" },
     // A container in the host's network namespace has the interfaces of the host.
     {
@@ -47,7 +47,7 @@ export function cadvisorRelabeling(): RelabelConfig[] {
     },
     ...Object.entries(COMPOSE_LABELS).map(([docker, label]) => ({
       source_labels: [exported(docker)],
-      // A label of an image can be longer than Prometheus's limit, beyond which the whole scrape fails.
+      // An image's label can exceed Prometheus's limit of label length, and then the whole scrape would fail.
       regex: "(.{0,200}).*",
       target_label: label,
     })),

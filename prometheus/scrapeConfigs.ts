@@ -3,7 +3,7 @@ import { OWN_JOBS, type ExtraScrapeJob } from "../settings";
 import { GATEWAY_METRICS, PROMETHEUS_METRICS } from "./catalogue";
 import { cadvisorRelabeling, keepMetrics } from "./relabeling";
 
-/** An entry of Prometheus's `scrape_configs`, in its own terms. */
+/** An entry of Prometheus's `scrape_configs`. */
 export interface ScrapeConfig extends ExtraScrapeJob {
   honor_timestamps?: boolean;
   body_size_limit: string;
@@ -15,7 +15,7 @@ export interface ScrapeConfig extends ExtraScrapeJob {
 }
 
 /**
- * Limits of one scrape. Beyond any of them the whole scrape fails, so they leave room: 20,000 samples are some 700 containers.
+ * Limits of one scrape. A scrape that exceeds one fails as a whole, so they are generous: 20,000 samples are some 700 containers.
  */
 const LIMITS = {
   body_size_limit: "64MB",
@@ -42,7 +42,7 @@ export function cadvisorJob(host: string, scrapeInterval: string): ScrapeConfig 
   };
 }
 
-/** The job that scrapes the GPU exporter, which exposes the metrics of the catalogue only. */
+/** The job that scrapes the GPU exporter, which exposes only metrics of the catalogue. */
 export const gpuJob = (host: string): ScrapeConfig => ({
   job_name: OWN_JOBS.gpu,
   ...LIMITS,
@@ -50,7 +50,7 @@ export const gpuJob = (host: string): ScrapeConfig => ({
 });
 
 /**
- * The job that scrapes a dcgm-exporter. Its labels are renamed, so that a GPU has the same `gpu_uuid` in every job.
+ * The job that scrapes a dcgm-exporter. Relabeling gives a GPU the same `gpu_uuid` in every job.
  *
  * @param address its host:port
  */
@@ -88,7 +88,7 @@ export const gatewayJob = (host: string): ScrapeConfig => ({
   ],
 });
 
-/** A job of the setting `scrapeJobs`, with the label `host`, and with the limits that it does not set itself. */
+/** A job of the setting `scrapeJobs` with the label `host` and the limits. The setting can override the sample limit. */
 export function extraJob(job: ExtraScrapeJob, host: string): ScrapeConfig {
   return {
     ...job,

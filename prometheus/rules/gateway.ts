@@ -1,11 +1,11 @@
 import { OWN_JOBS } from "../../settings";
 import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
 
-/** Requests of the last five minutes that the gateway answered with a status code. */
+/** The number of requests in the last five minutes that the gateway answered with a status code. */
 const requests = (code: string) =>
   `sum by (host) (increase(caddy_http_request_duration_seconds_count{job="${OWN_JOBS.gateway}",code=~"${code}"}[5m]))`;
 
-/** A browser's first request has no password and is answered 401, so a few such answers are normal. */
+/** A browser sends its first request without a password, so a few responses with 401 are normal. */
 const ALERTS: AlertingRule[] = [
   {
     alert: "GatewayDown",
@@ -13,9 +13,9 @@ const ALERTS: AlertingRule[] = [
     for: "2m",
     labels: { severity: "critical" },
     annotations: {
-      summary: "The gateway of {{ $labels.host }} is down",
+      summary: "The gateway on {{ $labels.host }} is down",
       description:
-        "cAdvisor and Prometheus cannot be reached from outside their network. See `docker logs` of the gateway's container.",
+        "Clients cannot connect to cAdvisor and Prometheus. See `docker logs` of the gateway's container.",
     },
   },
   {
@@ -23,9 +23,9 @@ const ALERTS: AlertingRule[] = [
     expr: `${requests("401")} > 20`,
     labels: { severity: "warning" },
     annotations: {
-      summary: "Many logins at the gateway of {{ $labels.host }} fail",
+      summary: "Many logins to the gateway on {{ $labels.host }} fail",
       description:
-        "{{ $value | humanize }} requests of the last five minutes had no password or a wrong one.",
+        "{{ $value | humanize }} requests in the last five minutes had no password or a wrong one.",
     },
   },
   {
@@ -33,9 +33,9 @@ const ALERTS: AlertingRule[] = [
     expr: `${requests("400|403|413|421")} > 20`,
     labels: { severity: "warning" },
     annotations: {
-      summary: "The gateway of {{ $labels.host }} rejects many requests",
+      summary: "The gateway on {{ $labels.host }} rejects many requests",
       description:
-        "{{ $value | humanize }} requests of the last five minutes were malformed, too large, or for a path that is not allowed.",
+        "{{ $value | humanize }} requests in the last five minutes were malformed, too large, or for a path that is not allowed.",
     },
   },
 ];
@@ -43,7 +43,7 @@ const ALERTS: AlertingRule[] = [
 /**
  * The rules about the gateway.
  *
- * @param certificate of the setting tlsCertificate: the label `host`, and when it expires, in Unix seconds
+ * @param certificate the label `host`, and the expiry of the setting tlsCertificate in Unix seconds
  */
 export const gatewayRules = (certificate?: { host: string; expires: number }): RuleGroup => ({
   name: "gateway",
@@ -52,7 +52,7 @@ export const gatewayRules = (certificate?: { host: string; expires: number }): R
 
 const EXPIRY = "gateway_certificate_expiry_timestamp_seconds";
 
-/** Caddy does not export when a certificate expires, and the configuration knows it. */
+/** Caddy does not export the expiry of a certificate, so it is a constant in the rule. */
 const certificateRules = ({
   host,
   expires,
@@ -67,8 +67,8 @@ const certificateRules = ({
     labels: { severity: "warning" },
     annotations: {
       summary:
-        "The certificate of the gateway of {{ $labels.host }} expires in {{ $value | humanizeDuration }}",
-      description: "Set tlsCertificate and tlsKey to new ones, and run `npm run up`.",
+        "The certificate of the gateway on {{ $labels.host }} expires in {{ $value | humanizeDuration }}",
+      description: "Set tlsCertificate and tlsKey to a new certificate and its key, and run `npm run up`.",
     },
   },
 ];

@@ -7,8 +7,8 @@ const forGpuContainers = (expr: string) =>
   `sum by (${CONTAINER}) (${expr}) and on (host, id) container_gpu_info`;
 
 /**
- * CPU and memory use of containers that have GPUs, beside their GPU use: one series per container each, all with the same
- * labels, so that they can be divided by one another.
+ * CPU, memory and GPU use of containers with GPUs: one series per container each, all with the same labels, so that each can be
+ * divided by any other.
  */
 export const GPU_RULES: RuleGroup = {
   name: "gpu_containers",

@@ -8,8 +8,8 @@ export { monitoringRules } from "./monitoring";
 export type { AlertingRule, RecordingRule, RuleGroup } from "./types";
 
 /**
- * The file of rule groups. Its name changes with its text, so that a new configuration is checked with its rules while the
- * current one is in force with its own.
+ * The file of rule groups. Its name depends on its text, so that a new configuration and its rules can be checked while the
+ * current configuration still uses its own.
  */
 export function rulesFile(groups: readonly RuleGroup[]): { name: string; text: string } {
   const text = dump({ groups }, { lineWidth: -1, noRefs: true });

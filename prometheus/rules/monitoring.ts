@@ -3,10 +3,10 @@ import { OWN_JOBS } from "../../settings";
 import type { RuleGroup } from "./types";
 
 /**
- * Alerts about the monitoring itself. Each says what to do, and each fires in a test of the fault that it is about.
+ * Alerts about the monitoring itself. Each description has the next step, and a test of the fault shows that the alert fires.
  *
  * @param host value of the label `host`
- * @param scrapeInterval of the stack; two missed scrapes are noise, four are a fault
+ * @param scrapeInterval the alerts tolerate two missed scrapes; four are a fault
  */
 export function monitoringRules(host: string, scrapeInterval: string): RuleGroup {
   const scrapes = (n: number, seconds = 0) => `${Math.ceil(n * durationSeconds(scrapeInterval)) + seconds}s`;
@@ -15,7 +15,7 @@ export function monitoringRules(host: string, scrapeInterval: string): RuleGroup
     rules: [
       {
         alert: "PrometheusNotIngestingSamples",
-        // With a full disk, samples about Prometheus itself are lost too; rules are still evaluated and alerts sent.
+        // With a full disk, Prometheus loses samples about itself too. It still evaluates rules and sends alerts.
         expr: `absent_over_time(up{job="${OWN_JOBS.prometheus}",host="${host}"}[${scrapes(4)}])`,
         // After a start, Prometheus discovers its targets within 5 s and scrapes them within an interval.
         for: scrapes(2, 5),
@@ -23,17 +23,18 @@ export function monitoringRules(host: string, scrapeInterval: string): RuleGroup
         annotations: {
           summary: "Prometheus on {{ $labels.host }} ingests no samples",
           description:
-            "Most likely its disk is full: see the end of its log. Free space, then restart its container.",
+            "Most likely its disk is full: see the end of its log. Free disk space, then restart its container.",
         },
       },
       {
         alert: "PrometheusWritesFailed",
-        // After a failed write the next start truncates the WAL there (wlog.Repair); blocks are not affected.
+        // The next start truncates the WAL at the failed write (wlog.Repair). Blocks are not affected.
         expr: "prometheus_tsdb_wal_writes_failed_total > 0 and increase(prometheus_tsdb_wal_writes_failed_total[3h]) > 0",
         labels: { severity: "warning" },
         annotations: {
           summary: "Writes to the WAL of Prometheus on {{ $labels.host }} failed, and succeed again",
-          description: "Restart its container soon: samples since then could be lost when it restarts later.",
+          description:
+            "Restart its container soon: a restart drops the samples since the failed write that are in no block yet.",
         },
       },
       {
@@ -43,7 +44,7 @@ export function monitoringRules(host: string, scrapeInterval: string): RuleGroup
         annotations: {
           summary: "Prometheus on {{ $labels.host }} fails to reload its blocks from disk",
           description:
-            "See its log for the block and the reason; `npm run up` quarantines a block that cannot be read.",
+            "See its log for the block and the reason. `npm run up` quarantines a block that cannot be read.",
         },
       },
       {
@@ -53,7 +54,7 @@ export function monitoringRules(host: string, scrapeInterval: string): RuleGroup
         annotations: {
           summary: "Prometheus on {{ $labels.host }} fails to compact its blocks",
           description:
-            "See its log for the block and the reason; `npm run up` quarantines a block that cannot be read.",
+            "See its log for the block and the reason. `npm run up` quarantines a block that cannot be read.",
         },
       },
       {
@@ -65,7 +66,7 @@ export function monitoringRules(host: string, scrapeInterval: string): RuleGroup
           summary:
             "Prometheus on {{ $labels.host }} failed to load its configuration and runs with the previous one",
           description:
-            "Its files were edited: `npm run preview` shows the drift, `npm run up` restores the configuration.",
+            "Its files were edited: `npm run preview` shows the drift, and `npm run up` reverts it.",
         },
       },
       {
@@ -77,7 +78,7 @@ export function monitoringRules(host: string, scrapeInterval: string): RuleGroup
         annotations: {
           summary: "The target {{ $labels.instance }} of the job {{ $labels.job }} is down",
           description:
-            "See the page /targets of Prometheus for the error, and the log of the container that serves the target.",
+            "See the error on the page /targets of Prometheus, and the log of the target's container.",
         },
       },
     ],

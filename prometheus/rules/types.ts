@@ -1,11 +1,11 @@
-/** A recording rule, in Prometheus's own terms. */
+/** A recording rule of Prometheus. */
 export interface RecordingRule {
   record: string;
   expr: string;
   labels?: Record<string, string>;
 }
 
-/** An alerting rule, in Prometheus's own terms. */
+/** An alerting rule of Prometheus. */
 export interface AlertingRule {
   alert: string;
   expr: string;

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
 import {
   GATEWAY_METRICS,
   CONTAINER_LABELS,
@@ -20,84 +21,106 @@ const rows = (file: string): [string, string][] =>
     .filter((match) => match !== null)
     .map(([, first = "", last = ""]) => [first, last]);
 
-test("every metric and label of a container is documented, in the words of the catalogue", () => {
-  const documented = rows("docs/metrics.md");
-  for (const { name, help } of CONTAINER_METRICS) expect(documented).toContainEqual([name, help]);
-  for (const label of Object.entries(CONTAINER_LABELS)) expect(documented).toContainEqual(label);
+const names = (file: string) => rows(file).map(([name]) => name);
+
+const helpTexts = (metrics: Record<string, { help: string }>) =>
+  Object.entries(metrics).map(([name, { help }]) => [name, help]);
+
+describe("Documentation", () => {
+  it.each([
+    ["metrics of containers", CONTAINER_METRICS.map(({ name, help }) => [name, help])],
+    ["labels of containers", Object.entries(CONTAINER_LABELS)],
+    ["metrics of the GPUs of containers", helpTexts(GPU_CONTAINER_METRICS)],
+    ["metrics of GPUs", helpTexts(GPU_METRICS)],
+    ["metrics of the GPU exporter", helpTexts(GPU_EXPORTER_METRICS)],
+    ["labels of GPUs", Object.entries(GPU_LABEL_MEANINGS)],
+    ["metrics of the gateway", Object.entries(GATEWAY_METRICS)],
+  ])("has all %s, in the words of the catalogue", (_, expected) => {
+    expect(rows("docs/metrics.md")).toEqual(expect.arrayContaining(expected));
+  });
+
+  it("has all alerts and recording rules", () => {
+    const groups = [monitoringRules("h", "30s"), gatewayRules({ host: "h", expires: 0 }), GPU_RULES];
+    const rules = groups.flatMap((group) => group.rules);
+    expect(names("docs/metrics.md")).toEqual(
+      expect.arrayContaining(rules.map((rule) => ("alert" in rule ? rule.alert : rule.record))),
+    );
+  });
+
+  it("has all settings, and no others", () => {
+    expect(names("docs/settings.md").sort()).toEqual([...SETTING_KEYS].sort());
+  });
+
+  it("has all outputs, and no others", () => {
+    const program = readFileSync("index.ts", "utf8");
+    const returned = /return \{([^]*?)\n {2}\};/.exec(program)?.[1] ?? "";
+    const outputs = [...returned.matchAll(/^ {4}(\w+)/gm)].map(([, name]) => name);
+    expect(outputs.length).toBeGreaterThan(8);
+    expect(names("docs/outputs.md")).toEqual(outputs);
+  });
+
+  it("has all policies, with their descriptions", () => {
+    expect(rows("docs/policy.md")).toEqual(policies({}).map(({ name, description }) => [name, description]));
+  });
 });
 
-test("every metric of the gateway is documented, in the words of the catalogue", () => {
-  for (const entry of Object.entries(GATEWAY_METRICS)) expect(rows("docs/metrics.md")).toContainEqual(entry);
-});
-
-test("every metric, label, alert and recorded series of GPUs is documented, in the words of the catalogue", () => {
-  const documented = rows("docs/metrics.md");
-  for (const [name, { help }] of Object.entries({
-    ...GPU_CONTAINER_METRICS,
-    ...GPU_METRICS,
-    ...GPU_EXPORTER_METRICS,
-  }))
-    expect(documented).toContainEqual([name, help]);
-  for (const label of Object.entries(GPU_LABEL_MEANINGS)) expect(documented).toContainEqual(label);
-  for (const rule of GPU_RULES.rules)
-    expect(documented.map(([name]) => name)).toContain("record" in rule ? rule.record : rule.alert);
-});
-
-test("every alert is documented", () => {
-  const documented = rows("docs/metrics.md").map(([name]) => name);
-  for (const rule of [monitoringRules("h", "30s"), gatewayRules({ host: "h", expires: 0 })].flatMap(
-    (group) => group.rules,
-  ))
-    expect(documented).toContain("alert" in rule ? rule.alert : rule.record);
-});
-
-test("every setting is documented, and no other", () => {
-  expect(
-    rows("docs/settings.md")
-      .map(([key]) => key)
-      .sort(),
-  ).toEqual([...SETTING_KEYS].sort());
-});
-
-test("every output is documented, and no other", () => {
-  const program = readFileSync("index.ts", "utf8");
-  const returned = /return \{([^]*?)\n {2}\};/.exec(program)?.[1] ?? "";
-  const outputs = [...returned.matchAll(/^ {4}(\w+)/gm)].map(([, name]) => name);
-  expect(outputs.length).toBeGreaterThan(8);
-  expect(rows("docs/outputs.md").map(([name]) => name)).toEqual(outputs);
-});
-
-test("every policy is documented, in its words", () => {
-  expect(rows("docs/policy.md")).toEqual(policies({}).map(({ name, description }) => [name, description]));
-});
-
-describe("Every command of the documentation", () => {
-  /** Where the commands of the documentation are run, or why they are not. */
-  const FIRST_HOUR = "tests/integration/firstHour.test.ts";
-  const NOT_RUN: Record<string, string> = {
-    "npm test": "this runs within it",
-    'npm run pulumi -- preview --cwd ../other-project --stack staging --policy-pack "$PWD/policy"':
-      "another project; tests/integration/policy.test.ts runs the packs of one",
-    "htpasswd -nBC 12 central | npm run pulumi -- config set --secret users --stack prod":
-      "Apache's htpasswd; tests/integration/gateway.test.ts sets such users",
-    "npm run up -- --stack prod": "as of dev, which runs",
-    "export PULUMI_BACKEND_URL=s3://my-states PULUMI_CONFIG_PASSPHRASE=...": "an account of S3",
-    "npm ci && mkdir -p .pulumi-state": "the network; the tests have installed modules",
-    "pulumi stack select --create dev && pulumi up": "with preview in place of up",
-  };
-  const commands = ["README.md", "SECURITY.md", "airgap/README.md"]
-    .concat(readdirSync("docs").map((file) => `docs/${file}`))
+/** Markdown files, by their paths. */
+const DOCUMENTS = [
+  "README.md",
+  "SECURITY.md",
+  "CONTRIBUTING.md",
+  "airgap/README.md",
+  ...readdirSync("docs")
     .filter((file) => file.endsWith(".md"))
+    .map((file) => `docs/${file}`),
+];
+
+describe("Links of the documentation", () => {
+  /** The anchors that GitHub gives to the headings of a document. */
+  const anchors = (file: string) =>
+    [...readFileSync(file, "utf8").matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-"),
+    );
+
+  it.each(DOCUMENTS)("lead from %s to files and headings that exist", (document) => {
+    const links = [...readFileSync(document, "utf8").matchAll(/\]\((?!https?:)([^)#]*)#?([^)]*)\)/g)];
+    const broken = links.filter(([, file = "", anchor = ""]) => {
+      const target = file ? path.join(path.dirname(document), file) : document;
+      return !existsSync(target) || (anchor !== "" && !anchors(target).includes(anchor));
+    });
+    expect(broken.map(([link]) => link)).toEqual([]);
+  });
+});
+
+describe("Commands of the documentation", () => {
+  /** The test that runs the commands. */
+  const FIRST_HOUR = "tests/integration/firstHour.test.ts";
+  /** The commands that no test runs, with the reason. */
+  const NOT_RUN: Record<string, string> = {
+    "npm test": "runs this test",
+    'npm run pulumi -- preview --cwd ../other-project --stack staging --policy-pack "$PWD/policy"':
+      "needs another project; tests/integration/policies.test.ts has one",
+    "htpasswd -nBC 12 central | npm run pulumi -- config set --secret users --stack prod":
+      "needs Apache's htpasswd; tests/integration/gatewayTls.test.ts sets such users",
+    "npm run up -- --stack prod": "differs from the command for dev in the name only",
+    "export PULUMI_BACKEND_URL=s3://my-states PULUMI_CONFIG_PASSPHRASE=...": "needs an account of S3",
+    "npm ci && mkdir -p .pulumi-state": "needs the network; the test uses the installed node modules",
+    "pulumi stack select --create dev && pulumi up": "the test runs a preview instead",
+  };
+  const commands = DOCUMENTS.filter((file) => file !== "CONTRIBUTING.md")
     .flatMap((file) => [...readFileSync(file, "utf8").matchAll(/^```sh\n([^]*?)^```/gm)])
     .flatMap(([, block = ""]) => block.trim().split("\n"))
     .map((line) => line.replace(/ +#.*$/, ""));
   const ours = [...new Set(commands)].filter((command) => /npm|pulumi/i.test(command));
 
-  it.each(ours.filter((command) => !(command in NOT_RUN)))("is run by a test: %s", (command) => {
+  it.each(ours.filter((command) => !(command in NOT_RUN)))("are run by a test: %s", (command) => {
     expect(readFileSync(FIRST_HOUR, "utf8")).toContain(command);
   });
 
-  it("that is not run is still in the documentation", () => {
+  it("have no outdated exceptions from that", () => {
     for (const command of Object.keys(NOT_RUN)) expect(ours).toContain(command);
   });
 });

@@ -132,8 +132,8 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
         "mounts /var/run/docker.sock writable",
         [container({ name: "a-cadvisor", volumes: [{ ...socket, readOnly: false }] })],
       ],
-      ["ask a docker-proxy", [container({ name: "a-prometheus", volumes: [socket] })]],
-      ["ask a docker-proxy", [container({ volumes: [socket] }, "a-prometheus")]],
+      ["use a docker-proxy", [container({ name: "a-prometheus", volumes: [socket] })]],
+      ["use a docker-proxy", [container({ volumes: [socket] }, "a-prometheus")]],
       [
         "mounts /run/containerd/containerd.sock",
         [container({ volumes: [{ hostPath: "/run/containerd/containerd.sock", readOnly: true }] })],
