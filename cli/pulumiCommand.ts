@@ -5,7 +5,7 @@ import { cacheFolder } from "../lib/cache";
 import { log } from "../lib/log";
 import { run } from "../lib/run";
 import { backend } from "./prerequisites/backend";
-import { airgapPlugins } from "./prerequisites/plugins";
+import { installPlugins } from "./prerequisites/plugins";
 import { pulumiCli } from "./prerequisites/pulumiCli";
 import { reduceOutput } from "./output";
 import { keepSettingsFiles } from "./settingsFiles";
@@ -21,19 +21,18 @@ export const POLICY_PACK = path.resolve("policy");
  */
 export async function pulumiEnvironment(project = process.cwd()): Promise<NodeJS.ProcessEnv> {
   const cli = await pulumiCli();
-  const [plugins, state] = await Promise.all([airgapPlugins(cli), backend(project)]);
+  const [state] = await Promise.all([backend(project), installPlugins(cli)]);
   return {
     ...process.env,
     ...state,
     ...withoutProxyOnLoopback(),
-    PATH: [plugins, cli, POLICY_PACK, process.env["PATH"]].filter(Boolean).join(path.delimiter),
+    PATH: [cli, POLICY_PACK, process.env["PATH"]].filter(Boolean).join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
     // Other programs, too, have their types checked elsewhere; checking them at each run would double its time.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
     PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true", // See keepSettingsFiles.
     // From version 22 on, Node keeps what it compiled.
     NODE_COMPILE_CACHE: path.join(cacheFolder(), "node"),
-    ...(plugins && { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }),
   };
 }
 

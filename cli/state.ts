@@ -10,6 +10,7 @@ export interface Resource {
   id?: string;
   protect?: boolean;
   inputs?: { name?: string; networksAdvanced?: { name: string; aliases?: string[] }[] };
+  outputs?: Record<string, unknown>;
 }
 
 /** A stack's state, as Pulumi exports it. */

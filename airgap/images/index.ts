@@ -115,8 +115,7 @@ export async function buildShellImage(
 }
 
 async function importImage(reference: string, recipe: Recipe, dockerHost: string): Promise<void> {
-  const docker = (...args: string[]) =>
-    run("docker", args, { env: { ...process.env, DOCKER_HOST: dockerHost } });
+  const docker = (...args: string[]) => run("docker", args, { env: { DOCKER_HOST: dockerHost } });
   const identity = await identityOf(recipe);
   const present = await docker(
     "image",
@@ -179,9 +178,7 @@ async function withLibraries(program: string, to: string, more: string): Promise
 
 /** Changes with everything that the image is made of. */
 async function identityOf(recipe: Recipe): Promise<string> {
-  const hash = createHash("sha256")
-    .update(JSON.stringify(recipe))
-    .update(await readFile(__filename));
+  const hash = createHash("sha256").update(JSON.stringify([recipe, PASSWD, GROUP]));
   for (const file of Object.values(recipe.files)) if ("copy" in file) hash.update(await readFile(file.copy));
   return hash.digest("hex").slice(0, 16);
 }

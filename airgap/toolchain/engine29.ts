@@ -2,7 +2,7 @@ import { copyFile, readdir } from "node:fs/promises";
 import path from "node:path";
 import { cached } from "../../lib/cache";
 import { buildGoCommands, type GoCommands, hashOf } from "./goCommands";
-import { run } from "../../lib/run";
+import { run, succeeds } from "../../lib/run";
 import { log } from "../../lib/log";
 
 /** Engine 29 with the containerd, shim and runc that it needs; Debian's are too old for it. */
@@ -61,18 +61,14 @@ export async function buildEngine29(): Promise<string> {
 
 /** Installs what compiles C against libseccomp, where it is missing and we may. */
 async function requireC(): Promise<void> {
-  const works = (command: string) =>
-    run("sh", ["-ec", command]).then(
-      () => true,
-      () => false,
-    );
+  const works = (command: string) => succeeds("sh", ["-ec", command]);
   if (await works("command -v gcc && pkg-config --exists libseccomp")) return;
   if (process.getuid?.() !== 0 || !(await works("command -v apt-get")))
     throw new Error(
       `a C compiler, pkg-config and the headers of libseccomp are needed to build runc, but are not all there; on Debian or Ubuntu: apt-get install ${C_PACKAGES.join(" ")}`,
     );
   log(`installing ${C_PACKAGES.join(", ")}, which runc is built with`);
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
   await run("apt-get", ["update", "-q"], { env });
   await run("apt-get", ["install", "-q", "-y", "--no-install-recommends", ...C_PACKAGES], { env });
 }

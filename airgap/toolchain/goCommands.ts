@@ -1,15 +1,9 @@
-import { execFile, type ExecFileOptions } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
-import { cacheFolder } from "../../lib/cache";
-import { cached, exists } from "../../lib/cache";
+import { cached, cacheFolder } from "../../lib/cache";
 import { log } from "../../lib/log";
-
-export { exists };
-
-const exec = promisify(execFile);
+import { run } from "../../lib/run";
 
 /** A Go module, by its version and the checksum of its content, as go.sum has it. */
 export interface GoModule {
@@ -18,39 +12,31 @@ export interface GoModule {
   sum: string;
 }
 
-/** Commands that are built from one Go module. */
-export interface GoCommands {
-  /** Name of the folder in the cache. */
-  name: string;
-  /** The module, whose own go.mod and go.sum pin everything that it is built from. */
-  module: GoModule;
-  /** Modules that its go.mod replaces by folders beside it, by the folder. */
-  siblings?: Record<string, GoModule>;
+/** How commands are compiled. */
+interface Build {
   /** Packages of the commands, such as `./cmd/prometheus`. */
   packages: string[];
   tags?: string[];
   ldflags?: string;
   /** Whether C code is compiled too. Default: no. */
   cgo?: boolean;
-  /** What has to be made in the sources before the build. */
-  prepare?: (sources: string) => Promise<void>;
 }
 
-/** Runs a program to its end; what it writes is in the error when it fails. */
-export async function run(program: string, args: string[], options: ExecFileOptions = {}): Promise<string> {
-  const { stdout } = await exec(program, args, { maxBuffer: 1 << 28, ...options }).catch((error: unknown) => {
-    const { message, stderr = "" } = error as Error & { stderr?: string };
-    throw new Error(`${program} ${args.slice(0, 4).join(" ")} failed: ${stderr.slice(-4000) || message}`, {
-      cause: error,
-    });
-  });
-  return stdout.toString();
+/** Commands that are built from one Go module. */
+export interface GoCommands extends Build {
+  /** Name of the folder in the cache. */
+  name: string;
+  /** The module, whose own go.mod and go.sum pin everything that it is built from. */
+  module: GoModule;
+  /** Modules that its go.mod replaces by folders beside it, by the folder. */
+  siblings?: Record<string, GoModule>;
+  /** What has to be made in the sources before the build. */
+  prepare?: (sources: string) => Promise<void>;
 }
 
 /**
  * Builds Go commands into the cache, unless they are there.
  *
- * @param progress is told before a build, which takes minutes
  * @returns the folder with the commands
  * @throws Error when Go is missing, a module has another checksum, or the build fails
  */
@@ -73,21 +59,38 @@ export async function buildGoCommands(commands: GoCommands): Promise<string> {
   });
 }
 
+/**
+ * Builds commands of a Go module in this repository into the cache, unless they are there.
+ *
+ * @param sources its folder in the project, with go.mod and go.sum
+ * @param name of the folder in the cache, to which a hash of the sources is added
+ * @returns the folder with the commands
+ */
+export async function buildSources(
+  sources: string,
+  { name, ...build }: Build & { name: string },
+): Promise<string> {
+  const files = (await readdir(sources, { recursive: true }))
+    .filter((file) => /^go\.|\.go$/.test(file))
+    .sort();
+  const contents = await Promise.all(files.map((file) => readFile(path.join(sources, file))));
+  return cached(`${name}-${hashOf(JSON.stringify(build), ...contents)}`, async (folder) => {
+    await requireGo();
+    log(`building ${name} from ${sources}; this takes minutes, once`);
+    await goBuild(sources, folder, build);
+  });
+}
+
 /** Compiles commands of the module in a folder into another folder, from what its go.mod and go.sum pin. */
-export async function goBuild(
+async function goBuild(
   sources: string,
   to: string,
-  { packages, tags = [], ldflags = "", cgo = false }: Omit<GoCommands, "name" | "module">,
+  { packages, tags = [], ldflags = "", cgo = false }: Build,
 ): Promise<void> {
   const flags = ["-trimpath", "-o", to + path.sep, `-tags=${tags.join(",")}`, `-ldflags=${ldflags}`];
   await run("go", ["build", ...flags, ...packages], {
     cwd: sources,
-    env: {
-      ...process.env,
-      GOWORK: "off",
-      GOFLAGS: "-mod=readonly -buildvcs=false",
-      CGO_ENABLED: cgo ? "1" : "0",
-    },
+    env: { GOWORK: "off", GOFLAGS: "-mod=readonly -buildvcs=false", CGO_ENABLED: cgo ? "1" : "0" },
   });
 }
 
@@ -112,7 +115,7 @@ async function copyModule({ path: module, version, sum }: GoModule, to: string):
 }
 
 /** Go 1.21 and newer fetch the toolchain that a module asks for. */
-export async function requireGo(): Promise<void> {
+async function requireGo(): Promise<void> {
   const version = await run("go", ["env", "GOVERSION"]).catch(() => "none");
   const minor = Number(/^go1\.(\d+)/.exec(version)?.[1] ?? 0);
   if (minor < 21)

@@ -33,7 +33,7 @@ async function buildWebUi(sources: string): Promise<void> {
   log("building the web UI of Prometheus");
   const ui = path.join(sources, "web", "ui");
   const pnpm = (...args: string[]) =>
-    run("npx", ["--yes", "pnpm@10.34.8", ...args], { cwd: ui, env: { ...process.env, CI: "" } });
+    run("npx", ["--yes", "pnpm@10.34.8", ...args], { cwd: ui, env: { CI: "" } });
   await pnpm("install", "--frozen-lockfile");
   await pnpm("run", "build:mantine-ui");
   await run("bash", ["scripts/compress_assets.sh"], { cwd: sources });

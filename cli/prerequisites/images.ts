@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { buildImage } from "../../airgap/images";
+import { buildImage } from "../../airgap";
 import { dockerInfo, gpuAccess } from "../../host/facts";
 import { docker, queryDocker } from "../../host/docker";
 import { stackConfig } from "../stackConfig";

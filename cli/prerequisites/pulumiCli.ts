@@ -2,26 +2,24 @@ import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import fetch from "node-fetch";
-import { cacheFolder } from "../../lib/cache";
-import { run } from "../../lib/run";
-import { exists } from "../../lib/cache";
-import { buildPulumi, PULUMI_VERSION } from "../../airgap/toolchain/pulumi";
-import { cliUrl, reachable } from "./download";
+import { cacheFolder, exists } from "../../lib/cache";
 import { log } from "../../lib/log";
+import { run } from "../../lib/run";
+import { buildPulumi, builtPulumi, PULUMI_VERSION } from "../../airgap";
+import { cliUrl, reachable } from "./download";
 
 /**
  * Finds the Pulumi CLI: on the PATH, where its installer puts it, in the cache, as the official download, or built.
  *
- * @returns the folder with `pulumi`, and whether anything had to be made
+ * @returns the folder with `pulumi` and `pulumi-language-nodejs`
  */
 export async function pulumiCli(): Promise<string> {
   const downloaded = path.join(cacheFolder(), `pulumi-official-v${PULUMI_VERSION}`);
-  const built = path.join(cacheFolder(), `pulumi-v${PULUMI_VERSION}`);
   const places = [
     ...(process.env["PATH"] ?? "").split(path.delimiter),
     path.join(pulumiHome(), "bin"),
     downloaded,
-    built,
+    builtPulumi(),
   ];
   for (const folder of places)
     if (
