@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import type { Readable } from "node:stream";
 import {
   credentials,
   Server,
@@ -32,7 +33,7 @@ let engine: Server;
 let engineAddress: string;
 let shown: LogRequest.AsObject[] = [];
 let folder: string;
-let plugin: ChildProcess;
+let plugin: ChildProcessByStdio<null, Readable, null>;
 let client: ResourceProviderClient;
 
 beforeAll(async () => {
@@ -140,8 +141,8 @@ describe("A command", () => {
 
   it.each([
     [
-      { create: 'echo "seen"; echo wrong >&2; exit 3' },
-      'exit status 3: running "echo \\"seen\\"; echo wrong >&2; exit 3":\nseen\nwrong\n',
+      { create: 'echo "seen"; sleep 0.2; echo wrong >&2; exit 3' },
+      'exit status 3: running "echo \\"seen\\"; sleep 0.2; echo wrong >&2; exit 3":\nseen\nwrong\n',
     ],
     [{ create: "kill -9 $$" }, "signal: killed: running"],
     [{ create: "true", dir: "/no/such" }, 'chdir /no/such: no such file or directory: running "true"'],

@@ -9,10 +9,7 @@ const state = (...resources: { type: string; outputs?: Record<string, unknown> }
 
 describe("A state that the plugin in TypeScript wrote", () => {
   it("gets the empty options of networks and the empty environment of containers", () => {
-    const old = state(
-      { type: NETWORK, outputs: { name: "n" } },
-      { type: CONTAINER, outputs: { name: "c" } },
-    );
+    const old = state({ type: NETWORK, outputs: { name: "n" } }, { type: CONTAINER, outputs: { name: "c" } });
     expect(completeOldState(old)).toBe(2);
     expect(old).toEqual(
       state(
