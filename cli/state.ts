@@ -9,8 +9,8 @@ export interface Resource {
   type: string;
   id?: string;
   protect?: boolean;
-  outputs?: Record<string, unknown>;
   inputs?: { name?: string; networksAdvanced?: { name: string; aliases?: string[] }[] };
+  outputs?: Record<string, unknown>;
 }
 
 /** A stack's state, as Pulumi exports it. */

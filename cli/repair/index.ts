@@ -1,6 +1,6 @@
 import { log } from "../../lib/log";
 import { shortName } from "../stackArguments";
-import { exportState } from "../state";
+import { exportState, importState } from "../state";
 import { logRestartingContainers, reconnectContainers, unpauseContainers } from "./containers";
 import { completeOldState } from "./oldState";
 import { quarantineCorruptSamples } from "./samples";
@@ -21,7 +21,11 @@ export async function repair(name: string, env: NodeJS.ProcessEnv): Promise<stri
   if (folder && (await removeStaleLocks(folder, stack, env)) === "locked") return []; // Pulumi reports who holds the lock.
   const state = await exportState(name, env);
   if (folder) await removeUnfinished(state, stack, env);
-  await completeOldState(name, state, env);
+  const completed = completeOldState(state);
+  if (completed > 0) {
+    log(`the state of ${completed} resources lacks what the Docker provider expects: it is added, once`);
+    await importState(name, state, env);
+  }
 
   const repaired = [
     ...(await unpauseContainers(stack, env)),

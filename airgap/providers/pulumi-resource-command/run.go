@@ -76,6 +76,12 @@ func (p *commandProvider) run(urn resource.URN, line *string, in properties) (ou
 		words = []string{"/bin/sh", "-c", *line}
 	}
 	cmd := exec.CommandContext(p.running, words[0], words[1:]...)
+	if in.Dir != "" {
+		// With attributes set, Go does not say that it is the folder that is missing.
+		if err := syscall.Access(in.Dir, 0); err != nil {
+			return output{}, fmt.Errorf("%w: running %q:\n", &os.PathError{Op: "chdir", Path: in.Dir, Err: err}, *line)
+		}
+	}
 	// A process group of its own, so that what the command started ends with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
