@@ -10,11 +10,35 @@ function withDependencies(names, found = new Set()) {
   return [...found];
 }
 
-/** @type {import("jest").Config} */
-module.exports = {
-  testMatch: ["<rootDir>/tests/**/*.test.ts"],
+const common = {
   transform: { "\\.[jt]s$": "@swc/jest" },
   transformIgnorePatterns: [`/node_modules/(?!(${withDependencies(MODULES).join("|")})/)`],
   // Its "exports" have no file for require().
   moduleNameMapper: { "^unicorn-magic$": "<rootDir>/node_modules/unicorn-magic/node.js" },
+};
+
+/** Integration tests whose subject does not depend on the Docker engine run on one engine. All others run on both. */
+const ON_ENGINE_20_10 = ["gatewayAttacks", "gatewayTls"];
+const ON_ENGINE_29 = ["configuration", "environments", "policies"];
+
+const project = (displayName, folder, ignored = []) => ({
+  ...common,
+  displayName,
+  testMatch: [`<rootDir>/tests/${folder}/**/*.test.ts`],
+  testPathIgnorePatterns: ["/node_modules/", ...ignored.map((name) => `/${folder}/${name}\\.test\\.ts$`)],
+});
+
+/**
+ * The last three need a Docker daemon of their own, which tests/run.ts starts.
+ *
+ * @type {import("jest").Config}
+ */
+module.exports = {
+  projects: [
+    project("unit", "unit"),
+    project("rules", "rules"),
+    project("integration:20.10", "integration", ON_ENGINE_29),
+    project("integration:29", "integration", ON_ENGINE_20_10),
+    project("faults", "faults"),
+  ],
 };

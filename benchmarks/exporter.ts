@@ -23,7 +23,7 @@ const IMAGE = "example/llm:1";
  * subtracts that.
  */
 export async function exporterCost(): Promise<void> {
-  const daemon = await startDaemon("distribution");
+  const daemon = await startDaemon("20.10");
   const folder = await mkdtemp(path.join(os.tmpdir(), "exporter-"));
   try {
     const processes = await startContainers(daemon.host);

@@ -1,168 +1,132 @@
-import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { createInterface } from "node:readline";
-import { cacheFolder } from "../lib/cache";
+import { execa } from "execa";
 import { staticBusybox } from "../airgap/images/busybox";
 import { buildPrometheus } from "../airgap/toolchain/prometheus";
-import { ENGINES, startDaemon } from "./support/daemons";
 import { stackImages } from "../cli/prerequisites/images";
-import { log } from "../lib/log";
 import { pulumiEnvironment } from "../cli/pulumiCommand";
+import { cacheFolder } from "../lib/cache";
+import { log } from "../lib/log";
+import { type Engine, startDaemon } from "./support/daemons";
 
-interface Count {
+/** How many tests passed, and each failure with its reason. */
+interface Result {
   passed: number;
-  failed: number;
-  /** What is told of those that failed, once more at the end: why, then which. */
-  failures: { which: string; why: string }[];
+  failures: { test: string; reason: string }[];
 }
 
-/** Of what jest's `--json` writes, what is read here. */
+/** The fields of Jest's JSON report that are used here. */
 interface JestReport {
   numPassedTests: number;
-  numFailedTests: number;
-  numPendingTests: number;
-  numRuntimeErrorTestSuites: number;
   testResults: {
     name: string;
-    status: string;
     message: string;
     assertionResults: { fullName: string; status: string }[];
   }[];
 }
 
-/** What runs the tests of a part, given its name. */
-type Part = (name: string) => Promise<Count>;
+type Part = (files: string[]) => Promise<Result>;
 
-/** What `npm test` runs, in this order, */
-const FIRST: Record<string, Part> = {
+/** Parts that only compute run one after the other. */
+const COMPUTING: Record<string, Part> = {
   lint: async () =>
     sum(
-      await command("tsc", ["--noEmit"]),
-      await command("eslint", ["."]),
-      await command("prettier", ["--check", "."]),
+      await linter("tsc", ["--noEmit"]),
+      await linter("eslint", ["."]),
+      await linter("prettier", ["--check", "."]),
     ),
-  unit: () => jest(["--testPathIgnorePatterns=/tests/(integration|faults)/"]),
+  unit: (files) => jest("unit", files),
+  rules: (files) => jest("rules", files),
 };
-/** and what it runs then, side by side, because most of their time they wait. */
-const ON_DAEMONS: Record<string, Part> = {
-  ...Object.fromEntries(
-    (Object.keys(ENGINES) as (keyof typeof ENGINES)[]).map((engine) => [
-      `integration:${engine}`,
-      (name) => onDaemon(name, engine, "tests/integration"),
-    ]),
-  ),
-  faults: async (name) => {
-    await inTurn(() => buildPrometheus("3.13.4")); // From which they upgrade.
-    return onDaemon(name, "distribution", "tests/faults");
-  },
+/** Parts that mostly wait for containers run side by side. Each has a Docker daemon of its own. */
+const WAITING: Record<string, Part> = {
+  "integration:20.10": (files) => onDaemon("20.10", "integration:20.10", files),
+  "integration:29": (files) => onDaemon("29", "integration:29", files),
+  faults: (files) => onDaemon("20.10", "faults", files),
 };
+const PARTS = Object.keys({ ...COMPUTING, ...WAITING });
 
-/** Aborted by Ctrl-C and the like, so that what is running ends, and daemons are removed on the way out. */
+/** Aborted by Ctrl-C and the like: running tests end, and daemons are removed. */
 const interruption = new AbortController();
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
- * `npm test [-- PART …]`: runs every part, or those whose name starts with one of the words.
- * Ends with what failed, and why, and the line `N passed, N failed`.
+ * `npm test [-- PART… [FILE…]]`. A word that begins the name of a part chooses this part; the other words choose files of these
+ * parts by their path. Without words, everything runs. The failures and the line `N passed, N failed` come last.
  */
-export default async (args: string[]): Promise<number> => {
-  const chosen = (parts: Record<string, Part>) =>
-    Object.entries(parts).filter(([name]) => args.length === 0 || args.some((word) => name.startsWith(word)));
-  const [first, onDaemons] = [chosen(FIRST), chosen(ON_DAEMONS)];
-  if (first.length + onDaemons.length === 0)
-    throw new Error(
-      `no such part: ${args.join(" ")}; there are ${Object.keys({ ...FIRST, ...ON_DAEMONS }).join(", ")}`,
-    );
-  for (const signal of SIGNALS)
+export default async (words: string[]): Promise<number> => {
+  const isPart = (word: string) => PARTS.some((part) => part.startsWith(word));
+  const [parts, files] = [words.filter(isPart), words.filter((word) => !isPart(word))];
+  if (words.length > 0 && parts.length === 0)
+    throw new Error(`no such part: ${words.join(" ")}; the parts are ${PARTS.join(", ")}`);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.once(signal, () => {
-      log(`${signal}: ending the tests and removing their daemon`);
+      log(`${signal}: stopping the tests and removing their Docker daemons`);
       interruption.abort();
     });
-  const counts: Count[] = [];
+
+  const results: Result[] = [];
   const start = async ([name, part]: [string, Part]) => {
-    if (interruption.signal.aborted) return;
+    const isChosen = parts.length === 0 || parts.some((word) => name.startsWith(word));
+    if (!isChosen || interruption.signal.aborted) return;
     log(`== ${name}`);
-    const count = await part(name).catch((error: unknown) => {
-      log(`${name}: error: ${(error as Error).message}`);
-      return failure("its run", (error as Error).message);
+    const { passed, failures } = await part(files).catch((error: unknown) => failure("run", String(error)));
+    log(`== ${name}: ${passed} passed, ${failures.length} failed`);
+    results.push({
+      passed,
+      failures: failures.map(({ test, reason }) => ({ test: `${name} | ${test}`, reason })),
     });
-    counts.push({
-      ...count,
-      failures: count.failures.map(({ which, why }) => ({ which: `${name} | ${which}`, why })),
-    });
-    log(`== ${name}: ${count.passed} passed, ${count.failed} failed`);
   };
-  for (const part of first) await start(part);
-  await Promise.all(onDaemons.map(start));
-  const total = sum(...counts);
-  for (const { which, why } of total.failures) log(`${which}\n${why}`);
-  for (const { which } of total.failures) log(`failed: ${which}`);
-  console.log(`${total.passed} passed, ${total.failed} failed`);
-  return total.failed > 0 || interruption.signal.aborted ? 1 : 0;
+  for (const part of Object.entries(COMPUTING)) await start(part);
+  await Promise.all(Object.entries(WAITING).map(start));
+
+  const { passed, failures } = sum(...results);
+  for (const { test, reason } of failures) log(`${test}\n${reason}`);
+  for (const { test } of failures) log(`failed: ${test}`);
+  console.log(`${passed} passed, ${failures.length} failed`);
+  return passed === 0 || failures.length > 0 || interruption.signal.aborted ? 1 : 0;
 };
 
-const sum = (...counts: Count[]): Count => ({
-  passed: counts.reduce((n, count) => n + count.passed, 0),
-  failed: counts.reduce((n, count) => n + count.failed, 0),
-  failures: counts.flatMap(({ failures }) => failures),
+const sum = (...results: Result[]): Result => ({
+  passed: results.reduce((total, { passed }) => total + passed, 0),
+  failures: results.flatMap(({ failures }) => failures),
 });
+const failure = (test: string, reason: string): Result => ({ passed: 0, failures: [{ test, reason }] });
 
-const failure = (which: string, why: string): Count => ({
-  passed: 0,
-  failed: 1,
-  failures: [{ which, why }],
-});
-
-/** Runs a tool of node_modules that either passes or fails. */
-async function command(tool: string, args: string[]): Promise<Count> {
-  const passed = (await inTerminal([path.join("node_modules", ".bin", tool), ...args])) === 0;
-  log(`${tool}: ${passed ? "no complaint" : "failed"}`);
-  return passed ? { passed: 1, failed: 0, failures: [] } : failure(tool, "see what it said, above");
+/** Runs a tool of node_modules that passes or fails as a whole. */
+async function linter(tool: string, args: string[]): Promise<Result> {
+  const status = await terminal([path.join("node_modules", ".bin", tool), ...args]);
+  return status === 0 ? { passed: 1, failures: [] } : failure(tool, "its output is above");
 }
 
-/**
- * Runs the tests that arguments of jest choose. A run without a test, or with a broken one, counts as failed.
- *
- * @param side where other tests run beside these: words before jest, more environment, and the name before each line
- */
+/** Runs a Jest project. Skipped tests, and a run without any test, are failures. */
 async function jest(
-  args: string[],
-  { inside = [], env = {}, name }: { inside?: string[]; env?: NodeJS.ProcessEnv; name?: string } = {},
-): Promise<Count> {
+  project: string,
+  files: string[],
+  args: string[] = [],
+  { inside = [], env = {} }: { inside?: string[]; env?: NodeJS.ProcessEnv } = {},
+): Promise<Result> {
   const folder = await mkdtemp(path.join(os.tmpdir(), "jest-"));
-  const report = path.join(folder, "report.json");
+  const file = path.join(folder, "report.json");
+  const command = [...inside, path.join("node_modules", ".bin", "jest"), "--selectProjects", project];
+  const cache = path.join(cacheFolder(), "jest");
+  const options = [`--outputFile=${file}`, "--json", `--cacheDirectory=${cache}`, ...args];
+  // A part need not have the files that were chosen.
+  if (files.length > 0) options.push("--passWithNoTests", "--", ...files);
   try {
-    const words = [
-      ...inside,
-      path.join("node_modules", ".bin", "jest"),
-      "--json",
-      `--outputFile=${report}`,
-      `--cacheDirectory=${path.join(cacheFolder(), "jest")}`,
-      ...args,
-    ];
-    // Certificates that a machine adds for Node take each of its processes 60 ms to load, and no test asks anybody outside.
-    const plain = { NODE_OPTIONS: "", NODE_EXTRA_CA_CERTS: undefined };
-    const status = await inTerminal(words, { ...env, ...plain }, name);
-    const results = JSON.parse(await readFile(report, "utf8")) as JestReport;
-    const passed = results.numPassedTests;
-    const failed = results.numFailedTests + results.numRuntimeErrorTestSuites + results.numPendingTests;
-    if (failed === 0 && (status !== 0 || passed === 0))
-      return { ...failure("jest", `ended with status ${status}, ${passed} passed`), passed };
-    return {
-      passed,
-      failed,
-      failures: results.testResults
-        .map(({ name: file, message, assertionResults }) => {
-          const failed = assertionResults.filter((test) => test.status !== "passed");
-          return {
-            which: [path.relative("", file), ...failed.map((test) => test.fullName)].join("\n  ✕ "),
-            why: message || failed.map((test) => test.status).join(", "),
-          };
-        })
-        .filter(({ why }) => why),
-    };
+    const status = await terminal([...command, ...options], project, env);
+    const { numPassedTests, testResults } = JSON.parse(await readFile(file, "utf8")) as JestReport;
+    const failures = testResults.flatMap(({ name, message, assertionResults }) => {
+      const tests = assertionResults.filter((test) => test.status !== "passed").map((test) => test.fullName);
+      const broken = message && tests.length === 0 ? ["could not run"] : tests;
+      return broken.map((test, i) => ({
+        test: `${path.relative("", name)} | ${test}`,
+        reason: i === 0 ? message || "skipped" : "see above",
+      }));
+    });
+    if (failures.length === 0 && (status !== 0 || (numPassedTests === 0 && files.length === 0)))
+      return failure("jest", `status ${status}, ${numPassedTests} tests passed`);
+    return { passed: numPassedTests, failures };
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -170,51 +134,51 @@ async function jest(
 
 let last: Promise<unknown> = Promise.resolve();
 
-/** Does what installs packages or builds: one at a time. */
+/** Prepares one daemon at a time, because that installs packages and builds. */
 function inTurn<T>(work: () => Promise<T>): Promise<T> {
   const mine = last.then(work);
   last = mine.catch(() => undefined);
   return mine;
 }
 
-/** Runs the tests of a folder on a daemon of their own. */
-async function onDaemon(name: string, engine: keyof typeof ENGINES, tests: string): Promise<Count> {
+/** Runs a Jest project in the network namespace of a new Docker daemon. */
+async function onDaemon(engine: Engine, project: string, files: string[]): Promise<Result> {
   const daemon = await inTurn(async () => {
-    // Whatever has to be downloaded or built comes first: the daemon's network namespace reaches nothing.
+    // The namespace reaches no other network, so everything is downloaded and built before.
     await Promise.all([pulumiEnvironment(), staticBusybox()]);
+    if (project === "faults") await buildPrometheus("3.13.4"); // Its tests upgrade from this release.
     return startDaemon(engine);
   });
   try {
     await inTurn(() => stackImages("of-the-tests", daemon.host, { gpus: true }));
-    return await jest([tests, "--runInBand", "--verbose", "--testTimeout=1800000"], {
+    const env = { DOCKER_HOST: daemon.host, TMPDIR: daemon.temporary, DAEMON_FOLDER: daemon.folder };
+    return await jest(project, files, ["--runInBand", "--verbose", "--testTimeout=1800000"], {
       inside: daemon.inside,
-      env: { DOCKER_HOST: daemon.host, TMPDIR: daemon.temporary, DAEMON_FOLDER: daemon.folder },
-      name,
+      env,
     });
   } finally {
     await daemon.stop();
   }
 }
 
-/** Runs a program with its output in the terminal; with a name, it goes before each line. */
-function inTerminal(
+/** Runs a program with its output in the terminal, each line after a name, and returns its exit status. */
+async function terminal(
   [program = "", ...args]: string[],
+  name = "",
   env: NodeJS.ProcessEnv = {},
-  name?: string,
 ): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      stdio: name ? ["ignore", "pipe", "pipe"] : ["ignore", 2, 2],
-      env: { ...process.env, ...env },
-      signal: interruption.signal,
-    });
-    for (const output of [child.stdout, child.stderr])
-      if (output)
-        createInterface(output).on("line", (line) => {
-          log(`${name} | ${line}`);
-        });
-    child.on("error", reject).on("close", (status) => {
-      resolve(status ?? 1);
-    });
+  const prefixed = function* (line: unknown) {
+    yield name ? `${name} | ${String(line)}` : line;
+  };
+  const { exitCode } = await execa(program, args, {
+    stdin: "ignore",
+    stdout: [prefixed, 2],
+    stderr: [prefixed, 2],
+    // No test calls a host outside, and loading a machine's own certificates costs each Node process 60 ms.
+    env: { NODE_OPTIONS: "", NODE_EXTRA_CA_CERTS: undefined, ...env },
+    cancelSignal: interruption.signal,
+    buffer: false,
+    reject: false,
   });
+  return exitCode ?? 1;
 }

@@ -1,6 +1,6 @@
-import { docker, inspect } from "../support/host";
+import { docker, inspect } from "../support/docker";
 import { failed, Stack, succeeded } from "../support/stack";
-import { changeTwentyTimes, job, relabel } from "../support/changes";
+import { changeTwentyTimes, job, relabel } from "../support/configurationChanges";
 
 let stack: Stack;
 beforeAll(async () => {

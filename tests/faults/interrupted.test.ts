@@ -1,4 +1,4 @@
-import { docker } from "../support/host";
+import { docker } from "../support/docker";
 import { failed, Stack, steps, succeeded } from "../support/stack";
 
 const POINTS = 10;

@@ -1,6 +1,8 @@
 import { writeFile } from "node:fs/promises";
-import { restartDaemon } from "../support/daemon";
-import { docker, eventually, inspect, query } from "../support/host";
+import { restartDaemon } from "../support/daemonControl";
+import { docker, inspect } from "../support/docker";
+import { eventually } from "../support/eventually";
+import { query } from "../support/prometheus";
 import { Stack, succeeded } from "../support/stack";
 
 let stack: Stack;

@@ -1,9 +1,11 @@
 import { createServer } from "node:net";
-import { restartDaemon } from "../support/daemon";
-import { docker, eventually, inspect, query } from "../support/host";
+import { restartDaemon } from "../support/daemonControl";
+import { docker, inspect } from "../support/docker";
+import { eventually } from "../support/eventually";
+import { query } from "../support/prometheus";
 import { OtherMachine } from "../support/otherMachine";
 import { failed, Stack, succeeded } from "../support/stack";
-import { changeTwentyTimes, job } from "../support/changes";
+import { changeTwentyTimes, job } from "../support/configurationChanges";
 
 let machine: OtherMachine;
 let stack: Stack;

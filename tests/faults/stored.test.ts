@@ -4,9 +4,10 @@ import os from "node:os";
 import path from "node:path";
 import { run } from "../../lib/run";
 import { get } from "../../host/http";
-import { docker, eventually, query } from "../support/host";
+import { docker } from "../support/docker";
+import { eventually } from "../support/eventually";
+import { query, sampleTimes } from "../support/prometheus";
 import { failed, Stack, succeeded } from "../support/stack";
-import { sampleTimes } from "../support/samples";
 
 const NOBODY = 65_534;
 

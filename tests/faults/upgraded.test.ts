@@ -1,7 +1,8 @@
 import { buildImage, buildShellImage } from "../../airgap/images";
-import { DOCKER_HOST, eventually, inspect } from "../support/host";
+import { DOCKER_HOST, inspect } from "../support/docker";
+import { eventually } from "../support/eventually";
 import { failed, Stack, succeeded } from "../support/stack";
-import { largestGap, sampleTimes } from "../support/samples";
+import { largestGap, sampleTimes } from "../support/prometheus";
 
 const OLD = "prom/prometheus:v3.13.4";
 

@@ -1,5 +1,7 @@
 import { buildShellImage } from "../../airgap/images";
-import { docker, DOCKER_HOST, eventually, inspect, query, startContainer } from "../support/host";
+import { docker, DOCKER_HOST, inspect, startContainer } from "../support/docker";
+import { eventually } from "../support/eventually";
+import { query } from "../support/prometheus";
 import { failed, Stack, succeeded } from "../support/stack";
 
 let stack: Stack;

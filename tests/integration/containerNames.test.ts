@@ -1,5 +1,5 @@
 import type { Expectation } from "../../probes/report";
-import { docker, hasContainerdStore, inspect } from "../support/host";
+import { docker, hasContainerdStore, inspect } from "../support/docker";
 import { failed, Stack, succeeded } from "../support/stack";
 
 let stack: Stack;

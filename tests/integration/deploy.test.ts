@@ -2,7 +2,9 @@ import { load } from "js-yaml";
 import { run } from "../../lib/run";
 import { CONTAINER_METRICS, HOST_METRICS, REQUIRED_LABELS } from "../../prometheus/catalogue";
 import type { ProbeReport } from "../../probes/report";
-import { docker, eventually, hasContainerdStore, inspect, query, startContainer } from "../support/host";
+import { docker, hasContainerdStore, inspect, startContainer } from "../support/docker";
+import { eventually } from "../support/eventually";
+import { query } from "../support/prometheus";
 import { Stack, succeeded } from "../support/stack";
 
 interface Outputs {

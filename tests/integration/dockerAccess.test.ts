@@ -6,18 +6,12 @@ import { run } from "../../lib/run";
 import { SERVERS } from "../../lib/names";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { h100 } from "../support/emulatedDriver/host";
-import { attacks, CONTAINERD_METHODS, effects, others, request, type Target } from "../support/dockerAttacks";
+import { attacks, CONTAINERD_METHODS, effects, others, request, type Target } from "../support/dockerApiAttacks";
 import { call, converse, statuses } from "../support/conversation";
-import { configureRuntime, DAEMON_FOLDER, restartDaemon } from "../support/daemon";
-import {
-  docker,
-  DOCKER_HOST,
-  eventually,
-  hasContainerdStore,
-  inspect,
-  query,
-  startContainer,
-} from "../support/host";
+import { configureRuntime, DAEMON_FOLDER, restartDaemon } from "../support/daemonControl";
+import { docker, DOCKER_HOST, hasContainerdStore, inspect, startContainer } from "../support/docker";
+import { eventually } from "../support/eventually";
+import { query } from "../support/prometheus";
 import { Stack, succeeded } from "../support/stack";
 
 const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));

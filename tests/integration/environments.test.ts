@@ -1,4 +1,5 @@
-import { docker, query } from "../support/host";
+import { docker } from "../support/docker";
+import { query } from "../support/prometheus";
 import { failed, Stack, succeeded } from "../support/stack";
 
 /** What the daemon has with the label of a stack. */

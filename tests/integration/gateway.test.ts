@@ -8,8 +8,10 @@ import { gatewayAccess } from "../../caddy/gatewayAccess";
 import { settings } from "../support/settings";
 import { ATTACKS, closed, RECORDER, send, type Received } from "../support/gatewayAttacks";
 import { Authority, type Certified } from "../support/certificates";
-import { docker, eventually, query, startContainer } from "../support/host";
-import { OutsideHost } from "../support/outside";
+import { docker, startContainer } from "../support/docker";
+import { eventually } from "../support/eventually";
+import { query } from "../support/prometheus";
+import { OutsideHost } from "../support/outsideHost";
 import { failed, Stack, succeeded } from "../support/stack";
 
 let outside: OutsideHost;

@@ -7,16 +7,10 @@ import { queryDocker } from "../../host/docker";
 import { SERVERS, target } from "../../lib/names";
 import { h100, gpuUuid, type EmulatedHost } from "../support/emulatedDriver/host";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
-import { configureRuntime, DAEMON_FOLDER } from "../support/daemon";
-import {
-  docker,
-  DOCKER_HOST,
-  eventually,
-  hasContainerdStore,
-  inspect,
-  query,
-  startContainer,
-} from "../support/host";
+import { configureRuntime, DAEMON_FOLDER } from "../support/daemonControl";
+import { docker, DOCKER_HOST, hasContainerdStore, inspect, startContainer } from "../support/docker";
+import { eventually } from "../support/eventually";
+import { query } from "../support/prometheus";
 import { failed, Stack, succeeded } from "../support/stack";
 
 const MIB = 1024 ** 2;

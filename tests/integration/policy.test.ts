@@ -5,7 +5,7 @@ import path from "node:path";
 import { load } from "js-yaml";
 import { policies } from "../../policy/policies";
 import { POLICY_PACK, pulumiEnvironment } from "../../cli/pulumiCommand";
-import { docker } from "../support/host";
+import { docker } from "../support/docker";
 import { failed, type Result, Stack, succeeded } from "../support/stack";
 
 const PROJECT = path.join(__dirname, "../..");

@@ -5,7 +5,7 @@ import http2 from "node:http2";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { docker } from "./host";
+import { docker } from "./docker";
 
 /** Node, in the image that the GPU exporter runs in. */
 const NODE = "node:24.11.1-bookworm-slim";

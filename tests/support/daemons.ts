@@ -13,11 +13,11 @@ import { GpuHost } from "./emulatedDriver/gpuHost";
 const SSHD = "/usr/sbin/sshd";
 
 /** The Docker engines on which the integration tests run. */
-export const ENGINES = {
-  /** The engine of the distribution, with the graph driver overlay2. */
-  distribution: { prepare: installDocker, options: () => ["--storage-driver=overlay2"] },
+const ENGINES = {
+  /** The engine of Debian, with the storage driver overlay2. */
+  "20.10": { prepare: installDocker, options: () => ["--storage-driver=overlay2"] },
   /** Engine 29, with the containerd image store. */
-  engine29: {
+  "29": {
     prepare: async () => {
       await installDocker(); // Its command-line client and iptables.
       return buildEngine29();
@@ -25,6 +25,8 @@ export const ENGINES = {
     options: (cdi: string) => ["--feature=containerd-snapshotter=true", `--cdi-spec-dir=${cdi}`],
   },
 } as const;
+/** The name of an engine. */
+export type Engine = keyof typeof ENGINES;
 
 /** A Docker daemon of the tests, in a network namespace of its own, so that it meets no other daemon and no other port. */
 export interface Daemon {
@@ -34,7 +36,7 @@ export interface Daemon {
   inside: string[];
   /** A folder for temporary files of what runs inside. */
   temporary: string;
-  /** Where all of its files are; see daemon.ts. */
+  /** Where all of its files are; see daemonControl.ts. */
   folder: string;
   /** Removes its containers, the daemon itself, what still runs inside, and everything that they wrote. */
   stop: () => Promise<void>;
@@ -45,7 +47,7 @@ export interface Daemon {
  *
  * @throws Error where network namespaces cannot be made (not Linux, not root), or the daemon does not answer
  */
-export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon> {
+export async function startDaemon(engine: Engine): Promise<Daemon> {
   if (os.platform() !== "linux" || process.getuid?.() !== 0)
     throw new Error(
       "the integration tests start Docker daemons of their own, which takes root on Linux; `npm test -- unit` runs without",
@@ -65,7 +67,7 @@ export async function startDaemon(engine: keyof typeof ENGINES): Promise<Daemon>
   );
   const programs = await prepare();
 
-  const folder = await mkdtemp(path.join(os.tmpdir(), `llm-metrics-${engine}-`));
+  const folder = await mkdtemp(path.join(os.tmpdir(), `llm-metrics-engine-${engine}-`));
   const host = `unix://${folder}/docker.sock`;
   await writeFile(path.join(folder, "daemon.json"), "{}");
   const toolkit = await GpuHost.at(path.join(folder, "gpu")).install();

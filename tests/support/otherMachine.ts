@@ -4,7 +4,8 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../../lib/run";
-import { DOCKER_HOST, eventually } from "./host";
+import { DOCKER_HOST } from "./docker";
+import { eventually } from "./eventually";
 
 const [DOCKER_SIDE, OTHER_SIDE] = ["10.213.0.1", "10.213.0.2"];
 

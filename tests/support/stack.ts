@@ -9,7 +9,7 @@ import { run } from "../../lib/run";
 import { stackImages } from "../../cli/prerequisites/images";
 import { POLICY_PACK, pulumiEnvironment } from "../../cli/pulumiCommand";
 import { repair } from "../../cli/repair";
-import { DOCKER_HOST } from "./host";
+import { DOCKER_HOST } from "./docker";
 import type { OtherMachine } from "./otherMachine";
 
 const PROJECT = path.join(__dirname, "../..");

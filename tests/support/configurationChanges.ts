@@ -1,6 +1,7 @@
-import { eventually, inspect, query } from "./host";
+import { inspect } from "./docker";
+import { eventually } from "./eventually";
+import { largestGap, query, sampleTimes } from "./prometheus";
 import { succeeded, type Stack } from "./stack";
-import { largestGap, sampleTimes } from "./samples";
 
 /** An extra scrape job, whose target does not exist. */
 export const job = (n: number, more: object = {}) => ({

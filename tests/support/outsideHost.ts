@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { run } from "../../lib/run";
-import { docker } from "./host";
+import { docker } from "./docker";
 
 /** A host outside of the Docker host: a network namespace beside that of the daemon, which routes everything back to it. */
 export class OutsideHost {

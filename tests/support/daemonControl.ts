@@ -3,7 +3,8 @@ import { open, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../../lib/run";
-import { docker, eventually } from "./host";
+import { docker } from "./docker";
+import { eventually } from "./eventually";
 
 /** Where the files of the daemon of the tests are; see daemons.ts. */
 export const DAEMON_FOLDER = process.env["DAEMON_FOLDER"] ?? "";
