@@ -1,11 +1,11 @@
 import { load } from "js-yaml";
-import { run } from "../../lib/run";
 import { CONTAINER_METRICS, HOST_METRICS, REQUIRED_LABELS } from "../../prometheus/catalogue";
 import type { ProbeReport } from "../../probes/report";
 import { docker, hasContainerdStore, inspect, startContainer } from "../support/docker";
 import { eventually } from "../support/eventually";
 import { query } from "../support/prometheus";
-import { Stack, succeeded } from "../support/stack";
+import { type Containers, sharedStack } from "../support/sharedStack";
+import { type Stack, succeeded } from "../support/stack";
 
 interface Outputs {
   cadvisorUrl: string;
@@ -19,237 +19,212 @@ interface Outputs {
 
 let stack: Stack;
 let outputs: Outputs;
-/** Containers of the host, by what they show. */
-let containers: Record<"plain" | "vllm" | "relabelled" | "compose" | "gpu" | "limited", string>;
+let containers: Containers;
 
 beforeAll(async () => {
-  containers = {
-    plain: await startContainer("example/web:1"),
-    vllm: await startContainer("vllm/vllm-openai:v0.11.0"),
-    relabelled: await startContainer("example/chat:1", ["--label", "llm-metrics.server=sglang"]),
-    compose: await startContainer("example/web:1", [
-      "--label=com.docker.compose.project=chat",
-      "--label=com.docker.compose.service=api",
-    ]),
-    gpu: await startContainer("example/cuda:1", ["--env", "NVIDIA_VISIBLE_DEVICES=0,1"]),
-    limited: await startContainer(
-      "example/web:1",
-      // With cgroups of version 1, recent kernels count the I/O of those containers that have a limit of it.
-      ["--memory", "64m", "--cpus", "0.5", "--device-write-bps", `${await rootDevice()}:100mb`],
-      ["sh", "-c", "while true; do dd if=/dev/zero of=/file bs=1M count=2 oflag=direct; sleep 1; done"],
-    ),
-  };
-  stack = await Stack.create();
-  await succeeded(stack.up());
+  ({ stack, containers } = await sharedStack());
   outputs = await stack.outputs();
 });
-afterAll(async () => {
-  await stack.remove();
-  await docker("rm", "-f", ...Object.values(containers));
-});
-
-/** The disk below Docker's root directory. */
-const rootDevice = async () =>
-  (
-    await run("findmnt", ["-nvo", "SOURCE", "-T", await docker("info", "--format", "{{.DockerRootDir}}")])
-  ).trim();
 
 const samplesOf = (container: string) => query(stack.prometheus, `{name="${container}",job="cadvisor"}`);
 
-test("cAdvisor answers its health check, and serves its UI and its API", async () => {
-  const health = await fetch(`${stack.cadvisor}/healthz`);
-  expect([health.status, await health.text()]).toEqual([200, "ok"]);
-  const page = await fetch(`${stack.cadvisor}/`);
-  expect(page.status).toBe(200);
-  expect(page.headers.get("content-type")).toContain("text/html");
-  expect(await (await fetch(`${stack.cadvisor}/api/v1.3/containers`)).json()).toMatchObject({ name: "/" });
-});
-
-test("the containers' own health checks pass", async () => {
-  await eventually(async () => {
-    for (const container of ["cadvisor", "gateway", "prometheus"] as const)
-      expect(await docker("inspect", "--format", "{{.State.Health.Status}}", stack.resource(container))).toBe(
-        "healthy",
-      );
+describe("Deployed stack", () => {
+  it("serves cAdvisor's health check, UI and API", async () => {
+    const health = await fetch(`${stack.cadvisor}/healthz`);
+    expect([health.status, await health.text()]).toEqual([200, "ok"]);
+    const page = await fetch(`${stack.cadvisor}/`);
+    expect(page.status).toBe(200);
+    expect(page.headers.get("content-type")).toContain("text/html");
+    expect(await (await fetch(`${stack.cadvisor}/api/v1.3/containers`)).json()).toMatchObject({ name: "/" });
   });
-});
 
-test("Prometheus scrapes cAdvisor every 30 s, and the target is up", async () => {
-  const response = await fetch(`${stack.prometheus}/api/v1/targets?scrapePool=cadvisor`);
-  const { data } = (await response.json()) as { data: { activeTargets: unknown[] } };
-  expect(data.activeTargets).toEqual([expect.objectContaining({ health: "up", scrapeInterval: "30s" })]);
-  expect(await query(stack.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
-});
+  it("passes the health checks of its containers", async () => {
+    await eventually(async () => {
+      for (const container of ["cadvisor", "gateway", "prometheus"] as const)
+        expect(
+          await docker("inspect", "--format", "{{.State.Health.Status}}", stack.resource(container)),
+        ).toBe("healthy");
+    });
+  });
 
-test("every running container is listed by its name", async () => {
-  const running = (await docker("ps", "--format", "{{.Names}}")).split("\n").sort();
-  const listed = await query(stack.prometheus, 'container_start_time_seconds{job="cadvisor"}');
-  expect(listed.map((sample) => sample.metric["name"]).sort()).toEqual(running);
-  expect(running).toEqual(
-    expect.arrayContaining([
-      stack.resource("cadvisor"),
-      stack.resource("prometheus"),
-      ...Object.values(containers),
-    ]),
-  );
-});
+  it("scrapes cAdvisor every 30 s", async () => {
+    const response = await fetch(`${stack.prometheus}/api/v1/targets?scrapePool=cadvisor`);
+    const { data } = (await response.json()) as { data: { activeTargets: unknown[] } };
+    expect(data.activeTargets).toEqual([expect.objectContaining({ health: "up", scrapeInterval: "30s" })]);
+    expect(await query(stack.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
+  });
 
-test("each container has CPU, memory, network, disk, OOM, health and start time, with every required label", async () => {
-  const required = CONTAINER_METRICS.filter((metric) => metric.everyContainer).map((metric) => metric.name);
-  const containerdStore = await hasContainerdStore();
-  for (const container of Object.values(containers)) {
-    const samples = await samplesOf(container);
-    const names = samples.map((sample) => sample.metric["__name__"] ?? "");
-    expect(names).toEqual(
+  it("lists every running container by its name", async () => {
+    const running = (await docker("ps", "--format", "{{.Names}}")).split("\n").sort();
+    await eventually(async () => {
+      const listed = await query(stack.prometheus, 'container_start_time_seconds{job="cadvisor"}');
+      expect(listed.map((sample) => sample.metric["name"]).sort()).toEqual(running);
+    });
+    expect(running).toEqual(
       expect.arrayContaining([
-        ...required,
-        "container_network_receive_bytes_total",
-        "container_network_transmit_bytes_total",
+        stack.resource("cadvisor"),
+        stack.resource("prometheus"),
+        ...Object.values(containers),
       ]),
     );
-    // The containerd image store has no writable layers that cAdvisor can measure.
-    if (!containerdStore) expect(names).toContain("container_fs_usage_bytes");
-    if (container === containers.limited) expect(names).toContain("container_fs_writes_bytes_total");
-    for (const { metric } of samples) for (const label of REQUIRED_LABELS) expect(metric[label]).toBeTruthy();
-  }
-});
-
-test("limits and throttling are there where a container has limits", async () => {
-  const values = new Map(
-    (await samplesOf(containers.limited)).map((s) => [s.metric["__name__"], Number(s.value[1])]),
-  );
-  expect(values.get("container_spec_memory_limit_bytes")).toBe(64 * 1024 ** 2);
-  expect(values.get("container_spec_cpu_quota")).toBe(50_000);
-  expect(values.has("container_cpu_cfs_throttled_periods_total")).toBe(true);
-  expect(values.has("container_cpu_cfs_throttled_seconds_total")).toBe(true);
-});
-
-test("at most 35 series of a container reach Prometheus, all of them in the catalogue", async () => {
-  const catalogue = new Set([...CONTAINER_METRICS.map((metric) => metric.name), ...HOST_METRICS]);
-  const counts = await query(stack.prometheus, 'count by (name) ({job="cadvisor",name!=""})');
-  expect(counts.length).toBeGreaterThanOrEqual(8);
-  for (const { value } of counts) expect(Number(value[1])).toBeLessThanOrEqual(35);
-  for (const { metric } of await query(
-    stack.prometheus,
-    'group by (__name__) ({job="cadvisor",__name__!~"up|scrape_.+"})',
-  ))
-    expect(catalogue).toContain(metric["__name__"]);
-});
-
-test("metrics of containers are named container_*, and high-cardinality families are not there", async () => {
-  for (const { metric } of await query(stack.prometheus, 'group by (__name__) ({job="cadvisor",name!=""})'))
-    expect(metric["__name__"]).toMatch(/^container_[a-z0-9_]+$/);
-  expect(await query(stack.prometheus, '{__name__=~"container_(network_(tcp|udp).*|tasks_state)"}')).toEqual(
-    [],
-  );
-});
-
-test("LLM servers, Compose services and GPU containers are told by their labels", async () => {
-  const labelsOf = async (container: string) => (await samplesOf(container))[0]?.metric ?? {};
-  expect(await labelsOf(containers.vllm)).toMatchObject({
-    llm_server: "vllm",
-    image: "vllm/vllm-openai:v0.11.0",
   });
-  expect(await labelsOf(containers.relabelled)).toMatchObject({ llm_server: "sglang" });
-  expect(await labelsOf(containers.compose)).toMatchObject({
-    compose_project: "chat",
-    compose_service: "api",
-  });
-  expect(await labelsOf(containers.gpu)).toMatchObject({ nvidia_visible_devices: "0,1" });
-  const plain = await labelsOf(containers.plain);
-  for (const label of ["llm_server", "compose_project", "nvidia_visible_devices"])
-    expect(plain).not.toHaveProperty(label);
-  expect(Object.keys(plain).filter((label) => /^container_(label|env)_/.test(label))).toEqual([]);
-});
 
-test("an out-of-memory kill is counted", async () => {
-  const victim = await startContainer(
-    "example/web:1",
-    ["--memory", "16m", "--memory-swap", "16m"],
-    ["sh", "-c", "while true; do dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1; done"],
-  );
-  await eventually(async () => {
-    const [count] = await query(stack.prometheus, `container_oom_events_total{name="${victim}"} > 0`);
-    expect(count).toBeDefined();
+  it("exposes CPU, memory, network, disk, OOM, health and start time of each container, with every required label", async () => {
+    const required = CONTAINER_METRICS.filter((metric) => metric.everyContainer).map((metric) => metric.name);
+    const containerdStore = await hasContainerdStore();
+    for (const container of Object.values(containers)) {
+      const samples = await samplesOf(container);
+      const names = samples.map((sample) => sample.metric["__name__"] ?? "");
+      expect(names).toEqual(
+        expect.arrayContaining([
+          ...required,
+          "container_network_receive_bytes_total",
+          "container_network_transmit_bytes_total",
+        ]),
+      );
+      // The containerd image store has no writable layers that cAdvisor can measure.
+      if (!containerdStore) expect(names).toContain("container_fs_usage_bytes");
+      if (container === containers.limited) expect(names).toContain("container_fs_writes_bytes_total");
+      for (const { metric } of samples)
+        for (const label of REQUIRED_LABELS) expect(metric[label]).toBeTruthy();
+    }
   });
-  await docker("rm", "-f", victim);
-});
 
-test("no container has a privilege that it does not need", async () => {
-  const added = { cadvisor: ["SYSLOG"], gateway: ["NET_BIND_SERVICE"], prometheus: [] };
-  for (const which of ["cadvisor", "gateway", "prometheus"] as const) {
-    const { HostConfig: host, Config: config } = await inspect(stack.resource(which));
-    expect(host).toMatchObject({ Privileged: false, ReadonlyRootfs: true, PidMode: "", CapDrop: ["ALL"] });
-    expect((host.CapAdd ?? []).map((name) => name.replace(/^CAP_/, ""))).toEqual(added[which]);
-    expect(host.SecurityOpt).toContain("no-new-privileges:true");
+  it("exposes limits and throttling of containers with limits", async () => {
+    const values = new Map(
+      (await samplesOf(containers.limited)).map((s) => [s.metric["__name__"], Number(s.value[1])]),
+    );
+    expect(values.get("container_spec_memory_limit_bytes")).toBe(64 * 1024 ** 2);
+    expect(values.get("container_spec_cpu_quota")).toBe(50_000);
+    expect(values.has("container_cpu_cfs_throttled_periods_total")).toBe(true);
+    expect(values.has("container_cpu_cfs_throttled_seconds_total")).toBe(true);
+  });
+
+  it("stores at most 35 series of a container, all of them in the catalogue", async () => {
+    const catalogue = new Set([...CONTAINER_METRICS.map((metric) => metric.name), ...HOST_METRICS]);
+    const counts = await query(stack.prometheus, 'count by (name) ({job="cadvisor",name!=""})');
+    expect(counts.length).toBeGreaterThanOrEqual(8);
+    for (const { value } of counts) expect(Number(value[1])).toBeLessThanOrEqual(35);
+    for (const { metric } of await query(
+      stack.prometheus,
+      'group by (__name__) ({job="cadvisor",__name__!~"up|scrape_.+"})',
+    ))
+      expect(catalogue).toContain(metric["__name__"]);
+  });
+
+  it("names container metrics container_*, and drops families of high cardinality", async () => {
+    for (const { metric } of await query(stack.prometheus, 'group by (__name__) ({job="cadvisor",name!=""})'))
+      expect(metric["__name__"]).toMatch(/^container_[a-z0-9_]+$/);
     expect(
-      Object.values(host.PortBindings)
-        .flat()
-        .map((binding) => binding.HostIp),
-    ).toEqual(which === "gateway" ? ["127.0.0.1", "127.0.0.1"] : []);
-    expect(host.Memory).toBeGreaterThan(0);
-    expect(host.NanoCpus).toBeGreaterThan(0);
-    expect(config.Healthcheck?.Test).toBeDefined();
-  }
-  expect((await inspect(stack.resource("cadvisor"))).HostConfig.Devices).toEqual([
-    expect.objectContaining({ PathOnHost: "/dev/kmsg", CgroupPermissions: "r" }),
-  ]);
-  expect((await inspect(stack.resource("prometheus"))).Config.User).toBe("65534:65534");
-});
-
-test("nothing of the host is mounted but what is measured, and read-only", async () => {
-  const root = await docker("info", "--format", "{{.DockerRootDir}}");
-  const mounts = (await inspect(stack.resource("cadvisor"))).Mounts;
-  expect(mounts.every((mount) => !mount.RW)).toBe(true);
-  const containerdStore = await hasContainerdStore();
-  expect(mounts.map((mount) => mount.Destination).sort()).toEqual(
-    ["/proc", root]
-      .map((place) => `/rootfs${place}`)
-      .concat(
-        "/sys/fs/cgroup",
-        "/var/run/docker.sock",
-        ...(containerdStore ? ["/run/containerd/containerd.sock"] : []),
-      )
-      .sort(),
-  );
-  const volumes = (await inspect(stack.resource("prometheus"))).Mounts;
-  expect(volumes.map((mount) => [mount.Type, mount.Destination]).sort()).toEqual([
-    ["volume", "/etc/prometheus"],
-    ["volume", "/prometheus"],
-  ]);
-});
-
-test("the report says what each probe saw", () => {
-  expect(outputs.probeReport.findings.map((finding) => finding.check)).toEqual([
-    "cAdvisor is healthy",
-    "Prometheus is ready",
-    "Prometheus has loaded its configuration",
-    "the target cadvisor is up",
-    "the samples are fresh",
-    "every running container is listed by name",
-    "the required metrics are there with their labels",
-    "every GPU container has its GPU series",
-  ]);
-  expect(outputs.probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
-  expect(outputs.probeReport.findings[5]?.actual).toContain(containers.vllm);
-});
-
-test("the outputs let another Prometheus and another stack use this one", async () => {
-  expect(outputs).toMatchObject({
-    cadvisorUrl: stack.cadvisor,
-    prometheusUrl: stack.prometheus,
-    scrapeInterval: "30s",
-    jobNames: ["cadvisor", "prometheus", "gateway"],
+      await query(stack.prometheus, '{__name__=~"container_(network_(tcp|udp).*|tasks_state)"}'),
+    ).toEqual([]);
   });
-  expect(load(outputs.cadvisorScrapeConfig)).toMatchObject({ scrape_configs: [{ job_name: "cadvisor" }] });
-  expect(await docker("network", "inspect", "--format", "{{.Name}}", outputs.networkName)).toBe(
-    outputs.networkName,
-  );
-});
 
-test("a second update and a refresh change nothing", async () => {
-  await succeeded(stack.preview("--expect-no-changes"));
-  await succeeded(stack.up("--expect-no-changes"));
-  await succeeded(stack.refresh("--expect-no-changes"));
-  await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+  it("labels LLM servers, Compose services and GPU containers", async () => {
+    const labelsOf = async (container: string) => (await samplesOf(container))[0]?.metric ?? {};
+    expect(await labelsOf(containers.vllm)).toMatchObject({
+      llm_server: "vllm",
+      image: "vllm/vllm-openai:v0.11.0",
+    });
+    expect(await labelsOf(containers.relabelled)).toMatchObject({ llm_server: "sglang" });
+    expect(await labelsOf(containers.compose)).toMatchObject({
+      compose_project: "chat",
+      compose_service: "api",
+    });
+    expect(await labelsOf(containers.gpu)).toMatchObject({ nvidia_visible_devices: "0,1" });
+    const plain = await labelsOf(containers.plain);
+    for (const label of ["llm_server", "compose_project", "nvidia_visible_devices"])
+      expect(plain).not.toHaveProperty(label);
+    expect(Object.keys(plain).filter((label) => /^container_(label|env)_/.test(label))).toEqual([]);
+  });
+
+  it("counts an out-of-memory kill", async () => {
+    const victim = await startContainer(
+      "example/web:1",
+      ["--memory", "16m", "--memory-swap", "16m"],
+      ["sh", "-c", "while true; do dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1; done"],
+    );
+    await eventually(async () => {
+      const [count] = await query(stack.prometheus, `container_oom_events_total{name="${victim}"} > 0`);
+      expect(count).toBeDefined();
+    });
+    await docker("rm", "-f", victim);
+  });
+
+  it("gives no container a privilege that it does not need", async () => {
+    const added = { cadvisor: ["SYSLOG"], gateway: ["NET_BIND_SERVICE"], prometheus: [] };
+    for (const which of ["cadvisor", "gateway", "prometheus"] as const) {
+      const { HostConfig: host, Config: config } = await inspect(stack.resource(which));
+      expect(host).toMatchObject({ Privileged: false, ReadonlyRootfs: true, PidMode: "", CapDrop: ["ALL"] });
+      expect((host.CapAdd ?? []).map((name) => name.replace(/^CAP_/, ""))).toEqual(added[which]);
+      expect(host.SecurityOpt).toContain("no-new-privileges:true");
+      expect(
+        Object.values(host.PortBindings)
+          .flat()
+          .map((binding) => binding.HostIp),
+      ).toEqual(which === "gateway" ? ["127.0.0.1", "127.0.0.1"] : []);
+      expect(host.Memory).toBeGreaterThan(0);
+      expect(host.NanoCpus).toBeGreaterThan(0);
+      expect(config.Healthcheck?.Test).toBeDefined();
+    }
+    expect((await inspect(stack.resource("cadvisor"))).HostConfig.Devices).toEqual([
+      expect.objectContaining({ PathOnHost: "/dev/kmsg", CgroupPermissions: "r" }),
+    ]);
+    expect((await inspect(stack.resource("prometheus"))).Config.User).toBe("65534:65534");
+  });
+
+  it("mounts only what cAdvisor measures, read-only", async () => {
+    const root = await docker("info", "--format", "{{.DockerRootDir}}");
+    const mounts = (await inspect(stack.resource("cadvisor"))).Mounts;
+    expect(mounts.every((mount) => !mount.RW)).toBe(true);
+    const containerdStore = await hasContainerdStore();
+    expect(mounts.map((mount) => mount.Destination).sort()).toEqual(
+      ["/proc", root]
+        .map((place) => `/rootfs${place}`)
+        .concat(
+          "/sys/fs/cgroup",
+          "/var/run/docker.sock",
+          ...(containerdStore ? ["/run/containerd/containerd.sock"] : []),
+        )
+        .sort(),
+    );
+    const volumes = (await inspect(stack.resource("prometheus"))).Mounts;
+    expect(volumes.map((mount) => [mount.Type, mount.Destination]).sort()).toEqual([
+      ["volume", "/etc/prometheus"],
+      ["volume", "/prometheus"],
+    ]);
+  });
+
+  it("reports the result of each post-deploy check", () => {
+    expect(outputs.probeReport.findings.map((finding) => finding.check)).toEqual([
+      "cAdvisor is healthy",
+      "Prometheus is ready",
+      "the loaded configuration is the declared one",
+      "the target cadvisor is up",
+      "the samples are fresh",
+      "every running container is listed by name",
+      "the required metrics are there with their labels",
+      "every GPU container has its GPU series",
+    ]);
+    expect(outputs.probeReport.findings.at(-1)?.seen).toMatch(/^no GPU containers: Docker on this host/);
+    expect(outputs.probeReport.findings[5]?.seen).toContain(containers.vllm);
+  });
+
+  it("returns outputs with which another Prometheus and another stack use it", async () => {
+    expect(outputs).toMatchObject({
+      cadvisorUrl: stack.cadvisor,
+      prometheusUrl: stack.prometheus,
+      scrapeInterval: "30s",
+      jobNames: ["cadvisor", "prometheus", "gateway"],
+    });
+    expect(load(outputs.cadvisorScrapeConfig)).toMatchObject({ scrape_configs: [{ job_name: "cadvisor" }] });
+    expect(await docker("network", "inspect", "--format", "{{.Name}}", outputs.networkName)).toBe(
+      outputs.networkName,
+    );
+  });
+
+  it("is not changed by a refresh or a second update", async () => {
+    await succeeded(stack.refresh("--expect-no-changes"));
+    await succeeded(stack.up("--expect-no-changes"));
+  });
 });

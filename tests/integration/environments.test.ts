@@ -1,49 +1,35 @@
 import { docker } from "../support/docker";
 import { query } from "../support/prometheus";
-import { failed, Stack, succeeded } from "../support/stack";
+import { sharedStack } from "../support/sharedStack";
+import { Stack, succeeded } from "../support/stack";
 
-/** What the daemon has with the label of a stack. */
-const leftovers = async (stack: Stack) => {
-  const filter = ["--filter", `label=llm-metrics.environment=${stack.name}`, "-q"];
+/** Counts the containers, networks and volumes of a stack by their label. */
+async function resources(stack: Stack): Promise<number[]> {
+  const mine = ["--filter", `label=llm-metrics.environment=${stack.name}`, "-q"];
   const lists = [
-    await docker("ps", "-a", ...filter),
-    await docker("network", "ls", ...filter),
-    await docker("volume", "ls", ...filter),
+    await docker("ps", "-a", ...mine),
+    await docker("network", "ls", ...mine),
+    await docker("volume", "ls", ...mine),
   ];
   return lists.map((list) => list.split("\n").filter(Boolean).length);
-};
+}
 
-test("two stacks run side by side on one daemon, and destroying one leaves the other alone", async () => {
-  const [one, two] = [
-    await Stack.create({ scrapeInterval: "1s" }),
-    await Stack.create({ scrapeInterval: "1s" }),
-  ];
-  await succeeded(one.up());
-  await succeeded(two.up());
-  expect([await leftovers(one), await leftovers(two)]).toEqual([
-    [3, 2, 2],
-    [3, 2, 2],
-  ]);
+describe("Two stacks on one daemon", () => {
+  it("run side by side, and destroying one leaves the other alone", async () => {
+    const { stack: other } = await sharedStack();
+    const stack = await Stack.create({ scrapeInterval: "1s" });
+    await succeeded(stack.up());
+    expect([await resources(stack), await resources(other)]).toEqual([
+      [3, 2, 2],
+      [3, 2, 2],
+    ]);
 
-  await succeeded(one.destroy());
-  expect([await leftovers(one), await leftovers(two)]).toEqual([
-    [0, 0, 0],
-    [3, 2, 2],
-  ]);
-  expect(await query(two.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
-  await one.remove();
-  await two.remove();
-});
-
-test("protected samples survive a destroy, until they are unprotected explicitly", async () => {
-  const stack = await Stack.create({ scrapeInterval: "1s", protectData: true });
-  await succeeded(stack.up());
-  expect(await failed(stack.destroy())).toContain("protect");
-  expect(await docker("volume", "ls", "-q")).toContain(stack.resource("prometheus-data"));
-
-  await stack.configure({ protectData: false });
-  await succeeded(stack.up());
-  await succeeded(stack.destroy());
-  expect(await leftovers(stack)).toEqual([0, 0, 0]);
-  await stack.remove();
+    await succeeded(stack.destroy());
+    expect([await resources(stack), await resources(other)]).toEqual([
+      [0, 0, 0],
+      [3, 2, 2],
+    ]);
+    expect(await query(other.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
+    await stack.remove();
+  });
 });

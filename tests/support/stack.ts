@@ -4,17 +4,20 @@ import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/prom
 import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { dump } from "js-yaml";
+import { execa } from "execa";
+import { dump, load } from "js-yaml";
 import { run } from "../../lib/run";
-import { stackImages } from "../../cli/prerequisites/images";
 import { POLICY_PACK, pulumiEnvironment } from "../../cli/pulumiCommand";
 import { repair } from "../../cli/repair";
-import { DOCKER_HOST } from "./docker";
+import { docker, DOCKER_HOST } from "./docker";
 import type { OtherMachine } from "./otherMachine";
 
 const PROJECT = path.join(__dirname, "../..");
 
-/** How a Pulumi command ended, and what it wrote. */
+/** Arguments of a Pulumi command that checks the policies. */
+export const WITH_POLICIES = ["--policy-pack", POLICY_PACK];
+
+/** The status and the output of a command. */
 export interface Result {
   status: number;
   output: string;
@@ -34,27 +37,36 @@ export async function failed(result: Promise<Result>): Promise<string> {
   return output;
 }
 
-/** How often the output of an update says that a resource is being created, or was. */
+/** Counts the resources that the output of an update reports as being created or created. */
 export const steps = (output: string): number =>
   output.match(/ (creating \(0s\) *$|created \()/gm)?.length ?? 0;
 
+/** The part of a stack's state that the tests read. */
+interface Deployment {
+  pending_operations?: unknown[];
+  resources?: {
+    urn: string;
+    type: string;
+    delete?: boolean;
+    inputs?: Record<string, unknown>;
+    outputs?: Record<string, unknown>;
+  }[];
+}
+
 /** A stack of the program, with configuration and state of its own, on the daemon of the tests. */
 export class Stack {
-  private wasProtected = false;
-
   private constructor(
     readonly name: string,
-    private readonly folder: string,
+    readonly folder: string,
     private readonly env: NodeJS.ProcessEnv,
     private settings: Record<string, unknown>,
-    private secrets: Record<string, string>,
     private readonly inside: string[],
   ) {}
 
   /**
    * Makes a stack with free ports and the named settings; nothing is deployed yet.
    *
-   * @param options its name, settings that are secret, and the machine that Pulumi runs on, where that is not the Docker host
+   * @param options its name, secret settings, and the machine that Pulumi runs on, where that is not the Docker host
    */
   static async create(
     settings: Record<string, unknown> = {},
@@ -64,11 +76,22 @@ export class Stack {
       from,
     }: { name?: string; secrets?: Record<string, string>; from?: OtherMachine } = {},
   ): Promise<Stack> {
-    await stackImages("of-the-tests");
     const folder = await mkdtemp(path.join(os.tmpdir(), "llm-metrics-stack-"));
     for (const entry of await readdir(PROJECT))
       if (!/^(Pulumi\..+\.yaml|\..*)$/.test(entry))
         await symlink(path.join(PROJECT, entry), path.join(folder, entry));
+    const [cadvisorPort, prometheusPort] = await freePorts(2);
+    const stack = await Stack.open({ name, folder, settings: { cadvisorPort, prometheusPort } }, from);
+    await succeeded(stack.pulumi("stack", "init", stack.name));
+    await stack.configure(settings, secrets);
+    return stack;
+  }
+
+  /** A stack that another test file made. */
+  static async open(
+    { name, folder, settings }: { name: string; folder: string; settings: Record<string, unknown> },
+    from?: OtherMachine,
+  ): Promise<Stack> {
     const env: NodeJS.ProcessEnv = {
       ...(await pulumiEnvironment(folder)),
       PULUMI_BACKEND_URL: `file://${folder}`,
@@ -76,20 +99,7 @@ export class Stack {
       DOCKER_HOST: from?.dockerHost ?? DOCKER_HOST,
     };
     if (from) env["PATH"] = `${path.dirname(from.ssh)}:${env["PATH"] ?? ""}`;
-    const [cadvisorPort, prometheusPort] = await freePorts(2);
-    const stack = new Stack(
-      name,
-      folder,
-      env,
-      { cadvisorPort, prometheusPort, ...settings },
-      secrets,
-      from?.inside ?? [],
-    );
-    await stack.writeSettings();
-    const { status, output } = await stack.pulumi("stack", "init", stack.name);
-    if (status !== 0) throw new Error(output);
-    await stack.configure({});
-    return stack;
+    return new Stack(name, folder, env, settings, from?.inside ?? []);
   }
 
   /** Name of a container, volume or network of the stack. */
@@ -112,25 +122,30 @@ export class Stack {
     return `http://127.0.0.1:${String(this.settings["prometheusPort"])}`;
   }
 
-  /** Changes settings of the stack, and secret ones. */
+  /** What {@link Stack.open} needs to open the stack in another test file. */
+  description = () => ({ name: this.name, folder: this.folder, settings: this.settings });
+
+  /** Changes settings of the stack, and secret ones. The other settings stay. */
   async configure(settings: Record<string, unknown>, secrets: Record<string, string> = {}): Promise<void> {
     this.settings = { ...this.settings, ...settings };
-    this.wasProtected ||= this.settings["protectData"] === true;
-    this.secrets = { ...this.secrets, ...secrets };
-    await this.writeSettings();
-    for (const [key, value] of Object.entries(this.secrets))
+    const file = path.join(this.folder, `Pulumi.${this.name}.yaml`);
+    const { config: old = {}, ...rest } = load(await readFile(file, "utf8").catch(() => "{}")) as {
+      config?: Record<string, unknown>;
+    };
+    const isSecret = (value: unknown) => typeof value === "object" && value !== null && "secure" in value;
+    const config = {
+      ...Object.fromEntries(Object.entries(old).filter(([, value]) => isSecret(value))),
+      ...Object.fromEntries(
+        Object.entries(this.settings).map(([key, value]) => [`llm-metrics:${key}`, value]),
+      ),
+    };
+    await writeFile(file, dump({ ...rest, config }, { skipInvalid: true }));
+    for (const [key, value] of Object.entries(secrets))
       await succeeded(this.execute("pulumi", ["config", "set", "--secret", key], value));
   }
 
-  private async writeSettings(): Promise<void> {
-    const config = Object.fromEntries(
-      Object.entries(this.settings).map(([key, value]) => [`llm-metrics:${key}`, value]),
-    );
-    await writeFile(path.join(this.folder, `Pulumi.${this.name}.yaml`), dump({ config }));
-  }
-
-  up = (...args: string[]): Promise<Result> =>
-    this.pulumi("up", "--yes", "--skip-preview", "--policy-pack", POLICY_PACK, ...args);
+  /** Updates the stack. Policies are checked where `--policy-pack` names them. */
+  up = (...args: string[]): Promise<Result> => this.pulumi("up", "--yes", "--skip-preview", ...args);
 
   /** What `npm run up` does. */
   async repairAndUp(): Promise<Result> {
@@ -139,10 +154,9 @@ export class Stack {
   }
 
   /**
-   * Starts an update and kills it, with everything that it started, as soon as it says for the nth time that something was
-   * begun or done.
+   * Starts an update and kills it with all its processes after n {@link steps}.
    *
-   * @returns whether it came so far
+   * @returns whether the update came so far
    */
   async killedUp(nth: number): Promise<boolean> {
     const child = spawn("pulumi", ["up", "--yes", "--skip-preview"], {
@@ -163,8 +177,7 @@ export class Stack {
     return killed;
   }
 
-  preview = (...args: string[]): Promise<Result> =>
-    this.pulumi("preview", "--policy-pack", POLICY_PACK, ...args);
+  preview = (...args: string[]): Promise<Result> => this.pulumi("preview", ...args);
   refresh = (...args: string[]): Promise<Result> =>
     this.pulumi("refresh", "--yes", "--skip-preview", ...args);
   destroy = (...args: string[]): Promise<Result> =>
@@ -173,10 +186,19 @@ export class Stack {
   /** What `npm run down` does. */
   down = (...args: string[]): Promise<Result> => this.pulumi("destroy", "--yes", ...args);
 
-  /** The stack's outputs. */
+  /** The stack's outputs, none of which is secret. */
   async outputs<T>(): Promise<T> {
-    const { output } = await this.pulumi("stack", "output", "--json");
-    return JSON.parse(output.slice(output.indexOf("{"))) as T;
+    const { resources = [] } = await this.deployment();
+    return resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs as T;
+  }
+
+  /** The stack's state, from the file in which Pulumi keeps it. */
+  async deployment(): Promise<Deployment> {
+    const file = path.join(this.folder, ".pulumi/stacks/llm-metrics", `${this.name}.json`);
+    const { checkpoint } = JSON.parse(await readFile(file, "utf8")) as {
+      checkpoint: { latest?: Deployment };
+    };
+    return checkpoint.latest ?? {};
   }
 
   /** Everything that the backend keeps of the stack, as text. */
@@ -189,17 +211,25 @@ export class Stack {
 
   /** The inputs of one of the stack's resources, by the end of its name. */
   async inputs(suffix: string): Promise<Record<string, unknown>> {
-    const { output } = await this.pulumi("stack", "export");
-    const { deployment } = JSON.parse(output.slice(output.indexOf("{"))) as {
-      deployment: { resources: { urn: string; inputs?: Record<string, unknown> }[] };
-    };
-    return deployment.resources.find(({ urn }) => urn.endsWith(suffix))?.inputs ?? {};
+    const { resources = [] } = await this.deployment();
+    return resources.find(({ urn }) => urn.endsWith(suffix))?.inputs ?? {};
   }
 
-  /** Removes everything of the stack, protected or not. */
+  /** Removes what was deployed with the Docker CLI, which takes a tenth of the time of `pulumi destroy`. */
+  async removeDeployed(): Promise<void> {
+    const mine = ["--quiet", "--filter", `label=llm-metrics.environment=${this.name}`];
+    const remove = async (list: string[], command: string[]) => {
+      const found = (await docker(...list, ...mine)).split("\n").filter(Boolean);
+      if (found.length > 0) await docker(...command, ...found);
+    };
+    await remove(["ps", "--all"], ["rm", "--force", "--volumes"]);
+    await remove(["network", "ls"], ["network", "rm"]);
+    await remove(["volume", "ls"], ["volume", "rm"]);
+  }
+
+  /** Removes the stack and what it deployed. */
   async remove(): Promise<void> {
-    if (this.wasProtected) await this.pulumi("state", "unprotect", "--all", "--yes");
-    await this.destroy();
+    await this.removeDeployed();
     await rm(this.folder, { recursive: true });
   }
 
@@ -208,35 +238,40 @@ export class Stack {
     return this.execute("pulumi", args);
   }
 
-  /** Runs a program of commands/ as the stack does. */
+  /** Runs the post-deploy checks as the stack does. */
   probe(input: string): Promise<Result> {
     return this.execute("node", ["commands/start.cjs", "probe"], input);
   }
 
-  /** A command that hangs ends after ten minutes, with all that it started; what it wrote tells where it was. */
-  private execute(program: string, args: string[], input = ""): Promise<Result> {
-    const [first = program, ...rest] = [
-      ...this.inside,
-      "timeout",
-      "--kill-after=30",
-      "600",
-      program,
-      ...args,
-    ];
-    return new Promise((resolve, reject) => {
-      const child = spawn(first, rest, {
-        cwd: this.folder,
-        env: this.env,
-        stdio: ["pipe", "pipe", "pipe"],
-      });
-      let output = "";
-      for (const stream of [child.stdout, child.stderr])
-        stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
-      child.on("error", reject).on("close", (status) => {
-        resolve({ status: status ?? 1, output });
-      });
-      child.stdin.end(input);
+  /** Loads Prometheus's configuration as the stack does: files by name, as YAML. */
+  async loadConfig(files: string): Promise<Result> {
+    const { environment } = await this.inputs("prometheus-configuration");
+    return this.execute(
+      "node",
+      ["commands/start.cjs", "loadConfig"],
+      files,
+      environment as NodeJS.ProcessEnv,
+    );
+  }
+
+  /** Runs a command in the stack's folder. One that hangs ends after ten minutes, with all that it started. */
+  private async execute(
+    program: string,
+    args: string[],
+    input = "",
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<Result> {
+    const limited = [...this.inside, "timeout", "--kill-after=30", "600", program, ...args];
+    const [first = program, ...rest] = limited;
+    const { exitCode, all } = await execa(first, rest, {
+      cwd: this.folder,
+      env: { ...this.env, ...env },
+      input,
+      all: true,
+      reject: false,
+      stripFinalNewline: false,
     });
+    return { status: exitCode ?? 1, output: all };
   }
 }
 
