@@ -1,0 +1,34 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { dump } from "js-yaml";
+import { buildPrometheus, type PrometheusRelease } from "../../airgap/toolchain/prometheus";
+import { run } from "../../lib/run";
+import { settings } from "./settings";
+
+const BUILD_MILLISECONDS = 1_800_000;
+
+let promtool: string;
+let folder: string;
+beforeAll(async () => {
+  const release = settings().prometheusImage.replace(/^.*:v/, "") as PrometheusRelease;
+  promtool = path.join(await buildPrometheus(release), "promtool");
+  folder = await mkdtemp(path.join(os.tmpdir(), "promtool-"));
+}, BUILD_MILLISECONDS);
+afterAll(() => rm(folder, { recursive: true }));
+
+/** Runs promtool, of the release that is deployed, in a folder with some files. */
+export async function runPromtool(files: Record<string, string>, ...args: string[]): Promise<string> {
+  for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
+  return run(promtool, args, { cwd: folder });
+}
+
+/** Runs promtool's own unit tests of rules, which are evaluated every 30 s. */
+export async function testRules(
+  { name, text }: { name: string; text: string },
+  tests: object[],
+): Promise<void> {
+  const file = dump({ rule_files: [name], evaluation_interval: "30s", tests });
+  const output = await runPromtool({ [name]: text, "test.yml": file }, "test", "rules", "test.yml");
+  expect(output).toContain("SUCCESS");
+}
