@@ -1,17 +1,26 @@
 import { docker } from "../support/docker";
+import { eventually } from "../support/eventually";
 import { failed, Stack, steps, succeeded } from "../support/stack";
 
 const POINTS = 10;
+
+/** What the state has of resources: none is in flight or to be deleted. */
+async function complete(stack: Stack): Promise<string[]> {
+  const { resources = [], pending_operations: pending = [] } = await stack.deployment();
+  expect([pending, resources.filter((resource) => resource.delete)]).toEqual([[], []]);
+  return resources.map(({ urn }) => urn).sort();
+}
 
 test("an update that is killed at any point is completed by the next one", async () => {
   const stack = await Stack.create({ scrapeInterval: "1s" });
   try {
     const whole = steps(await succeeded(stack.up()));
+    const resources = await complete(stack);
     for (let point = 1; point <= POINTS; point++) {
-      await succeeded(stack.destroy());
+      await stack.reset();
       expect(await stack.killedUp(Math.round((whole * point) / (POINTS + 1)))).toBe(true);
       await succeeded(stack.repairAndUp());
-      await succeeded(stack.preview("--expect-no-changes"));
+      expect(await complete(stack)).toEqual(resources);
       const names = (
         await docker("ps", "-a", "--filter", `name=${stack.name}`, "--format", "{{.Names}}")
       ).split("\n");
@@ -19,6 +28,7 @@ test("an update that is killed at any point is completed by the next one", async
         (["cadvisor", "gateway", "prometheus"] as const).map((which) => stack.resource(which)),
       );
     }
+    await succeeded(stack.preview("--expect-no-changes", "--refresh"));
   } finally {
     await stack.remove();
   }
@@ -28,10 +38,9 @@ test("of two updates at once, the second is told who is at it, and changes nothi
   const stack = await Stack.create({ scrapeInterval: "1s" });
   try {
     const first = stack.up();
-    for (;;) {
-      const { output } = await stack.pulumi("stack", "export");
-      if (output.includes("docker:index/network:Network")) break;
-    }
+    await eventually(async () => {
+      expect(await docker("network", "ls", "--format", "{{.Name}}")).toContain(stack.name);
+    });
     let told: string;
     do told = await failed(stack.repairAndUp());
     while (told.includes("checkpoint: EOF")); // The first was writing the state.

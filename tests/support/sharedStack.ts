@@ -28,16 +28,19 @@ export async function sharedStack(): Promise<Shared> {
     };
     return { stack: await Stack.open(stack), containers };
   }
+  // Some tests restart the daemon.
+  const start = (image: string, options: string[] = [], command: string[] = []) =>
+    startContainer(image, ["--restart=always", ...options], command);
   const containers = {
-    plain: await startContainer("example/web:1"),
-    vllm: await startContainer("vllm/vllm-openai:v0.11.0"),
-    relabelled: await startContainer("example/chat:1", ["--label", "llm-metrics.server=sglang"]),
-    compose: await startContainer("example/web:1", [
+    plain: await start("example/web:1"),
+    vllm: await start("vllm/vllm-openai:v0.11.0"),
+    relabelled: await start("example/chat:1", ["--label", "llm-metrics.server=sglang"]),
+    compose: await start("example/web:1", [
       "--label=com.docker.compose.project=chat",
       "--label=com.docker.compose.service=api",
     ]),
-    gpu: await startContainer("example/cuda:1", ["--env", "NVIDIA_VISIBLE_DEVICES=0,1"]),
-    limited: await startContainer(
+    gpu: await start("example/cuda:1", ["--env", "NVIDIA_VISIBLE_DEVICES=0,1"]),
+    limited: await start(
       "example/web:1",
       // With cgroups of version 1, recent kernels count I/O only of containers with an I/O limit.
       ["--memory", "64m", "--cpus", "0.5", "--device-write-bps", `${await rootDevice()}:100mb`],

@@ -9,8 +9,10 @@ import { dump, load } from "js-yaml";
 import { run } from "../../lib/run";
 import { POLICY_PACK, pulumiEnvironment } from "../../cli/pulumiCommand";
 import { repair } from "../../cli/repair";
+import { configFiles, type PrometheusConfig } from "../../prometheus/config";
 import { docker, DOCKER_HOST } from "./docker";
 import type { OtherMachine } from "./otherMachine";
+import { settings } from "./settings";
 
 const PROJECT = path.join(__dirname, "../..");
 
@@ -227,6 +229,13 @@ export class Stack {
     await remove(["volume", "ls"], ["volume", "rm"]);
   }
 
+  /** Puts the stack back to before its first update. */
+  async reset(): Promise<void> {
+    await this.removeDeployed();
+    await rm(path.join(this.folder, ".pulumi"), { recursive: true });
+    await succeeded(this.pulumi("stack", "init", this.name));
+  }
+
   /** Removes the stack and what it deployed. */
   async remove(): Promise<void> {
     await this.removeDeployed();
@@ -241,6 +250,22 @@ export class Stack {
   /** Runs the post-deploy checks as the stack does. */
   probe(input: string): Promise<Result> {
     return this.execute("node", ["commands/start.cjs", "probe"], input);
+  }
+
+  /** The input of {@link loadConfig} with some settings changed, which the settings of the stack do not keep. */
+  async configFiles(changes: Record<string, unknown>): Promise<string> {
+    const { stdin } = await this.inputs("prometheus-configuration");
+    const { scrape_configs: jobs } = load(
+      (load(stdin as string) as Record<string, string>)["prometheus.yml"] ?? "",
+    ) as PrometheusConfig;
+    const target = (name: string) => jobs.find((one) => one.job_name === name)?.static_configs[0];
+    const files = configFiles(settings({ ...this.settings, ...changes }), {
+      environment: this.name,
+      host: target("cadvisor")?.labels?.["host"] ?? "",
+      cadvisorTarget: target("cadvisor")?.targets[0] ?? "",
+      gatewayTarget: target("gateway")?.targets[0] ?? "",
+    });
+    return dump(files, { lineWidth: -1 });
   }
 
   /** Loads Prometheus's configuration as the stack does: files by name, as YAML. */

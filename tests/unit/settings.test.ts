@@ -212,3 +212,22 @@ test("durations and sizes mean what Prometheus means by them", () => {
   expect(sizeMebibytes("10GiB")).toBe(sizeMebibytes("10GB"));
   expect(sizeMebibytes("1G")).toBeNaN();
 });
+
+test.each([
+  [
+    "an expression that is none",
+    { ...job, metric_relabel_configs: [{ source_labels: ["a"], regex: "(a", target_label: "b" }] },
+    /regex is "\(a", but must be a regular expression/,
+  ],
+  [
+    "a timeout longer than the interval",
+    { ...job, scrape_timeout: "59s", scrape_interval: "58s" },
+    /must not be longer than scrape_interval/,
+  ],
+])("%s in a scrape job is rejected with the reason", (_, scrapeJob, reason) => {
+  expect(() => parseSettings({ ...defaults, scrapeJobs: [scrapeJob] })).toThrow(reason);
+});
+
+test("two jobs of one name are rejected with the reason", () => {
+  expect(() => parseSettings({ ...defaults, scrapeJobs: [job, job] })).toThrow(/is the name of another job/);
+});
