@@ -261,7 +261,7 @@ export class Stack {
     const target = (name: string) => jobs.find((one) => one.job_name === name)?.static_configs[0];
     const files = configFiles(settings({ ...this.settings, ...changes }), {
       environment: this.name,
-      host: target("cadvisor")?.labels?.["host"] ?? "",
+      host: target("cadvisor")?.labels["host"] ?? "",
       cadvisorTarget: target("cadvisor")?.targets[0] ?? "",
       gatewayTarget: target("gateway")?.targets[0] ?? "",
     });
