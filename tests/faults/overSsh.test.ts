@@ -28,7 +28,7 @@ test("a Docker host that is reached by ssh alone is deployed to and probed, and 
   const taken = createServer();
   const port = Number(new URL(stack.prometheus).port);
   await new Promise<void>((resolve) => taken.listen(port, "127.0.0.1", resolve));
-  expect(await failed(stack.preview())).toMatch(`is taken by the process node (pid ${process.pid})`);
+  expect(await failed(stack.preview())).toMatch(`is in use by the process node (pid ${process.pid})`);
   await new Promise((resolve) => taken.close(resolve));
 
   await succeeded(stack.up());

@@ -117,7 +117,7 @@ test.each([
     "no description",
     (block: string) => rm(path.join(folder, block, "meta.json")),
     alerts,
-    "PrometheusBlockCorrupt",
+    "PrometheusTSDBCompactionsFailing",
   ],
 ])(
   "a block with %s is told of, and set aside by an update that names it, and all others stay",
@@ -171,18 +171,18 @@ async function onSmallDisk(work: () => Promise<void>): Promise<void> {
 
 test("a full disk is told by an alert and by the probe, costs nothing that is stored, and samples go on when there is room", async () => {
   const { stdin } = await stack.inputs("probe-command");
-  const probe = JSON.stringify({ ...(JSON.parse(stdin as string) as object), patienceSeconds: 5 });
+  const probe = JSON.stringify({ ...(JSON.parse(stdin as string) as object), startTimeoutSeconds: 5 });
   await onSmallDisk(async () => {
-    expect(await alerts()).not.toContain("PrometheusStoresNothing");
+    expect(await alerts()).not.toContain("PrometheusNotIngestingSamples");
     const before = await times();
     const filler = path.join(folder, "filler");
     await run("dd", ["if=/dev/zero", `of=${filler}`, "bs=4k"]).catch(() => undefined); // Until there is no room.
     await eventually(async () => {
-      expect(await alerts()).toContain("PrometheusStoresNothing");
+      expect(await alerts()).toContain("PrometheusNotIngestingSamples");
     });
     const output = await failed(stack.probe(probe));
     expect(output).toMatch(
-      /probe failed after \d+ s: the samples are fresh\s+seen: .*the disk of Prometheus refused \d+ writes/,
+      /check failed after \d+ s: the samples are fresh\s+actual: .*\d+ writes to the disk of Prometheus failed/,
     );
     expect(output).toContain("no space left on device");
 
@@ -190,7 +190,7 @@ test("a full disk is told by an alert and by the probe, costs nothing that is st
     await goesOn();
     await eventually(async () => {
       expect(await alerts()).toContain("PrometheusWritesFailed");
-      expect(await alerts()).not.toContain("PrometheusStoresNothing");
+      expect(await alerts()).not.toContain("PrometheusNotIngestingSamples");
     });
     await docker("restart", container);
     await goesOn();

@@ -47,7 +47,7 @@ test("an image that ends at once fails the update with the end of its log, and t
   await buildShellImage("example/broken:1", DOCKER_HOST, start);
   await stack.configure({ prometheusImage: "example/broken:1" });
   const output = await failed(stack.up());
-  expect(output).toMatch(/prometheus ends each time it is started, with status 3/);
+  expect(output).toMatch(/prometheus exits each time it is started, with status 3/);
   expect(output).toMatch(/the log of \S+-prometheus ends with:\s+GLIBC_2.99 is missing/);
 
   await stack.configure({ prometheusImage: OLD });

@@ -90,7 +90,7 @@ describe("Changed setting", () => {
     await buildShellImage("example/not-cadvisor:1", DOCKER_HOST, start);
     await stack.configure({ cadvisorImage: "example/not-cadvisor:1" });
     const output = await failed(up());
-    expect(output).toMatch(/probe failed after \d+ s: cAdvisor is healthy/);
+    expect(output).toMatch(/check failed after \d+ s: cAdvisor is healthy/);
     for (const part of ["actual: ", "expected: ", "hint: "]) expect(output).toContain(part);
     expect(output).toMatch(/cadvisor ends with:\s+I am another/);
     await stack.configure({ cadvisorImage: undefined });

@@ -20,8 +20,8 @@ describe("Post-deploy check of container names", () => {
       expect(await query(stack.prometheus, '{__name__=~"container_.+",name!=""}')).toEqual([]);
     });
     const expectation = JSON.parse((await stack.inputs("probe-command"))["stdin"] as string) as Expectation;
-    const output = await failed(stack.probe(JSON.stringify({ ...expectation, patienceSeconds: 5 })));
-    expect(output).toMatch(/probe failed after \d+ s: every running container is listed by name/);
+    const output = await failed(stack.probe(JSON.stringify({ ...expectation, startTimeoutSeconds: 5 })));
+    expect(output).toMatch(/check failed after \d+ s: every running container is listed by name/);
     expect(output).toContain("Registration of the docker container factory failed");
 
     await docker("rm", "-f", stack.resource("cadvisor"));

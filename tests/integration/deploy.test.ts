@@ -199,15 +199,15 @@ describe("Deployed stack", () => {
     expect(outputs.probeReport.findings.map((finding) => finding.check)).toEqual([
       "cAdvisor is healthy",
       "Prometheus is ready",
-      "the loaded configuration is the declared one",
+      "Prometheus has loaded its configuration",
       "the target cadvisor is up",
       "the samples are fresh",
       "every running container is listed by name",
       "the required metrics are there with their labels",
       "every GPU container has its GPU series",
     ]);
-    expect(outputs.probeReport.findings.at(-1)?.seen).toMatch(/^no GPU containers: Docker on this host/);
-    expect(outputs.probeReport.findings[5]?.seen).toContain(containers.vllm);
+    expect(outputs.probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
+    expect(outputs.probeReport.findings[5]?.actual).toContain(containers.vllm);
   });
 
   it("returns outputs with which another Prometheus and another stack use it", async () => {

@@ -12,6 +12,11 @@ beforeAll(async () => {
 });
 
 describe("Gateway on loopback", () => {
+  afterAll(async () => {
+    await docker("rm", "-f", stack.resource("cadvisor"), stack.resource("prometheus"));
+    await succeeded(stack.up("--refresh"));
+  });
+
   it("serves pages and the query API, with security headers", async () => {
     for (const url of [
       ...[
@@ -97,7 +102,5 @@ describe("Gateway on loopback", () => {
     for (const { bytes } of ATTACKS) await send(direct, 9090, bytes, 500);
     const through = (await received("prometheus", before)).map((one) => closed(one)).filter(Boolean);
     expect(through.length).toBeGreaterThan(70);
-    await docker("rm", "-f", stack.resource("cadvisor"), stack.resource("prometheus"));
-    await succeeded(stack.up("--refresh"));
   });
 });

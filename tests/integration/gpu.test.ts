@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import Docker from "dockerode";
 import { buildShellImage } from "../../airgap/images";
-import { askDocker } from "../../host/docker";
+import { queryDocker } from "../../host/docker";
 import { h100, gpuUuid, type EmulatedHost } from "../support/emulatedDriver/host";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { configureRuntime, DAEMON_FOLDER } from "../support/daemonControl";
@@ -17,7 +17,7 @@ const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
 let stack: Stack;
 /** Names of the containers, by how they came to their GPUs. */
 const containers: Record<string, string> = {};
-let outputs: { probeReport: { findings: { check: string; seen: string }[] }; jobNames: string[] };
+let outputs: { probeReport: { findings: { check: string; actual: string }[] }; jobNames: string[] };
 
 const pidOf = async (container: string) =>
   Number(await docker("inspect", "--format", "{{.State.Pid}}", container));
@@ -211,9 +211,9 @@ describe("GPU metrics", () => {
 
   it("reports each GPU container with its number of GPUs", () => {
     const seen = (check: string) =>
-      outputs.probeReport.findings.find((finding) => finding.check === check)?.seen;
+      outputs.probeReport.findings.find((finding) => finding.check === check)?.actual;
     expect(outputs.jobNames).toContain("gpu");
-    expect(seen("the GPU exporter that runs has been scraped")).toMatch(/^\d+ s after it started$/);
+    expect(seen("the running GPU exporter has been scraped")).toMatch(/^\d+ s after it started$/);
     expect(seen("the GPU driver answers")).toBe("2 GPUs and MIG devices");
     expect(seen("every GPU container has its GPU series")).toContain(`${containers["all"] ?? ""} (2)`);
     expect(seen("every GPU container has its GPU series")).toContain(`${containers["vllm"] ?? ""} (1)`);
@@ -266,7 +266,7 @@ describe("GPU metrics", () => {
   it("reports a driver that hangs by a metric and a failed check, while the target stays up", async () => {
     const probe = JSON.stringify({
       ...(JSON.parse((await stack.inputs("probe-command"))["stdin"] as string) as object),
-      patienceSeconds: 5,
+      startTimeoutSeconds: 5,
     });
     await gpuHost.describe(await described({ fault: "hang" }));
     await eventually(async () => {
@@ -283,7 +283,7 @@ describe("GPU metrics", () => {
     });
     const output = await failed(stack.probe(probe));
     expect(output).toMatch(
-      /probe failed after \d+ s: the GPU driver answers\n\s+seen: no answer from the driver: timeout/,
+      /check failed after \d+ s: the GPU driver answers\n\s+actual: no answer from the driver: timeout/,
     );
     await gpuHost.describe(await described());
     await eventually(async () => {
@@ -303,7 +303,7 @@ describe("GPU metrics", () => {
   it("gives the exporter its GPUs by CDI where Docker has no NVIDIA runtime", async () => {
     await configureRuntime("other", "runc");
     // Engine 20.10 knows no CDI: then the next test is about that.
-    if (!JSON.stringify(await askDocker(DOCKER_HOST, "/info")).includes("nvidia.com/gpu=all")) return;
+    if (!JSON.stringify(await queryDocker(DOCKER_HOST, "/info")).includes("nvidia.com/gpu=all")) return;
     await succeeded(stack.up());
     const { HostConfig: host } = await inspect(stack.resource("gpu-exporter"));
     expect(host.DeviceRequests).toMatchObject([{ Driver: "cdi", DeviceIDs: ["nvidia.com/gpu=all"] }]);
@@ -314,7 +314,7 @@ describe("GPU metrics", () => {
   it("removes the exporter where there are no GPUs, reports why, and rejects gpu: on", async () => {
     await gpuHost.removeCdi();
     await eventually(async () => {
-      expect(JSON.stringify(await askDocker(DOCKER_HOST, "/info"))).not.toContain("nvidia.com/gpu");
+      expect(JSON.stringify(await queryDocker(DOCKER_HOST, "/info"))).not.toContain("nvidia.com/gpu");
     });
     const output = await succeeded(stack.up());
     expect(output).toContain(
@@ -322,7 +322,7 @@ describe("GPU metrics", () => {
     );
     const { probeReport, jobNames } = await stack.outputs<typeof outputs>();
     expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway"]);
-    expect(probeReport.findings.at(-1)?.seen).toMatch(/^no GPU containers: Docker on this host/);
+    expect(probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
     expect(await docker("ps", "-a", "--format", "{{.Names}}")).not.toContain(stack.resource("gpu-exporter"));
 
     await stack.configure({ gpu: "on" });

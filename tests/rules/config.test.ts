@@ -1,14 +1,8 @@
-import { CONFIG_FOLDER, configFiles } from "../../prometheus/config";
+import { buildConfiguration, CONFIG_FOLDER } from "../../prometheus/config";
 import { runPromtool } from "../support/promtool";
 import { settings } from "../support/settings";
 
-const surroundings = {
-  environment: "test",
-  host: "llm-1",
-  cadvisorTarget: "cadvisor:8080",
-  gatewayTarget: "gateway:9180",
-  gpuTarget: "gpu-exporter:9835",
-};
+const context = { environment: "test", host: "llm-1", gpu: true };
 
 describe("Configuration of Prometheus", () => {
   it.each([
@@ -46,7 +40,7 @@ describe("Configuration of Prometheus", () => {
       },
     ],
   ])("passes promtool's checks %s", async (_, changes) => {
-    const { "prometheus.yml": config = "", ...rules } = configFiles(settings(changes), surroundings);
+    const { "prometheus.yml": config = "", ...rules } = buildConfiguration(settings(changes), context).files;
     // Here the rule files lie beside prometheus.yml.
     const files = { ...rules, "prometheus.yml": config.replaceAll(`${CONFIG_FOLDER}/`, "") };
     const output = await runPromtool(

@@ -15,7 +15,7 @@ describe("GPU rules", () => {
       eval_time: "10m",
       exp_samples: [{ labels: `gpu_container:${record}{${labels(name)}}`, value }],
     });
-    await testRules(rulesFile(GPU_RULES), [
+    await testRules(rulesFile([GPU_RULES]), [
       {
         interval: "30s",
         input_series: [

@@ -1,9 +1,9 @@
-import { monitoringAlerts, rulesFile } from "../../prometheus/rules";
+import { monitoringRules, rulesFile } from "../../prometheus/rules";
 import { testRules } from "../support/promtool";
 
 /** The series by which Prometheus exposes each fault, a sample every 30 s; when the alert is silent, and when it fires. */
 const MONITORED: [alert: string, series: Record<string, string>, silent: string, firing: string][] = [
-  ["PrometheusStoresNothing", { 'up{job="prometheus",host="h"}': "1x20 _x20" }, "11m", "14m"],
+  ["PrometheusNotIngestingSamples", { 'up{job="prometheus",host="h"}': "1x20 _x20" }, "11m", "14m"],
   [
     "PrometheusWritesFailed",
     { 'prometheus_tsdb_wal_writes_failed_total{host="h"}': "0x20 7x200 0x20" },
@@ -11,31 +11,31 @@ const MONITORED: [alert: string, series: Record<string, string>, silent: string,
     "12m",
   ],
   [
-    "PrometheusBlockCorrupt",
+    "PrometheusTSDBCompactionsFailing",
     { 'prometheus_tsdb_compactions_failed_total{host="h"}': "3x20 4x20" },
     "9m",
     "12m",
   ],
   [
-    "PrometheusBlockCorrupt",
+    "PrometheusTSDBReloadsFailing",
     { 'prometheus_tsdb_reloads_failures_total{host="h"}': "0x20 1x20" },
     "9m",
     "12m",
   ],
   [
-    "PrometheusConfigurationRefused",
+    "PrometheusBadConfig",
     { 'prometheus_config_last_reload_successful{host="h"}': "1x20 0x20" },
     "11m",
     "13m",
   ],
-  ["ScrapeTargetDown", { 'up{job="cadvisor",instance="c:1",host="h"}': "1x20 0x3 1x5 0x20" }, "13m", "18m"],
+  ["TargetDown", { 'up{job="cadvisor",instance="c:1",host="h"}': "1x20 0x3 1x5 0x20" }, "13m", "18m"],
 ];
 
 describe("Monitoring alerts", () => {
   it.each(MONITORED)(
     "%s fires with its fault (%j), and not before",
     async (alertname, series, silent, firing) => {
-      const group = monitoringAlerts("h", "30s");
+      const group = monitoringRules("h", "30s");
       const healthy = 'up{job="prometheus",host="h"}';
       const at = (eval_time: string, fires: boolean) => ({
         expr: `count(ALERTS{alertstate="firing",alertname="${alertname}"})`,
@@ -75,7 +75,7 @@ describe("Monitoring alerts", () => {
         },
       ],
     });
-    await testRules(rulesFile([monitoringAlerts("h", "30s")]), [
+    await testRules(rulesFile([monitoringRules("h", "30s")]), [
       fires("15m", "0x20 7x20", 1),
       fires("15m", "0x20 7x5 0x20", 0),
       fires("2h", "0x20 7x500", 1),

@@ -274,7 +274,7 @@ function decoded(path: string): string {
 /** A server that writes down what it gets, as lines of JSON: a program for `node -e`, with the port as its argument. */
 export const RECORDER = `
   const http = require("http");
-  const say = (q, more) => console.log(JSON.stringify({ method: q.method, url: q.url, headers: q.headers, ...more }));
+  const log = (q, more) => console.log(JSON.stringify({ method: q.method, url: q.url, headers: q.headers, ...more }));
   http.createServer({ maxHeaderSize: 1 << 20, insecureHTTPParser: true }, (q, r) => {
     let body = 0;
     q.on("data", (part) => (body += part.length)).on("error", () => {}).on("close", () => log(q, { body })).on("end", () => r.end("recorded"));

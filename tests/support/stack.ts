@@ -9,7 +9,7 @@ import { dump, load } from "js-yaml";
 import { run } from "../../lib/run";
 import { POLICY_PACK, pulumiEnvironment } from "../../cli/pulumiCommand";
 import { repair } from "../../cli/repair";
-import { configFiles, type PrometheusConfig } from "../../prometheus/config";
+import { buildConfiguration } from "../../prometheus/config";
 import { docker, DOCKER_HOST } from "./docker";
 import type { OtherMachine } from "./otherMachine";
 import { settings } from "./settings";
@@ -254,17 +254,9 @@ export class Stack {
 
   /** The input of {@link loadConfig} with some settings changed, which the settings of the stack do not keep. */
   async configFiles(changes: Record<string, unknown>): Promise<string> {
-    const { stdin } = await this.inputs("prometheus-configuration");
-    const { scrape_configs: jobs } = load(
-      (load(stdin as string) as Record<string, string>)["prometheus.yml"] ?? "",
-    ) as PrometheusConfig;
-    const target = (name: string) => jobs.find((one) => one.job_name === name)?.static_configs[0];
-    const files = configFiles(settings({ ...this.settings, ...changes }), {
-      environment: this.name,
-      host: target("cadvisor")?.labels["host"] ?? "",
-      cadvisorTarget: target("cadvisor")?.targets[0] ?? "",
-      gatewayTarget: target("gateway")?.targets[0] ?? "",
-    });
+    const { hostLabel } = await this.outputs<{ hostLabel: string }>();
+    const context = { environment: this.name, host: hostLabel, gpu: false };
+    const { files } = buildConfiguration(settings({ ...this.settings, ...changes }), context);
     return dump(files, { lineWidth: -1 });
   }
 
