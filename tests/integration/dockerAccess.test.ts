@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import path from "node:path";
 import { run } from "../../lib/run";
+import { SERVERS, target as hostAndPort } from "../../lib/names";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { h100 } from "../support/emulatedDriver/host";
 import {
@@ -22,7 +23,7 @@ import { Stack, succeeded } from "../support/stack";
 const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
 const SOCKET = DOCKER_HOST.replace("unix://", "");
 const CADVISOR = "http://cadvisor:8080/metrics";
-const GPU_EXPORTER = "http://gpu-exporter:9835/metrics";
+const GPU_EXPORTER = `http://${hostAndPort(SERVERS.gpuExporter)}/metrics`;
 const PROXY = { cadvisor: 2375, "gpu-exporter": 2385 } as const;
 
 /** One stack, deployed with the sockets first, then with the proxy. */

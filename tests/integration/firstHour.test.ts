@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { dump, load } from "js-yaml";
 import { pulumiEnvironment } from "../../cli/pulumiCommand";
-import { docker } from "../support/host";
+import { docker } from "../support/docker";
 
 /** A clone in which node modules are installed; the node modules are this project's. */
 const clone = mkdtempSync(path.join(os.tmpdir(), "llm-metrics-clone-"));

@@ -1,8 +1,10 @@
+import { once } from "node:events";
 import { readFile } from "node:fs/promises";
+import { type IncomingMessage, request } from "node:http";
 import path from "node:path";
-import Docker from "dockerode";
 import { buildShellImage } from "../../airgap/images";
 import { queryDocker } from "../../host/docker";
+import { SERVERS, target } from "../../lib/names";
 import { h100, gpuUuid, type EmulatedHost } from "../support/emulatedDriver/host";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { configureRuntime, DAEMON_FOLDER } from "../support/daemonControl";
@@ -15,7 +17,7 @@ const MIB = 1024 ** 2;
 const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
 
 let stack: Stack;
-/** Names of the containers, by how they came to their GPUs. */
+/** Names of the containers, by how they request GPUs. */
 const containers: Record<string, string> = {};
 let outputs: { probeReport: { findings: { check: string; actual: string }[] }; jobNames: string[] };
 
@@ -24,7 +26,7 @@ const pidOf = async (container: string) =>
 const pidIn = async (container: string, which: number) =>
   Number((await docker("top", container, "-eo", "pid")).split("\n")[which + 1]);
 
-/** Two GPUs: each container holds another amount of memory, so that no mix-up goes unseen. */
+/** Describes two GPUs. Each container uses another amount of memory, so that no two can be confused. */
 async function described(changes: Partial<EmulatedHost> = {}): Promise<EmulatedHost> {
   const use = async (which: string, gpu: number, memory: number, sm: number) => ({
     pid: await pidOf(containers[which] ?? ""),
@@ -49,25 +51,34 @@ async function described(changes: Partial<EmulatedHost> = {}): Promise<EmulatedH
   };
 }
 
-/** On Engine 29, where there are CDI devices. The command line of the tests does not know them, the API does. */
+/** For Engine 29, which supports CDI devices. The Docker CLI of the tests does not, the API does. */
 async function startWithCdi(): Promise<string> {
   await buildShellImage("example/cdi:1", DOCKER_HOST);
-  const api = new Docker({ socketPath: DOCKER_HOST.replace("unix://", "") });
-  const container = await api.createContainer({
-    name: "test-cdi",
-    Image: "example/cdi:1",
-    HostConfig: {
-      DeviceRequests: [{ Driver: "cdi", Count: 0, DeviceIDs: ["nvidia.com/gpu=0"], Capabilities: [] }],
-    },
+  const create = request({
+    method: "POST",
+    socketPath: DOCKER_HOST.replace("unix://", ""),
+    path: "/containers/create?name=test-cdi",
+    headers: { "content-type": "application/json" },
   });
-  await container.start();
+  const response = once(create, "response") as Promise<[IncomingMessage]>;
+  create.end(
+    JSON.stringify({
+      Image: "example/cdi:1",
+      HostConfig: {
+        DeviceRequests: [{ Driver: "cdi", Count: 0, DeviceIDs: ["nvidia.com/gpu=0"], Capabilities: [] }],
+      },
+    }),
+  );
+  const [{ statusCode }] = await response;
+  expect(statusCode).toBe(201);
+  await docker("start", "test-cdi");
   return "test-cdi";
 }
 
 beforeAll(async () => {
   await configureRuntime("nvidia", gpuHost.runtime);
   await gpuHost.addCdi();
-  const baked = [
+  const cudaEnvironment = [
     "-e",
     "NVIDIA_VISIBLE_DEVICES=all",
     "-e",
@@ -85,7 +96,7 @@ beforeAll(async () => {
     runtime: await startContainer("example/old:1", ["--runtime", "nvidia", "-e", "NVIDIA_VISIBLE_DEVICES=0"]),
     vllm: await startContainer("vllm/vllm-openai:v0.11.0", ["--gpus", `device=${gpuUuid(0)}`]),
     idle: await startContainer("example/idle:1", ["--gpus", "device=1"]),
-    cuda: await startContainer("nvidia/cuda:12.4.1-base-ubuntu22.04", baked),
+    cuda: await startContainer("nvidia/cuda:12.4.1-base-ubuntu22.04", cudaEnvironment),
     plain: await startContainer("example/web:1"),
   });
   if (await hasContainerdStore()) containers["cdi"] = await startWithCdi();
@@ -240,7 +251,7 @@ describe("GPU metrics", () => {
   });
 
   it("exposes metrics that pass promtool's check", async () => {
-    const check = "wget -qO- http://gpu-exporter:9835/metrics | promtool check metrics 2>&1";
+    const check = `wget -qO- http://${target(SERVERS.gpuExporter)}/metrics | promtool check metrics 2>&1`;
     expect(await docker("exec", stack.resource("prometheus"), "sh", "-c", check)).toBe("");
   });
 

@@ -101,7 +101,6 @@ describe("Program of another project", () => {
   /** The policies that settings of the program cannot break, each with what breaks it and no other. */
   const BREAKS: Record<string, object> = {
     "image-pinned": { image: "example/web:latest" },
-    // Not by privileged, which the plugins of airgap/ do not know.
     "not-privileged": { securityOpts: ["no-new-privileges:true", "seccomp=unconfined"] },
     capabilities: { capabilities: { drops: ["ALL"], adds: ["CAP_SYS_ADMIN"] } },
     "read-only-root": { readOnly: false },
