@@ -222,12 +222,12 @@ test.each([
   [
     "a timeout longer than the interval",
     { ...job, scrape_timeout: "59s", scrape_interval: "58s" },
-    /must not be longer than scrape_interval/,
+    /must not be longer than the scrape interval/,
   ],
 ])("%s in a scrape job is rejected with the reason", (_, scrapeJob, reason) => {
-  expect(() => parseSettings({ ...defaults, scrapeJobs: [scrapeJob] })).toThrow(reason);
+  expect(() => parse({ ...defaults, scrapeJobs: [scrapeJob] })).toThrow(reason);
 });
 
 test("two jobs of one name are rejected with the reason", () => {
-  expect(() => parseSettings({ ...defaults, scrapeJobs: [job, job] })).toThrow(/is the name of another job/);
+  expect(() => parse({ ...defaults, scrapeJobs: [job, job] })).toThrow(/is the name of another job/);
 });
