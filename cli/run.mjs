@@ -1,6 +1,6 @@
 // The entry of every npm script, from a bare clone on: installs the node modules where they are missing or not those of
 // package-lock.json, then runs the command. Plain JavaScript, because before that there is nothing else.
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -20,9 +20,12 @@ const stamp = "node_modules/.installed-lockfile";
 const locked = createHash("sha256").update(readFileSync("package-lock.json")).digest("hex");
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== locked) {
   console.error("node modules: installing those of package-lock.json");
-  execFileSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
-    stdio: "inherit",
-  });
+  const ci = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+  const { status } = spawnSync("npm", ci, { stdio: "inherit" });
+  if (status !== 0) {
+    console.error("error: npm ci failed, for the reason above; run the command again when that is resolved");
+    process.exit(1);
+  }
   writeFileSync(stamp, locked);
 }
 
