@@ -1,11 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics, requiredResources } from "./components/containerMetrics";
 import { gpuPlan } from "./components/gpuExporter";
-import { configurationDrift } from "./host/configurationDrift";
 import { requireNoConflicts } from "./host/conflicts";
+import { loadedConfiguration, type LoadedConfiguration } from "./host/loadedConfiguration";
 import { ownResources } from "./host/ownResources";
 import { readHost } from "./host/read";
-import { toYaml } from "./prometheus/config";
+import { toYaml, type PrometheusConfiguration } from "./prometheus/config";
+import { configurationDiff } from "./prometheus/configurationDiff";
 import { parseSettings } from "./settings";
 
 /** The program: it checks settings and host before it declares resources. docs/outputs.md describes the outputs. */
@@ -17,15 +18,13 @@ async function program(): Promise<Record<string, unknown>> {
   const name = `${pulumi.getProject()}-${environment}`;
   const dockerHost = new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"];
 
-  const [host, drift, own] = await Promise.all([
+  const [host, loaded, own] = await Promise.all([
     readHost(dockerHost),
-    configurationDrift(`${name}-prometheus`, dockerHost),
+    loadedConfiguration(`${name}-prometheus`, dockerHost),
     ownResources(),
   ]);
   const gpu = gpuPlan(settings.gpu, host.facts);
   await requireNoConflicts(requiredResources(name, settings), own, host.usage);
-  if (drift)
-    void pulumi.log.warn(`the configuration of Prometheus was edited; an update undoes it:\n${drift}`);
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
 
   const stack = new ContainerMetrics(name, {
@@ -33,9 +32,10 @@ async function program(): Promise<Record<string, unknown>> {
     environment,
     host: host.facts,
     gpu,
-    configurationDrift: drift,
+    configurationDrift: loaded.drift,
   });
   const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, configuration } = stack;
+  logConfigurationChanges(loaded, configuration);
   const { scrape_configs } = configuration.config;
   return {
     cadvisorUrl: stack.urls.cadvisor,
@@ -62,6 +62,17 @@ async function program(): Promise<Record<string, unknown>> {
     cadvisorScrapeConfig: toYaml({ scrape_configs: scrape_configs.slice(0, 1) }),
     probeReport: stack.report,
   };
+}
+
+/** Shows the changed lines of Prometheus's configuration, which Pulumi shows as one text. */
+function logConfigurationChanges(
+  { text, drift }: LoadedConfiguration,
+  { files }: PrometheusConfiguration,
+): void {
+  if (drift)
+    void pulumi.log.warn(`the configuration of Prometheus was edited; an update undoes it:\n${drift}`);
+  const changes = text && configurationDiff(text, Object.values(files).join(""));
+  if (changes) void pulumi.log.info(`the configuration of Prometheus changes:\n${changes}`);
 }
 
 /** The keys whose values are encrypted, as Pulumi's language host reports them; the SDK has no public function for it. */

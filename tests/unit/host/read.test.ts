@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { configurationDrift } from "../../../host/configurationDrift";
+import { loadedConfiguration } from "../../../host/loadedConfiguration";
 import { readHost } from "../../../host/read";
 
 const INFO = { ServerVersion: "28.2.2", OSType: "linux", DockerRootDir: "/data/docker", Name: "llm-1" };
@@ -127,10 +127,18 @@ test.each([
 
 test("a Docker CLI that is missing is told before anything is changed; that it fails means that nothing was edited", async () => {
   standIn("docker", "exit 1");
-  expect(await configurationDrift("prometheus", `unix://${socket}`)).toBe("");
+  expect(await loadedConfiguration("prometheus", `unix://${socket}`)).toEqual({ text: "", drift: "" });
   rmSync(path.join(folder, "docker"));
   process.env["PATH"] = folder;
-  await expect(configurationDrift("prometheus", `unix://${socket}`)).rejects.toThrow(
+  await expect(loadedConfiguration("prometheus", `unix://${socket}`)).rejects.toThrow(
     /Docker CLI is missing.*install it/,
   );
+});
+
+test("the loaded configuration is read with the edits since", async () => {
+  standIn("docker", "printf 'global: {}\\n----\\nprometheus.yml was edited, 12:00\\n-a\\n+b\\n'");
+  expect(await loadedConfiguration("prometheus", `unix://${socket}`)).toEqual({
+    text: "global: {}\n",
+    drift: "prometheus.yml was edited, 12:00\n-a\n+b",
+  });
 });

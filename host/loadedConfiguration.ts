@@ -1,0 +1,45 @@
+import { APPLIED_FOLDER } from "../prometheus/config";
+import { DEFAULT_ADDRESS, docker } from "./docker";
+
+/** The configuration of a running Prometheus. */
+export interface LoadedConfiguration {
+  /** The text of the files that were loaded last: prometheus.yml, then its rules. */
+  text: string;
+  /** Edits of the files since they were loaded, as a text diff; "" for none. */
+  drift: string;
+}
+
+const SEPARATOR = "----";
+
+/** Prints the loaded files, and compares each with its edited version; the time makes a repeated edit a new one. */
+const SCRIPT = [
+  `cd ${APPLIED_FOLDER} && cat prometheus.yml rules.* && echo ${SEPARATOR} && for file in *; do`,
+  'cmp -s "$file" "../$file" || { echo "$file was edited, $(stat -c %y "../$file" 2>&1)"; diff -U 0 "$file" "../$file"; };',
+  "done",
+].join(" ");
+const MAX_DRIFT_LENGTH = 4000;
+
+/**
+ * Reads the configuration of a running Prometheus, in previews too, where Pulumi compares inputs only.
+ *
+ * @param container name of the Prometheus container
+ * @param address of the daemon, as in DOCKER_HOST; the default is the local socket
+ * @returns empty texts when no such container runs
+ * @throws Error when this machine has no Docker CLI, which updates need too
+ */
+export async function loadedConfiguration(
+  container: string,
+  address = DEFAULT_ADDRESS,
+): Promise<LoadedConfiguration> {
+  const output = await docker(["exec", container, "sh", "-c", SCRIPT], { address }).catch(
+    (error: unknown) => {
+      if (((error as Error).cause as NodeJS.ErrnoException).code === "ENOENT")
+        throw new Error(
+          "the Docker CLI is missing on this machine: install it (the package docker-ce-cli or docker.io)",
+        );
+      return "";
+    },
+  );
+  const [text = "", drift = ""] = output.split(`${SEPARATOR}\n`);
+  return { text, drift: drift.trim().slice(0, MAX_DRIFT_LENGTH) };
+}
