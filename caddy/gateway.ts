@@ -203,7 +203,7 @@ function authentication({ users, clientCa }: GatewayLogin): Route {
 }
 
 /**
- * How TLS connections are made. A client without a certificate is asked for a password later; a certificate that is not trusted
+ * How TLS connections are made. A client without a certificate logs in with a password later; a certificate that is not trusted
  * or has expired ends the handshake.
  */
 function connectionPolicies(tls: GatewayTls, clientCa?: string): Record<string, unknown> {

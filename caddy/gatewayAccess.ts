@@ -3,7 +3,7 @@ import { encodeBase64, hashSync } from "bcryptjs";
 import { certificateDetails, isLoopback, type Settings } from "../settings";
 import { GATEWAY_FOLDER, type GatewayOptions } from "./gateway";
 
-/** How clients reach the gateway and log in, as the settings say. */
+/** How clients reach the gateway and log in, by the settings. */
 export interface GatewayAccess {
   /** URLs of the servers behind it. */
   urls: { cadvisor: string; prometheus: string };

@@ -90,7 +90,7 @@ export async function knownStacks(env: NodeJS.ProcessEnv): Promise<Map<string, K
   return new Map(stacks.map((stack) => [shortName(stack.name), stack]));
 }
 
-/** What to say of a stack that does not exist. */
+/** The error message about a stack that does not exist. */
 export function noSuchStack(stack: string, known: Map<string, KnownStack>): string {
   const others = known.size > 0 ? `there are ${[...known.keys()].join(", ")}` : "there are none yet";
   return `there is no stack ${stack} (${others})`;

@@ -2,8 +2,8 @@ import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { load } from "js-yaml";
 
 /**
- * Runs a Pulumi command, and takes back what it writes into `Pulumi.NAME.yaml` without being asked: the encryption salt. The
- * state has it too, where Pulumi finds it with PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER. A file with changed settings is kept.
+ * Runs a Pulumi command, and removes the encryption salt that it adds to `Pulumi.NAME.yaml`. The state has it too, where Pulumi
+ * finds it with PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER. A file with changed settings is kept.
  */
 export async function keepSettingsFiles<T>(command: () => Promise<T>): Promise<T> {
   const before = await settingsFiles();

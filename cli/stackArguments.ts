@@ -28,7 +28,7 @@ const KEPT_BY_NPM = [
   ...["target-dependents", "target-replace", "exclude-protected", "preview-only", "expect-no-changes"],
 ];
 
-/** What the arguments of a command on a stack say. */
+/** The parsed arguments of a command on a stack. */
 export interface StackArguments {
   /** The stack as it was named, which may be `organization/project/stack`. */
   name: string;

@@ -10,7 +10,7 @@ import { namedDaemon } from "./stackConfig";
 const UP = ["up", "--yes", "--skip-preview", "--refresh", "--suppress-outputs", "--suppress-progress"];
 
 /**
- * `npm run up [-- FLAGS]`: deploys a stack, and repairs what was changed by hand. Settings and host are checked before
+ * `npm run up [-- FLAGS]`: deploys a stack, and repairs drift. Settings and host are checked before
  * anything is changed, so no preview comes first.
  */
 export default async (args: string[]): Promise<number> => {

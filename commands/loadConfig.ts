@@ -8,7 +8,7 @@ import { get } from "../host/http";
 import { Mismatch, retry } from "../lib/retry";
 import { run } from "./run";
 
-/** A signal by `docker kill` would count as stopping by hand: the container would not start after a crash or a reboot. */
+/** A signal by `docker kill` would count as a manual stop: the container would not start after a crash or a reboot. */
 const RELOAD = "kill -HUP 1";
 const FILE = `${CONFIG_FOLDER}/prometheus.yml`;
 const READY_TIMEOUT_SECONDS = 120;

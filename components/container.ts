@@ -35,7 +35,7 @@ export function createContainer(
       readOnly: true,
       securityOpts: NO_NEW_PRIVILEGES,
       capabilities: onlyCapabilities(),
-      // "unless-stopped" would not start again what a daemon finds running after a crash: it counts as stopped by hand.
+      // "unless-stopped" would not start again what a daemon finds running after a crash: it counts as stopped manually.
       restart: "always",
       logDriver: "json-file",
       logOpts: { "max-size": "10m", "max-file": "3" },

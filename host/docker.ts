@@ -44,7 +44,7 @@ export async function queryDocker(address: string, ...paths: string[]): Promise<
 /**
  * Runs the Docker CLI.
  *
- * @param address of the daemon; by default, what DOCKER_HOST or the CLI's current context says
+ * @param address of the daemon; by default, the one in DOCKER_HOST or in the CLI's current context
  * @throws Error with its output
  */
 export const docker = (

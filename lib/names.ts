@@ -1,7 +1,7 @@
 /** Docker label of every resource of a stack; its value is the environment's name. */
 export const ENVIRONMENT_LABEL = "llm-metrics.environment";
 
-/** Docker label of a container that overrides which LLM server it is taken for; `none` means that it is none. */
+/** Docker label of a container that overrides the LLM server that its image indicates; `none` means that it is none. */
 export const LLM_SERVER_LABEL = "llm-metrics.server";
 
 /** Docker label of a container of the stack that lists the ids of its networks. */

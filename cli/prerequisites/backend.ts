@@ -20,7 +20,7 @@ export async function backend(project: string): Promise<NodeJS.ProcessEnv> {
   };
 }
 
-/** Whether an environment has the project's own folder for the state, which nobody else keeps a history in. */
+/** Whether an environment has the project's own folder for the state, which no other project writes to. */
 export const hasLocalState = (env: NodeJS.ProcessEnv): boolean =>
   env["PULUMI_BACKEND_URL"] === `file://${path.join(process.cwd(), STATE)}`;
 

@@ -12,7 +12,7 @@ const SILENCE_SECONDS = 8;
  *
  * @param stack the stack's short name, which its configuration file is called after
  * @param dockerHost the daemon's address, as in DOCKER_HOST
- * @param gpus whether the host has GPUs; by default, Docker is asked
+ * @param gpus whether the host has GPUs; by default, as the Docker API reports
  */
 export async function stackImages(
   stack: string,
@@ -55,7 +55,7 @@ export async function configuredImages(stack: string, gpus: boolean): Promise<st
   return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter].map(setting);
 }
 
-/** Pulls an image. A registry that says nothing for 8 s is given up. */
+/** Pulls an image. Gives up a registry that sends nothing for 8 s. */
 function pull(image: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   return new Promise((resolve) => {
     const child = spawn("docker", ["pull", image], { stdio: ["ignore", "pipe", "inherit"], env });

@@ -5,7 +5,7 @@ import { log } from "../../lib/log";
 /**
  * Installs packages of Debian or Ubuntu whose content is missing.
  *
- * @param packages by name, the shell command that succeeds where the package's content is there, whoever put it there
+ * @param packages by name, the shell command that succeeds where the package's content is installed, also from another source
  * @param remedy what to do on other systems, or without root
  * @throws Error with the remedy where it may not install
  */

@@ -40,7 +40,7 @@ interface LogResult {
 /** Seconds until a query ends. */
 type Remaining = () => number;
 
-/** The timeout of a query, whatever the timeouts of its callers. */
+/** The timeout of a query; the scrapes that wait for it may have shorter ones. */
 export const DRIVER_TIMEOUT_SECONDS = 8;
 
 const LOG_ARGS = ["-q", "-x"];

@@ -7,7 +7,7 @@ export interface ProcessUtilization {
 }
 
 /**
- * Parses the output of `nvidia-smi pmon -c 1 -s u`. Its columns differ between drivers, so the header tells them apart. A
+ * Parses the output of `nvidia-smi pmon -c 1 -s u`. Its columns differ between drivers, so the header identifies them. A
  * process that did nothing has a dash. On MIG and WSL, pmon reports nothing.
  */
 export function parsePmon(output: string): ProcessUtilization {

@@ -20,23 +20,23 @@ test.each([
   ["edited and loaded", "kill -HUP 1"],
   ["edited in the same way again", ""],
 ])(
-  "a configuration that was %s by hand is shown in a preview, with the difference, and put back by an update",
+  "a configuration that was %s manually is shown in a preview, with the diff, and restored by an update",
   async (_, load) => {
     const container = stack.resource("prometheus");
     const { Id: id } = await inspect(container);
-    const edit = 'cd /etc/prometheus; echo "  - job_name: by-hand" >> prometheus.yml;';
+    const edit = 'cd /etc/prometheus; echo "  - job_name: manual-edit" >> prometheus.yml;';
     await docker("exec", container, "sh", "-c", edit + load);
     expect(await failed(stack.preview("--refresh", "--expect-no-changes"))).toMatch(
-      /prometheus.yml was edited, 20.*\n.*\+ +- job_name: by-hand/s,
+      /prometheus.yml was edited, 20.*\n.*\+ +- job_name: manual-edit/s,
     );
     await succeeded(stack.repairAndUp());
-    expect(await docker("exec", container, "cat", "/etc/prometheus/prometheus.yml")).not.toContain("by-hand");
-    expect(await loaded()).not.toContain("by-hand");
+    expect(await docker("exec", container, "cat", "/etc/prometheus/prometheus.yml")).not.toContain("manual-edit");
+    expect(await loaded()).not.toContain("manual-edit");
     expect((await inspect(container)).Id).toBe(id);
   },
 );
 
-test("after the last edit was undone, a preview finds no difference", async () => {
+test("after the last edit was undone, a preview shows no changes", async () => {
   await succeeded(stack.preview("--expect-no-changes", "--refresh"));
 });
 

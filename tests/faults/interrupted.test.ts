@@ -34,17 +34,17 @@ test("an update that is killed at any point is completed by the next one", async
   }
 });
 
-test("of two updates at once, the second is told who is at it, and changes nothing", async () => {
+test("of two updates at once, the second fails with the owner of the lock, and changes nothing", async () => {
   const stack = await Stack.create({ scrapeInterval: "1s" });
   try {
     const first = stack.up();
     await eventually(async () => {
       expect(await docker("network", "ls", "--format", "{{.Name}}")).toContain(stack.name);
     });
-    let told: string;
-    do told = await failed(stack.repairAndUp());
-    while (told.includes("checkpoint: EOF")); // The first was writing the state.
-    expect(told).toMatch(/locked by 1 lock.*\n.*created by/s);
+    let output: string;
+    do output = await failed(stack.repairAndUp());
+    while (output.includes("checkpoint: EOF")); // The first was writing the state.
+    expect(output).toMatch(/locked by 1 lock.*\n.*created by/s);
     await succeeded(first);
     await succeeded(stack.preview("--expect-no-changes"));
   } finally {

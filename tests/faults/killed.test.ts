@@ -6,7 +6,7 @@ import { query } from "../support/prometheus";
 import { Stack, succeeded } from "../support/stack";
 
 let stack: Stack;
-/** When the first sample of the stack was taken. */
+/** Timestamp of the first sample of the stack. */
 let first: number;
 beforeAll(async () => {
   stack = await Stack.create({ scrapeInterval: "1s" });
@@ -43,7 +43,7 @@ type Which = "cadvisor" | "gateway" | "prometheus";
 const pidOf = async (which: Which) =>
   Number(await docker("inspect", "--format", "{{.State.Pid}}", stack.resource(which)));
 
-/** Makes the kernel kill the container's own process for memory, by somebody else's greed in the same container. */
+/** Makes the kernel kill the container's own process for memory, by another process in the same container that allocates too much. */
 async function killForMemory(which: Which): Promise<void> {
   await writeFile(`/proc/${await pidOf(which)}/oom_score_adj`, "1000");
   await docker(
@@ -112,7 +112,7 @@ const network = () => `llm-metrics-${stack.name}`;
 const disconnect = (from: string, which: Which) =>
   docker("network", "disconnect", from, stack.resource(which));
 
-test("containers that were taken off their networks, or lost their name there, are connected by the next update, and run on", async () => {
+test("containers that were disconnected from their networks, or lost their alias there, are reconnected by the next update, and run on", async () => {
   const idOf = async (which: Which) => (await inspect(stack.resource(which))).Id;
   const ids = () => Promise.all((["cadvisor", "gateway", "prometheus"] as const).map(idOf));
   const before = await ids();
@@ -134,7 +134,7 @@ async function published(): Promise<string | undefined> {
   return Object.keys(JSON.parse(networks) as object).find((name) => name !== network());
 }
 
-test("a container that was stopped and taken off its network is repaired by one update", async () => {
+test("a container that was stopped and disconnected from its network is repaired by one update", async () => {
   await docker("stop", stack.resource("prometheus"));
   await disconnect(network(), "prometheus");
   await succeeded(stack.repairAndUp());

@@ -25,11 +25,11 @@ const fresh = () =>
   });
 
 test("a Docker host that is reached by ssh alone is deployed to and probed, and then nothing changes", async () => {
-  const taken = createServer();
+  const occupied = createServer();
   const port = Number(new URL(stack.prometheus).port);
-  await new Promise<void>((resolve) => taken.listen(port, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => occupied.listen(port, "127.0.0.1", resolve));
   expect(await failed(stack.preview())).toMatch(`is in use by the process node (pid ${process.pid})`);
-  await new Promise((resolve) => taken.close(resolve));
+  await new Promise((resolve) => occupied.close(resolve));
 
   await succeeded(stack.up());
   await fresh();
@@ -71,7 +71,7 @@ test("after the daemon was killed, everything comes back, and an update over ssh
   expect((await inspect(stack.resource("prometheus"))).Id).toBe(id);
 });
 
-test("a host that lets nobody in is told as ssh tells it, before anything is changed", async () => {
+test("a login that the host denies fails with the message of ssh, before anything is changed", async () => {
   await machine.setAuthorized(false);
   expect(await failed(stack.up())).toMatch(/Permission denied \(publickey/);
   await machine.setAuthorized(true);

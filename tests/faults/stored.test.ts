@@ -82,13 +82,13 @@ async function backfill(series: string, hoursAgo: number[], size = 1): Promise<v
 
 const latestLog = () => run("sh", ["-c", `docker logs --since 20s ${container} 2>&1`]);
 
-/** What a repairing update says, beside what Pulumi does. */
-async function saidByRepair(): Promise<string> {
+/** The log of a repairing update, beside Pulumi's output. */
+async function repairLog(): Promise<string> {
   const stderr = jest.spyOn(process.stderr, "write");
   await succeeded(stack.repairAndUp());
-  const said = stderr.mock.calls.join("\n");
+  const logged = stderr.mock.calls.join("\n");
   stderr.mockRestore();
-  return said;
+  return logged;
 }
 
 /** Blocks on the disk, oldest first. */
@@ -96,7 +96,7 @@ const blocks = async () => (await readdir(folder)).filter((name) => /^\w{26}$/.t
 
 const oldSamples = () => value("sum(count_over_time(old[300h]))");
 
-test("garbage in the log of changes costs what comes after it there and nothing else, and is told by a metric", async () => {
+test("garbage in the WAL loses what comes after it there and nothing else, and is reported by a metric", async () => {
   await backfill("old", [60, 120, 180]);
   await eventually(async () => {
     expect((await times()).length).toBeGreaterThan(30);
@@ -120,15 +120,15 @@ test.each([
     "PrometheusTSDBCompactionsFailing",
   ],
 ])(
-  "a block with %s is told of, and set aside by an update that names it, and all others stay",
-  async (_, damage, told, sign) => {
+  "a block with %s is reported, and quarantined by an update that names it, and all others stay",
+  async (_, damage, reported, sign) => {
     const [block = ""] = await blocks();
     const [before, samples] = [await times(), await oldSamples()];
     await meanwhile(() => damage(block));
     await eventually(async () => {
-      expect(await told()).toContain(sign);
+      expect(await reported()).toContain(sign);
     });
-    expect(await saidByRepair()).toContain(`could not read ${block} of its samples`);
+    expect(await repairLog()).toContain(`could not read ${block} of its samples`);
     await goesOn();
     expect((await times()).slice(0, before.length)).toEqual(before);
     expect(await oldSamples()).toBe(samples - 1);
@@ -136,7 +136,7 @@ test.each([
   },
 );
 
-test("a corrupt file of the newest chunks is set aside too, and costs nothing, as the log of changes has its samples", async () => {
+test("a corrupt file of the newest chunks is quarantined too, and loses nothing, as the WAL has its samples", async () => {
   await goesOn();
   const before = await times();
   const file = "chunks_head/000001";
@@ -147,7 +147,7 @@ test("a corrupt file of the newest chunks is set aside too, and costs nothing, a
   await eventually(async () => {
     expect(await latestLog()).toContain(`${file}: invalid magic number`);
   });
-  expect(await saidByRepair()).toContain(`could not read ${file} of its samples`);
+  expect(await repairLog()).toContain(`could not read ${file} of its samples`);
   await goesOn();
   expect((await times()).slice(0, before.length)).toEqual(before);
 });
@@ -169,7 +169,7 @@ async function onSmallDisk(work: () => Promise<void>): Promise<void> {
   }
 }
 
-test("a full disk is told by an alert and by the probe, costs nothing that is stored, and samples go on when there is room", async () => {
+test("a full disk is reported by an alert and by the post-deploy checks, loses nothing that is stored, and Prometheus ingests again when there is room", async () => {
   const { stdin } = await stack.inputs("probe-command");
   const probe = JSON.stringify({ ...(JSON.parse(stdin as string) as object), startTimeoutSeconds: 5 });
   await onSmallDisk(async () => {

@@ -99,7 +99,7 @@ describe("Changed setting", () => {
   });
 });
 
-describe("Containers changed by hand", () => {
+describe("Containers that drifted", () => {
   it("are found by a refreshing preview and repaired by an update", async () => {
     const [removed, stopped, limited] = (["cadvisor", "prometheus", "gateway"] as const).map(stack.resource);
     const { HostConfig: before } = await inspect(limited ?? "");

@@ -290,7 +290,7 @@ describe("Docker proxy", () => {
 
   it("allows two of containerd's calls, where the host's socket allows all", async () => {
     if (!(await hasContainerdStore())) {
-      // Where names do not come from containerd, nobody has its socket.
+      // Where names do not come from containerd, no container mounts its socket.
       const { Mounts } = await inspect(stack.resource("docker-proxy"));
       expect(Mounts.map(({ Destination }) => Destination)).toEqual(["/var/run/docker.sock"]);
       return;

@@ -68,7 +68,7 @@ describe("Gateway on loopback", () => {
     expect((await fetch(`${stack.prometheus}/-/ready`)).status).toBe(200);
     await Promise.all(slow);
     expect(Date.now() - start).toBeLessThan(15_000);
-    expect(await body).toMatch(/^HTTP\/1\.1 (4|504)/); // 504 where Prometheus was asked already.
+    expect(await body).toMatch(/^HTTP\/1\.1 (4|504)/); // 504 where the request had reached Prometheus.
   });
 
   it(`blocks ${ATTACKS.length} attacks, most of which work without it`, async () => {

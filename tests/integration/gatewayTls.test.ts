@@ -85,7 +85,7 @@ describe("Gateway on another address, with TLS and logins", () => {
 
   const counted = (expression: string) =>
     eventually(async () => {
-      // Asked inside, because the tests have no login.
+      // Queried inside the container, because the tests have no login.
       const answer = await docker(
         ...[
           "exec",
@@ -143,7 +143,7 @@ describe("Gateway on another address, with TLS and logins", () => {
       expect(await ask(place, { login })).toBe("403");
   });
 
-  it("opens cAdvisor's API where a setting says so, and shows no secret in plaintext", async () => {
+  it("opens cAdvisor's API where cadvisorApi is on, and shows no secret in plaintext", async () => {
     const changed = `${users}bob:${hashSync("another", 10)}\n`;
     await stack.configure({ cadvisorApi: "on" }, { users: changed });
     const preview = await succeeded(stack.preview("--diff"));

@@ -31,7 +31,7 @@ export async function restartDaemon(signal: "SIGTERM" | "SIGKILL"): Promise<void
   const pid = await daemonPid();
   process.kill(pid, signal);
   await eventually(async () => {
-    // Gone, or a zombie that nobody has asked about yet.
+    // Gone, or a zombie that its parent has not reaped yet.
     expect(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "gone")).toMatch(/^gone|\) Z /);
   });
   await sleep(2000); // Docker's service waits so long too; until then, the containerd of a killed daemon is still dying.

@@ -146,7 +146,7 @@ export function attacks({ id, image }: Target): Attack[] {
   return [
     // Methods.
     ["a method in lower case", [request("get", "/info")]],
-    ["a method of nobody's", [request("GETPOST", kill)]],
+    ["an unknown method", [request("GETPOST", kill)]],
     ["CONNECT", ["CONNECT /info HTTP/1.1\r\nHost: docker\r\n\r\n"]],
     ["CONNECT to the socket", ["CONNECT docker:2375 HTTP/1.1\r\nHost: docker\r\n\r\n"]],
     ["TRACE", [request("TRACE", "/info")]],

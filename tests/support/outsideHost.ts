@@ -13,7 +13,7 @@ export class OutsideHost {
     private readonly server: ReturnType<typeof spawn>,
   ) {}
 
-  /** Connects a new host that serves TCP and UDP on port 7777: it says "reached". */
+  /** Connects a new host that serves TCP and UDP on port 7777: it answers "reached". */
   static async connect(): Promise<OutsideHost> {
     const namespace = `outside-${randomBytes(3).toString("hex")}`;
     const setup = [
@@ -23,7 +23,7 @@ export class OutsideHost {
       `ip -n ${namespace} addr add 192.0.2.2/24 dev eth0`,
       `ip -n ${namespace} link set eth0 up && ip -n ${namespace} link set lo up`,
       `ip -n ${namespace} route add default via 192.0.2.1`,
-      // The Docker host has a way out, and lets through what its containers may send.
+      // The Docker host has egress, and forwards what its containers may send.
       "ip route add default via 192.0.2.2",
     ];
     await run("sh", ["-ec", setup.join("\n")]);

@@ -292,7 +292,7 @@ export class Stack {
   }
 }
 
-/** Ports of loopback that nobody listens on, below those that the kernel gives to clients. */
+/** Ports of loopback without a listener, below those that the kernel gives to clients. */
 async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) {

@@ -60,7 +60,7 @@ const socket = { hostPath: "/var/run/docker.sock", containerPath: "/var/run/dock
 const PROD = { stack: "prod" };
 
 type Case = [resources: Resource[], environment?: Environment];
-/** What each policy lets pass, and what it stops with a word of the message. */
+/** The resources that each policy allows, and those that it rejects, with a part of the message. */
 const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][] }> = {
   "image-pinned": {
     passes: [
@@ -273,11 +273,11 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
 
 describe.each(Object.entries(CASES))("the policy %s", (policy, { passes, stops }) => {
   for (const [resources, environment] of passes)
-    test(`lets pass ${JSON.stringify(resources.map(({ props }) => props))}`, () => {
+    test(`allows ${JSON.stringify(resources.map(({ props }) => props))}`, () => {
       expect(violations(resources, policy, environment)).toEqual([]);
     });
   for (const [message, resources, environment] of stops)
-    test(`says of ${JSON.stringify(resources.map(({ props }) => props))}: ${message}`, () => {
+    test(`rejects ${JSON.stringify(resources.map(({ props }) => props))}: ${message}`, () => {
       expect(violations(resources, policy, environment)).toEqual([expect.stringContaining(message)]);
     });
 });

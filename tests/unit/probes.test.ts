@@ -17,10 +17,10 @@ const answers = new Map<string, { status: number; body: unknown }>();
 
 beforeAll(async () => {
   server = createServer((request, response) => {
-    const asked = new URL(request.url ?? "", "http://x");
-    const { status, body } = answers.get(asked.pathname) ?? { status: 404, body: "none" };
-    const said = typeof body === "function" ? (body as (request: URL) => unknown)(asked) : body;
-    response.writeHead(status).end(typeof said === "string" ? said : JSON.stringify(said));
+    const requested = new URL(request.url ?? "", "http://x");
+    const { status, body } = answers.get(requested.pathname) ?? { status: 404, body: "none" };
+    const content = typeof body === "function" ? (body as (request: URL) => unknown)(requested) : body;
+    response.writeHead(status).end(typeof content === "string" ? content : JSON.stringify(content));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -48,7 +48,7 @@ const ask = (name: string) => {
   return check.query();
 };
 
-test("a healthy cAdvisor passes, another answer says what was seen, expected and to be done", async () => {
+test("a healthy cAdvisor passes, another answer fails with actual, expected and hint", async () => {
   answers.set("/healthz", { status: 200, body: "ok" });
   await expect(ask("cAdvisor is healthy")).resolves.toBe("ok");
   answers.set("/healthz", { status: 500, body: "broken" });
@@ -57,19 +57,19 @@ test("a healthy cAdvisor passes, another answer says what was seen, expected and
   );
 });
 
-test("a gateway that lets somebody in without a login is found", async () => {
+test("a gateway that answers without a login is found", async () => {
   answers.set("/metrics", { status: 401, body: "" });
   await expect(ask("requires a login")).resolves.toBe("401 from both servers");
   answers.set("/metrics", { status: 200, body: "up 1" });
   await expect(ask("requires a login")).rejects.toThrow("answered with status 200 and 200");
 });
 
-test("a server that is not there yet is asked again until it answers", async () => {
-  let asked = 0;
-  const said: string[] = [];
-  const later = async () => (asked++ < 2 ? (await get("http://127.0.0.1:1/")).body : "there");
-  await expect(retry(later, 30, ({ actual }) => said.push(actual))).resolves.toBe("there");
-  expect(said).toEqual([expect.stringContaining("did not answer")]);
+test("a server that is not there yet is queried again until it answers", async () => {
+  let queries = 0;
+  const logged: string[] = [];
+  const later = async () => (queries++ < 2 ? (await get("http://127.0.0.1:1/")).body : "there");
+  await expect(retry(later, 30, ({ actual }) => logged.push(actual))).resolves.toBe("there");
+  expect(logged).toEqual([expect.stringContaining("did not answer")]);
 });
 
 test("a proxy that closes the connection at once counts as a server that is not there", async () => {
@@ -81,7 +81,7 @@ test("a proxy that closes the connection at once counts as a server that is not 
   proxy.close();
 });
 
-test("asking ends at the deadline with the last answer", async () => {
+test("retries end at the deadline with the last answer", async () => {
   await expect(
     retry(
       () => Promise.reject(new Mismatch("red", "green", "wait")),
@@ -91,14 +91,14 @@ test("asking ends at the deadline with the last answer", async () => {
   ).rejects.toThrow("actual: red");
 });
 
-test("an error that no waiting can mend ends the asking at once", async () => {
-  let asked = 0;
+test("an error that no retry can repair ends the retries at once", async () => {
+  let queries = 0;
   const broken = () => {
-    asked++;
+    queries++;
     return Promise.reject(new Error("docker is not installed"));
   };
   await expect(retry(broken, 30, () => undefined)).rejects.toThrow("docker is not installed");
-  expect(asked).toBe(1);
+  expect(queries).toBe(1);
 });
 
 test.each([
@@ -151,7 +151,7 @@ test("the user's own scrape jobs are reported, and fail nothing", async () => {
   );
 });
 
-test("a refused query is told with the query", async () => {
+test("a rejected query is an error with the query", async () => {
   answers.set("/api/v1/query", { status: 400, body: "parse error" });
   await expect(query(url, "up{")).rejects.toThrow(/the query up\{ answered 400: parse error/);
 });
@@ -182,12 +182,12 @@ test("samples of the exporter that ran before do not pass for those of the one t
   await expect(ask("running GPU exporter")).resolves.toBe("3 s after it started");
 });
 
-test("a driver that does not answer is told with the reason", async () => {
+test("a driver that does not answer is reported with the reason", async () => {
   samples({ gpu_exporter_driver_up: [[{}, 0]], gpu_exporter_errors_total: [[{ reason: "timeout" }, 3]] });
   await expect(ask("GPU driver answers")).rejects.toThrow("no answer from the driver: timeout");
 });
 
-test("a GPU that fell off the bus is told by its UUID", async () => {
+test("a GPU that fell off the bus is reported by its UUID", async () => {
   const gpus = (up: number): [object, number][] => [
     [{ gpu_uuid: "GPU-a" }, 1],
     [{ gpu_uuid: "GPU-b" }, up],

@@ -14,7 +14,7 @@ const secure = (changes: object = {}) =>
 const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
   JSON.stringify(gatewayConfig(gatewayAccess(settings(changes)).options));
 
-test("on loopback, the gateway speaks HTTP, asks for nothing but its host's name, and lets cAdvisor's API through", () => {
+test("on loopback, the gateway speaks HTTP, requires nothing but its host's name, and allows cAdvisor's API", () => {
   const access = gatewayAccess(settings());
   expect(access).toMatchObject({
     urls: { cadvisor: "http://127.0.0.1:8080", prometheus: "http://127.0.0.1:23001" },
@@ -25,7 +25,7 @@ test("on loopback, the gateway speaks HTTP, asks for nothing but its host's name
   expect(configOf({ cadvisorApi: "off" })).not.toContain('"/api/*"');
 });
 
-test("beyond loopback, it is reached by the certificate's name, and cAdvisor's API is closed unless it is asked for", () => {
+test("beyond loopback, its URL has the certificate's name, and cAdvisor's API is blocked unless cadvisorApi is on", () => {
   const access = gatewayAccess(secure());
   expect(access.urls.prometheus).toBe("https://metrics.example.org:23001");
   expect(access.options).toMatchObject({
@@ -55,7 +55,7 @@ test("a changed secret is in another folder, so that the gateway is replaced, an
   expect(folder({ users: `bob:${HASH}` })).not.toBe(folder());
 });
 
-test("the probe's password is derived from the secrets, and is among those that let in", () => {
+test("the probe's password is derived from the secrets, and is among those that the gateway accepts", () => {
   const { probe, files } = gatewayAccess(secure());
   const [user, password = ""] = (probe.login ?? "").split(":");
   expect(user).toBe("llm-metrics-probe");

@@ -139,7 +139,7 @@ test("the images are those of the stack's configuration, else the project's defa
   expect(await configuredImages("off", true)).toEqual(["c:1", "p:1", "d:1"]);
 });
 
-test("the official downloads are asked for by the architecture's name that each is published under", () => {
+test("the URLs of the official downloads have the architecture's name that each is published under", () => {
   expect(cliUrl("3.259.0", "x64")).toMatch(/\/sdk\/pulumi-v3\.259\.0-\w+-x64\.tar\.gz$/);
   expect(pluginUrl("docker", "5.2.0", "x64")).toMatch(
     /\/plugins\/pulumi-resource-docker-v5\.2\.0-\w+-amd64\.tar\.gz$/,
@@ -147,7 +147,7 @@ test("the official downloads are asked for by the architecture's name that each 
   expect(pluginUrl("docker", "5.2.0", "arm64")).toContain("-arm64.");
 });
 
-test("a stack of an organization is asked for by its whole name, its containers by their label", async () => {
+test("a stack of an organization is queried by its full name, its containers by their label", async () => {
   standIn("pulumi", `echo "$@" >> ${folder}/calls; echo {}`);
   standIn("docker", `echo "$@" >> ${folder}/calls`);
   process.env["PATH"] = `${folder}:${process.env["PATH"] ?? ""}`;

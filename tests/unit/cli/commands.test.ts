@@ -163,7 +163,7 @@ describe("Removal", () => {
     expect(calls().join("\n")).not.toContain("state unprotect");
   });
 
-  it("removes the protection of samples whose setting was taken back, without another update", async () => {
+  it("removes the protection of samples whose setting was reset, without another update", async () => {
     deployed(true);
     writeFileSync("Pulumi.prod.yaml", 'config: { llm-metrics:protectData: "false" }');
     expect(await down(["--stack", "prod", "--yes"])).toBe(0);
@@ -183,7 +183,7 @@ describe("Removal", () => {
     expect(destroyed()).toBe(false);
   });
 
-  it("of a stack that does not exist says so, and needs no Docker", async () => {
+  it("of a stack that does not exist logs that, and needs no Docker", async () => {
     expect(await down(["--stack", "ghost"])).toBe(0);
     expect(logged()).toContain("there is no stack ghost (there are dev, prod)");
     expect(calls()).toEqual(["pulumi stack ls --json"]);
@@ -263,7 +263,7 @@ describe("An update", () => {
 });
 
 describe("The Pulumi CLI in the project's environment", () => {
-  it("writes the settings that it is asked to write, with the salt that their secrets need", async () => {
+  it("writes the settings of `config set`, with the salt that their secrets need", async () => {
     const text = "config:\n  llm-metrics:users:\n    secure: v1:y\nencryptionsalt: v1:x\n";
     writeFileSync("Pulumi.dev.yaml", "config: {}\n");
     standIn("pulumi", `printf '${text.replaceAll("\n", "\\n")}' > Pulumi.dev.yaml`);

@@ -60,7 +60,7 @@ test.each(["cadvisor", "prometheus", "gateway"] as const)(
   },
 );
 
-test("nothing has a way out, unless the settings give Prometheus one", async () => {
+test("no container has egress, unless the settings allow it to Prometheus", async () => {
   const internal = () =>
     declared
       .filter(({ type, name }) => type === "docker:index/network:Network" && name.endsWith("-network"))
@@ -121,11 +121,11 @@ test("a changed configuration is loaded, not deployed: the container's inputs st
   expect(after.configuration["stdin"]).not.toBe(before.configuration["stdin"]);
 });
 
-test("an edit of the configuration by hand makes the step run again that loads the declared one", async () => {
+test("a manual edit of the configuration makes the step run again that loads the declared one", async () => {
   const environment = async (edit?: string) =>
     (await declare({}, {}, "dev", edit)).configuration["environment"];
   expect(await environment()).not.toHaveProperty("CONFIGURATION_DRIFT");
-  expect(await environment("+ by hand")).toMatchObject({ CONFIGURATION_DRIFT: "+ by hand" });
+  expect(await environment("+ manual edit")).toMatchObject({ CONFIGURATION_DRIFT: "+ manual edit" });
 });
 
 test("alerts about the monitoring are there without GPUs, and name the host", async () => {
@@ -136,7 +136,7 @@ test("alerts about the monitoring are there without GPUs, and name the host", as
   expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain('host="rack-7"}[120s]');
 });
 
-test("the probe expects what is declared, and asks again when a container or the configuration changes", async () => {
+test("the probe expects what is declared, and runs again when a container or the configuration changes", async () => {
   const { probe } = await declare();
   const expectation = JSON.parse(probe["stdin"] as string) as Expectation;
   expect(expectation).toMatchObject({

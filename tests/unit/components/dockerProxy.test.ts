@@ -9,7 +9,7 @@ const socketsOf = (suffix: string) =>
     .map(({ hostPath = "" }) => hostPath)
     .filter((file) => file.endsWith(".sock"));
 
-test("with dockerAccess proxy, nothing but the proxy has a socket, and its clients reach it on a closed network", async () => {
+test("with dockerAccess proxy, nothing but the proxy has a socket, and its clients reach it on an internal network", async () => {
   const containerdSocket = "/run/containerd/containerd.sock";
   await declare({ dockerAccess: "proxy" }, { ...runtime, containerdSocket });
   expect(socketsOf("docker-proxy-container")).toEqual(["/run/docker.sock", containerdSocket]);
@@ -44,7 +44,7 @@ test("with dockerAccess proxy, nothing but the proxy has a socket, and its clien
   expect(containerInputs("gpu-exporter-container")).not.toHaveProperty("groupAdds");
 });
 
-test("the proxy is nobody in the groups of the sockets, with nothing writable but the folder for containerd's", async () => {
+test("the proxy runs as nobody in the groups of the sockets, with nothing writable but the folder for containerd's", async () => {
   await declare({ dockerAccess: "proxy" });
   const plain = containerInputs("docker-proxy-container");
   expect(plain).toMatchObject({
@@ -106,7 +106,7 @@ test.each([
   expect(allowed(client, uri)).toBe(is);
 });
 
-test("of containerd, two methods of Docker's namespace pass, whatever other namespace a call names", () => {
+test("of containerd, two methods are allowed, in Docker's namespace only, also when a call names another", () => {
   const { servers } = proxyConfig({
     docker: { cadvisor: CADVISOR_DOCKER_API },
     containerd: CADVISOR_CONTAINERD_API,

@@ -9,7 +9,7 @@ async function declareGpu(...args: Parameters<typeof declare>) {
   return { ...all, exporter: declared.find(({ name }) => name.endsWith("gpu-exporter-container"))?.inputs };
 }
 
-test("where the host has NVIDIA's runtime, the GPU exporter looks at every GPU, as nobody, with nothing writable and no port", async () => {
+test("where the host has NVIDIA's runtime, the GPU exporter measures every GPU, as nobody, with nothing writable and no port", async () => {
   const { exporter } = await declareGpu({}, runtime);
   expect(exporter).toMatchObject({
     runtime: "nvidia",
@@ -51,7 +51,7 @@ test("the GPU exporter's program is put into its volume whenever there is a new 
 test.each([
   ["auto on a host without GPUs", "auto", {}, /neither NVIDIA's container runtime nor CDI devices/],
   ["off", "off", runtime, /the setting gpu is off/],
-] as const)("gpu: %s deploys no exporter and tells why", async (_, gpu, facts, reason) => {
+] as const)("gpu: %s deploys no exporter and reports why", async (_, gpu, facts, reason) => {
   const { exporter, stack, probe } = await declareGpu({ gpu }, facts);
   expect(exporter).toBeUndefined();
   expect(stack.configuration.config.scrape_configs.map((job) => job.job_name)).toEqual([
@@ -63,7 +63,7 @@ test.each([
   expect(measured).toEqual({ measured: false, reason: expect.stringMatching(reason) as unknown });
 });
 
-test("gpu: on is refused on a host without GPUs, with the reason and the remedy", () => {
+test("gpu: on is refused on a host without GPUs, with the reason and a hint", () => {
   expect(() => gpuPlan("on", host)).toThrow(
     /llm-metrics:gpu is "on", but .* nothing was changed.*nvidia-ctk runtime configure/,
   );

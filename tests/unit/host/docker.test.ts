@@ -10,7 +10,7 @@ test.each([
   ["ssh://ops@llm-1", ["-l", "ops", "--", "llm-1"]],
   ["ssh://ops@10.0.0.7:2222", ["-l", "ops", "-p", "2222", "--", "10.0.0.7"]],
   ["ssh://[fd00::7]", ["--", "fd00::7"]],
-])("the machine of %s is reached as ssh is told", (address, words) => {
+])("the machine of %s is reached by its ssh arguments", (address, words) => {
   const shell = remoteShell(address);
   expect(shell[0]).toBe("ssh");
   expect(shell.slice(-words.length)).toEqual(words);
@@ -36,7 +36,7 @@ describe("through a command", () => {
   beforeAll(
     () =>
       new Promise<void>((resolve) => {
-        server = createHttpServer((request, response) => response.end(`you asked ${request.url ?? ""}`))
+        server = createHttpServer((request, response) => response.end(`path ${request.url ?? ""}`))
           .on("connection", () => connections++)
           .listen(0, "127.0.0.1", resolve);
       }),
@@ -51,18 +51,18 @@ describe("through a command", () => {
   test("many requests take one connection", async () => {
     const agent = agentOverCommand(bridge((server.address() as AddressInfo).port));
     for (let i = 0; i < 20; i++)
-      expect(await (await fetch(`http://docker/${i}`, { agent })).text()).toBe(`you asked /${i}`);
+      expect(await (await fetch(`http://docker/${i}`, { agent })).text()).toBe(`path /${i}`);
     const both = await Promise.all(["a", "b"].map((one) => fetch(`http://docker/${one}`, { agent })));
-    expect(await Promise.all(both.map((one) => one.text()))).toEqual(["you asked /a", "you asked /b"]);
+    expect(await Promise.all(both.map((one) => one.text()))).toEqual(["path /a", "path /b"]);
     expect(connections).toBe(1);
     agent.destroy();
   });
 
-  test("a certificate has to be of the name that is asked for, and trusted", async () => {
+  test("a certificate has to be of the requested name, and trusted", async () => {
     const secure = createTlsServer({ cert: CERTIFICATE, key: KEY }, (_, response) => response.end("yes"));
     await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
     const there = bridge((secure.address() as AddressInfo).port);
-    const ask = async (name: string, ca: string[]) => {
+    const getFrom = async (name: string, ca: string[]) => {
       const agent = agentOverCommand(there, ca);
       try {
         return await (await fetch(`https://${name}/`, { agent })).text();
@@ -70,21 +70,21 @@ describe("through a command", () => {
         agent.destroy();
       }
     };
-    expect(await ask("metrics.example.org", [CERTIFICATE])).toBe("yes");
-    expect(await ask("192.0.2.7", [CERTIFICATE])).toBe("yes");
-    await expect(ask("other.example.org", [CERTIFICATE])).rejects.toThrow(/altnames/);
-    await expect(ask("metrics.example.org", [])).rejects.toThrow(/self-signed|unable to verify/);
+    expect(await getFrom("metrics.example.org", [CERTIFICATE])).toBe("yes");
+    expect(await getFrom("192.0.2.7", [CERTIFICATE])).toBe("yes");
+    await expect(getFrom("other.example.org", [CERTIFICATE])).rejects.toThrow(/altnames/);
+    await expect(getFrom("metrics.example.org", [])).rejects.toThrow(/self-signed|unable to verify/);
     await new Promise((resolve) => secure.close(resolve));
   });
 
-  test("a command that fails is told with what it wrote", async () => {
+  test("a command that fails is reported with its output", async () => {
     const agent = agentOverCommand(["sh", "-c", "echo 'Permission denied (publickey).' >&2; exit 255"]);
     await expect(fetch("http://docker/", { agent })).rejects.toThrow(
       "sh exited with status 255: Permission denied (publickey).",
     );
   });
 
-  test("a server that closes the connection at once is told", async () => {
+  test("a server that closes the connection at once is an error", async () => {
     const deaf = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => deaf.listen(0, "127.0.0.1", resolve));
     const agent = agentOverCommand(bridge((deaf.address() as AddressInfo).port));

@@ -87,7 +87,7 @@ test.each([
   ["a rootless daemon", { SecurityOptions: ["name=rootless"] }, /rootless.*Use a daemon that runs as root/],
   ["remapped users", { SecurityOptions: ["name=userns"] }, /userns-remap.*Remove userns-remap/],
   ["Windows containers", { OSType: "windows" }, /windows.*use a Linux host/],
-])("%s is refused with the reason and the remedy", (_, changes, message) => {
+])("%s is refused with the reason and a hint", (_, changes, message) => {
   expect(() => parse(changes)).toThrow(message);
 });
 

@@ -19,16 +19,16 @@ const ANSWERS: Partial<Record<string, object>> = {
 let folder: string;
 let socket: string;
 let daemon: Server;
-/** What the Docker API was asked. */
-let asked: string[];
+/** Requests to the Docker API. */
+let requests: string[];
 let answer: { status: number; text?: string };
 beforeEach(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), "host-"));
   socket = path.join(folder, "docker.sock");
-  asked = [];
+  requests = [];
   answer = { status: 200 };
   daemon = createServer(({ method, url = "" }, response) => {
-    asked.push(`${method ?? ""} ${url}`);
+    requests.push(`${method ?? ""} ${url}`);
     response.writeHead(answer.status).end(answer.text ?? JSON.stringify(ANSWERS[url]));
   });
   await new Promise<void>((resolve) => daemon.listen(socket, resolve));
@@ -64,7 +64,7 @@ function sshTo(dockerHost: string): void {
   );
 }
 
-test("the daemon on this machine is asked at its socket, and only read", async () => {
+test("the daemon on this machine is queried at its socket, and only read", async () => {
   standIn("stat", `[ "$*" = "-L -c %g ${socket}" ] && echo 998`);
   const listener = createServer();
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
@@ -78,14 +78,14 @@ test("the daemon on this machine is asked at its socket, and only read", async (
   ]);
   expect(usage.listeners).toContainEqual(expect.objectContaining({ address: "127.0.0.1", port }));
   expect([usage.networks, usage.volumes]).toEqual([["bridge"], ["models"]]);
-  expect(asked.sort()).toEqual(
+  expect(requests.sort()).toEqual(
     Object.keys(ANSWERS)
       .map((url) => `GET ${url}`)
       .sort(),
   );
 });
 
-test("a daemon behind ssh is asked there, without the stack's secrets in the environment", async () => {
+test("a daemon behind ssh is queried there, without the stack's secrets in the environment", async () => {
   sshTo(`unix://${socket}`);
   const { facts, usage } = await readHost("ssh://ops@llm-1");
   expect(facts).toMatchObject({ name: "llm-1", address: "ssh://ops@llm-1", dockerSocket: socket });
@@ -98,14 +98,14 @@ test("a daemon behind ssh is asked there, without the stack's secrets in the env
   expect(readFileSync(path.join(folder, "environment"), "utf8")).not.toContain("a key");
 });
 
-test("a host whose daemon is not at a socket is refused with where it is", async () => {
+test("a host whose daemon is not at a socket is refused with the daemon's address", async () => {
   sshTo("tcp://10.0.0.7:2376");
   await expect(readHost("ssh://llm-1")).rejects.toThrow(
     /its own Docker CLI uses the daemon at "tcp:\/\/10.0.0.7:2376"/,
   );
 });
 
-test("a daemon that does not run, or refuses, is told with why, its address and what to try", async () => {
+test("a daemon that does not run, or refuses, is an error with the reason, the address and a hint", async () => {
   await expect(readHost(`unix://${folder}/none`)).rejects.toThrow(
     new RegExp(`ENOENT.*\nSee that \`docker --host unix://${folder}/none info\` works, or set docker:host`),
   );
@@ -118,14 +118,14 @@ test("a daemon that does not run, or refuses, is told with why, its address and 
 test.each([
   "echo 'ssh: connect to host llm-1: Connection refused' >&2; exit 255",
   "cat > /dev/null & echo 'ssh: Connection refused for this account'; wait",
-])("a machine that lets nobody in is told with its words, its address and what to try", async (script) => {
+])("a machine that denies the login is an error with the message of ssh, the address and a hint", async (script) => {
   standIn("ssh", script);
   await expect(readHost("ssh://llm-1")).rejects.toThrow(
     /Docker host at ssh:\/\/llm-1 cannot be queried: [^]*Connection refused[^]*docker --host ssh:\/\/llm-1 info/,
   );
 });
 
-test("a Docker CLI that is missing is told before anything is changed; that it fails means that nothing was edited", async () => {
+test("a missing Docker CLI is an error before anything is changed; one that fails means no drift", async () => {
   standIn("docker", "exit 1");
   expect(await loadedConfiguration("prometheus", `unix://${socket}`)).toEqual({ text: "", drift: "" });
   rmSync(path.join(folder, "docker"));

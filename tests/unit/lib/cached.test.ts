@@ -22,7 +22,7 @@ afterEach(async () => {
   await rm(cache, { recursive: true });
 });
 
-test("what two want at once is made once, and both get it complete", async () => {
+test("a file that two processes need at once is built once, and both get it complete", async () => {
   let made = 0;
   const make = async (folder: string) => {
     made++;
@@ -54,9 +54,9 @@ test("a builder that was killed does not block the next one", async () => {
   });
   await new Promise((resolve) => builder.stdout.once("data", resolve));
   let waiting: Promise<string> | undefined;
-  await new Promise<void>((told) => {
+  await new Promise<void>((resolve) => {
     jest.mocked(log).mockImplementation(() => {
-      told();
+      resolve();
     });
     waiting = cached("tool-1", () => Promise.resolve());
   });

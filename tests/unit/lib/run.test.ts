@@ -18,7 +18,7 @@ describe("A program that is run", () => {
     jest.restoreAllMocks();
   });
 
-  it("returns its standard error in order with its output where it is asked to", async () => {
+  it("returns its standard error in order with its output where `stderr` is set", async () => {
     expect(await run("sh", ["-c", "echo 1; sleep 0.1; echo 2 >&2"], { stderr: true })).toBe("1\n2\n");
     expect(await run("sh", ["-c", "echo 1; echo 2 >&2"])).toBe("1\n");
   });

@@ -41,7 +41,7 @@ test("Alertmanagers appear only when the settings name them", () => {
   });
 });
 
-test("the YAML says what the object says, and is the same for the same settings", () => {
+test("the YAML parses to the object, and is the same for the same settings", () => {
   const config = configOf();
   expect(load(toYaml(config))).toEqual(config);
   expect(toYaml(configOf())).toBe(toYaml(config));
@@ -59,7 +59,7 @@ test("the high-cardinality families are not kept, the limits are", () => {
     expect(kept.matches(family)).toBe(true);
 });
 
-test("the catalogue names a metric once and says its meaning", () => {
+test("the catalogue lists each metric once, with its meaning", () => {
   const names = CONTAINER_METRICS.map((metric) => metric.name);
   expect(new Set(names).size).toBe(names.length);
   for (const { name, help } of CONTAINER_METRICS) {
@@ -103,7 +103,7 @@ test.each([
   expect(llmServer(image)).toBe(server);
 });
 
-test("the container label says more than the image", () => {
+test("the container's label overrides its image", () => {
   expect(llmServer("example/chat:1", "vllm")).toBe("vllm");
   expect(llmServer("vllm/vllm-openai:v0.11.0", "none")).toBe("");
 });
