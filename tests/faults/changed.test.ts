@@ -30,7 +30,9 @@ test.each([
       /prometheus.yml was edited, 20.*\n.*\+ +- job_name: manual-edit/s,
     );
     await succeeded(stack.repairAndUp());
-    expect(await docker("exec", container, "cat", "/etc/prometheus/prometheus.yml")).not.toContain("manual-edit");
+    expect(await docker("exec", container, "cat", "/etc/prometheus/prometheus.yml")).not.toContain(
+      "manual-edit",
+    );
     expect(await loaded()).not.toContain("manual-edit");
     expect((await inspect(container)).Id).toBe(id);
   },

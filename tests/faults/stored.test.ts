@@ -128,7 +128,7 @@ test.each([
     await eventually(async () => {
       expect(await reported()).toContain(sign);
     });
-    expect(await repairLog()).toContain(`could not read ${block} of its samples`);
+    expect(await repairLog()).toContain(`could not read ${block}: quarantined`);
     await goesOn();
     expect((await times()).slice(0, before.length)).toEqual(before);
     expect(await oldSamples()).toBe(samples - 1);
@@ -147,7 +147,7 @@ test("a corrupt file of the newest chunks is quarantined too, and loses nothing,
   await eventually(async () => {
     expect(await latestLog()).toContain(`${file}: invalid magic number`);
   });
-  expect(await repairLog()).toContain(`could not read ${file} of its samples`);
+  expect(await repairLog()).toContain(`could not read ${file}: quarantined`);
   await goesOn();
   expect((await times()).slice(0, before.length)).toEqual(before);
 });

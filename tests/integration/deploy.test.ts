@@ -159,7 +159,7 @@ describe("Deployed stack", () => {
       expect((host.CapAdd ?? []).map((name) => name.replace(/^CAP_/, ""))).toEqual(added[which]);
       expect(host.SecurityOpt).toContain("no-new-privileges:true");
       expect(
-        Object.values(host.PortBindings)
+        Object.values(host.PortBindings ?? {})
           .flat()
           .map((binding) => binding.HostIp),
       ).toEqual(which === "gateway" ? ["127.0.0.1", "127.0.0.1"] : []);

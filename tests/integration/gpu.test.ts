@@ -242,7 +242,7 @@ describe("GPU metrics", () => {
       CapDrop: ["ALL"],
       PidMode: "host",
     });
-    expect([host.CapAdd ?? [], Object.keys(host.PortBindings)]).toEqual([[], []]);
+    expect([host.CapAdd ?? [], Object.keys(host.PortBindings ?? {})]).toEqual([[], []]);
     expect(config.User).toBe("65534:65534");
     expect(mounts.map(({ Destination, RW }) => [Destination, RW]).sort()).toEqual([
       ["/exporter", false],

@@ -28,7 +28,7 @@ export interface Inspected {
     PidMode: string;
     DeviceRequests?: { Driver: string; DeviceIDs: string[] }[];
     Devices: { PathOnHost: string; CgroupPermissions: string }[] | null;
-    PortBindings: Record<string, { HostIp: string; HostPort: string }[]>;
+    PortBindings: Record<string, { HostIp: string; HostPort: string }[]> | null;
   };
   Mounts: { Type: string; Source: string; Destination: string; RW: boolean; Name?: string }[];
 }

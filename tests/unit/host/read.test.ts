@@ -118,12 +118,15 @@ test("a daemon that does not run, or refuses, is an error with the reason, the a
 test.each([
   "echo 'ssh: connect to host llm-1: Connection refused' >&2; exit 255",
   "cat > /dev/null & echo 'ssh: Connection refused for this account'; wait",
-])("a machine that denies the login is an error with the message of ssh, the address and a hint", async (script) => {
-  standIn("ssh", script);
-  await expect(readHost("ssh://llm-1")).rejects.toThrow(
-    /Docker host at ssh:\/\/llm-1 cannot be queried: [^]*Connection refused[^]*docker --host ssh:\/\/llm-1 info/,
-  );
-});
+])(
+  "a machine that denies the login is an error with the message of ssh, the address and a hint",
+  async (script) => {
+    standIn("ssh", script);
+    await expect(readHost("ssh://llm-1")).rejects.toThrow(
+      /Docker host at ssh:\/\/llm-1 cannot be queried: [^]*Connection refused[^]*docker --host ssh:\/\/llm-1 info/,
+    );
+  },
+);
 
 test("a missing Docker CLI is an error before anything is changed; one that fails means no drift", async () => {
   standIn("docker", "exit 1");
