@@ -195,8 +195,10 @@ describe("GPU metrics", () => {
     for (const promql of questions) await query(stack.prometheus, promql);
     const wasted =
       questions.find((promql) => promql.includes("max_over_time(container_gpu_utilization_ratio")) ?? "";
-    const names = (await query(stack.prometheus, wasted)).map(({ metric }) => metric["name"]);
-    expect(names).toEqual([containers["idle"]]);
+    await eventually(async () => {
+      const names = (await query(stack.prometheus, wasted)).map(({ metric }) => metric["name"]);
+      expect(names).toEqual([containers["idle"]]);
+    });
   });
 
   it("records CPU and memory of GPU containers beside their GPU use", async () => {
