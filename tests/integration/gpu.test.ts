@@ -69,8 +69,9 @@ async function startWithCdi(): Promise<string> {
       },
     }),
   );
-  const [{ statusCode }] = await response;
-  expect(statusCode).toBe(201);
+  const [answer] = await response;
+  answer.resume(); // Jest does not exit while an answer is unread.
+  expect(answer.statusCode).toBe(201);
   await docker("start", "test-cdi");
   return "test-cdi";
 }
