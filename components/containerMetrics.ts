@@ -7,7 +7,7 @@ import type { HostFacts } from "../host/facts";
 import { ENVIRONMENT_LABEL } from "../lib/names";
 import { durationSeconds } from "../lib/units";
 import type { ProbeReport } from "../probes/report";
-import { CONTAINER_METRICS, REQUIRED_LABELS } from "../prometheus/catalogue";
+import { REQUIRED_LABELS, REQUIRED_METRICS } from "../prometheus/catalogue";
 import { buildConfiguration, type PrometheusConfiguration } from "../prometheus/config";
 import type { Settings } from "../settings";
 import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvisor";
@@ -203,7 +203,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           login: probe.login !== undefined,
           scrapeIntervalSeconds: durationSeconds(settings.scrapeInterval),
           startTimeoutSeconds: 60,
-          metrics: CONTAINER_METRICS.filter((metric) => metric.everyContainer).map((metric) => metric.name),
+          metrics: Object.keys(REQUIRED_METRICS),
           labels: [...REQUIRED_LABELS],
           scrapeJobs: settings.scrapeJobs.map((job) => job.job_name),
           gpu: gpu.access

@@ -1,23 +1,18 @@
 import { Counter, Gauge, Registry } from "prom-client";
-import {
-  GPU_CONTAINER_LABELS,
-  GPU_CONTAINER_METRICS,
-  GPU_EXPORTER_METRICS,
-  GPU_LABELS,
-  GPU_METRICS,
-  type GpuMetric,
-} from "../prometheus/catalogue";
+import { GPU_CONTAINER_METRICS, GPU_EXPORTER_METRICS, GPU_METRICS } from "../prometheus/catalogue";
 import type { ContainerUsage, Snapshot, Usage } from "./collector";
 import type { Device } from "./driver";
 
-type Values<Name extends string> = Partial<Record<Name, number | undefined>>;
+const HELP = { ...GPU_CONTAINER_METRICS, ...GPU_METRICS, ...GPU_EXPORTER_METRICS };
+
+type Values = Partial<Record<keyof typeof HELP, number | undefined>>;
 
 /** Writes snapshots in the text format of Prometheus. */
 export class Metrics {
   private readonly errors = new Counter({
     name: "gpu_exporter_errors_total",
-    help: GPU_EXPORTER_METRICS.gpu_exporter_errors_total.help,
-    labelNames: GPU_EXPORTER_METRICS.gpu_exporter_errors_total.labels,
+    help: HELP.gpu_exporter_errors_total,
+    labelNames: ["stage", "reason"],
     registers: [],
   });
 
@@ -34,44 +29,43 @@ export class Metrics {
 }
 
 function addExporter(registry: Registry, { driver, containers }: Snapshot, seconds: number): void {
-  const metrics = new Family(registry, GPU_EXPORTER_METRICS, []);
-  metrics.add("gpu_exporter_driver_up", {}, Number(driver !== undefined));
-  metrics.add("gpu_exporter_docker_up", {}, Number(containers !== undefined));
-  metrics.add("gpu_exporter_duration_seconds", {}, seconds);
+  add(registry, {
+    gpu_exporter_driver_up: Number(driver !== undefined),
+    gpu_exporter_docker_up: Number(containers !== undefined),
+    gpu_exporter_duration_seconds: seconds,
+    gpu_exporter_driver_duration_seconds: driver?.seconds,
+  });
   if (!driver) return;
-  metrics.add("gpu_exporter_driver_duration_seconds", {}, driver.seconds);
   const { driverVersion: driver_version, cudaVersion: cuda_version } = driver;
-  metrics.add("gpu_driver_info", { driver_version, cuda_version }, 1);
+  add(registry, { gpu_driver_info: 1 }, { driver_version, cuda_version });
 }
 
 function addDevices(registry: Registry, { devices, host }: Snapshot): void {
-  const metrics = new Family(registry, GPU_METRICS, GPU_LABELS);
   for (const { device, up } of devices) {
     const labels = gpuLabels(device);
-    metrics.addAll(labels, { gpu_up: Number(up), gpu_memory_total_bytes: device.memoryTotalBytes });
+    add(registry, { gpu_up: Number(up), gpu_memory_total_bytes: device.memoryTotalBytes }, labels);
     if (!up) continue;
-    metrics.addAll(labels, deviceValues(device, host?.get(device.uuid)));
+    add(registry, deviceValues(device, host?.get(device.uuid)), labels);
     for (const [clock, hertz] of Object.entries(device.clockHertz))
-      metrics.add("gpu_clock_hertz", { ...labels, clock }, hertz);
+      add(registry, { gpu_clock_hertz: hertz }, { ...labels, clock });
     for (const [type, count] of Object.entries(device.eccErrors))
-      metrics.add("gpu_ecc_errors_total", { ...labels, type }, count);
+      add(registry, { gpu_ecc_errors_total: count }, { ...labels, type });
     for (const [reason, active] of Object.entries(device.throttleReasons))
-      metrics.add("gpu_throttle_reason_active", { ...labels, reason }, Number(active));
+      add(registry, { gpu_throttle_reason_active: Number(active) }, { ...labels, reason });
   }
 }
 
 function addContainers(registry: Registry, { containers = [] }: Snapshot): void {
-  const metrics = new Family(registry, GPU_CONTAINER_METRICS, [...GPU_CONTAINER_LABELS, ...GPU_LABELS]);
   for (const one of containers) {
     const labels = { id: one.container.cgroup, ...one.container.labels, ...gpuLabels(one.device) };
-    metrics.add("container_gpu_info", { ...labels, allocation: one.allocation }, 1);
-    metrics.addAll(labels, containerValues(one));
+    add(registry, { container_gpu_info: 1 }, { ...labels, allocation: one.allocation });
+    add(registry, containerValues(one), labels);
   }
 }
 
 const gpuLabels = ({ gpu, uuid, model }: Device) => ({ gpu, gpu_uuid: uuid, gpu_model: model });
 
-const deviceValues = (device: Device, host: Usage | undefined): Values<keyof typeof GPU_METRICS> => ({
+const deviceValues = (device: Device, host: Usage | undefined): Values => ({
   gpu_memory_used_bytes: device.memoryUsedBytes,
   gpu_utilization_ratio: device.utilizationRatio,
   gpu_memory_utilization_ratio: device.memoryUtilizationRatio,
@@ -83,7 +77,7 @@ const deviceValues = (device: Device, host: Usage | undefined): Values<keyof typ
 });
 
 /** For a device that does not answer, only the values that cannot have changed. */
-const containerValues = ({ device, usage }: ContainerUsage): Values<keyof typeof GPU_CONTAINER_METRICS> => ({
+const containerValues = ({ device, usage }: ContainerUsage): Values => ({
   container_gpu_memory_total_bytes: device.memoryTotalBytes,
   ...(usage && {
     container_gpu_memory_used_bytes: usage.memoryBytes,
@@ -96,32 +90,16 @@ const containerValues = ({ device, usage }: ContainerUsage): Values<keyof typeof
   }),
 });
 
-/** The metrics of a table. Each joins the registry with its first value; names that end in `_total` are counters. */
-class Family<Name extends string> {
-  private readonly metrics = new Map<Name, Counter | Gauge>();
-
-  constructor(
-    private readonly registry: Registry,
-    private readonly table: Record<Name, GpuMetric>,
-    private readonly commonLabels: readonly string[],
-  ) {}
-
-  add(name: Name, labels: Record<string, string>, value: number): void {
-    (this.metrics.get(name) ?? this.create(name)).inc(labels, value);
-  }
-
-  /** Values that are undefined are left out. */
-  addAll(labels: Record<string, string>, values: Values<Name>): void {
-    for (const [name, value] of Object.entries<number | undefined>(values))
-      if (value !== undefined) this.add(name as Name, labels, value);
-  }
-
-  private create(name: Name): Counter | Gauge {
-    const { help, labels = [] } = this.table[name];
-    const labelNames = [...this.commonLabels, ...labels];
-    const options = { name, help, labelNames, registers: [this.registry] };
-    const metric = name.endsWith("_total") ? new Counter(options) : new Gauge(options);
-    this.metrics.set(name, metric);
-    return metric;
+/**
+ * Adds values to the metrics of a scrape, without those that are undefined. A metric joins the registry with its first value and
+ * the labels of that value; names that end in `_total` are counters.
+ */
+function add(registry: Registry, values: Values, labels: Record<string, string> = {}): void {
+  for (const [name, value] of Object.entries(values) as [keyof Values, number | undefined][]) {
+    if (value === undefined) continue;
+    const options = { name, help: HELP[name], labelNames: Object.keys(labels), registers: [registry] };
+    const existing = registry.getSingleMetric(name) as Counter | Gauge | undefined;
+    const metric = existing ?? (name.endsWith("_total") ? new Counter(options) : new Gauge(options));
+    metric.inc(labels, value);
   }
 }

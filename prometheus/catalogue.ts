@@ -1,98 +1,50 @@
-/** A metric of a container that reaches Prometheus. */
-export interface CatalogueEntry {
-  name: string;
-  /** The help text, with the unit. */
-  help: string;
-  /** Whether every running container has it on every supported host. The post-deploy checks require these metrics. */
-  everyContainer: boolean;
-}
+/** Metrics by name, with their help texts, which have the units. */
+type Metrics = Readonly<Record<string, string>>;
 
-const metric = (name: string, help: string, everyContainer = true): CatalogueEntry => ({
-  name,
-  help,
-  everyContainer,
-});
+/** The container metrics that every running container has on every supported host. The post-deploy checks require them. */
+export const REQUIRED_METRICS: Metrics = {
+  container_cpu_usage_seconds_total: "CPU time used, in seconds",
+  container_memory_usage_bytes: "Memory in use, including the page cache, in bytes",
+  container_memory_working_set_bytes:
+    "Memory in use without the inactive page cache, in bytes; compare it with the memory limit",
+  container_memory_rss: "Anonymous memory, in bytes",
+  container_memory_cache: "Page cache, in bytes; includes model weights that were read from disk",
+  container_memory_swap: "Swap in use, in bytes",
+  container_oom_events_total: "Out-of-memory kills in the container",
+  container_spec_memory_limit_bytes: "Memory limit, in bytes; 0 without a limit",
+  container_spec_cpu_period: "Length of the period of the CPU limit, in microseconds",
+  container_spec_cpu_shares:
+    "CPU weight relative to other containers; by default 1024 with cgroup v1 and 2597 with cgroup v2",
+  container_start_time_seconds: "Start time of the container, in Unix seconds; changes() counts restarts",
+  container_last_seen: "Last time that cAdvisor saw the container, in Unix seconds",
+  container_health_state: "Health: 1 healthy, 0 unhealthy or starting, -1 without a health check",
+};
+
+/** The container metrics that depend on the host, or on what a container is allowed and does. */
+const OPTIONAL_METRICS: Metrics = {
+  container_cpu_cfs_periods_total: "Enforcement periods of the CPU limit; only with a CPU limit",
+  container_cpu_cfs_throttled_periods_total:
+    "Enforcement periods in which the container was throttled; only with a CPU limit",
+  container_cpu_cfs_throttled_seconds_total:
+    "Total time that the container was throttled, in seconds; only with a CPU limit",
+  container_network_receive_bytes_total: "Bytes received, by interface; absent with --network none or host",
+  container_network_receive_packets_dropped_total: "Received packets dropped, by interface",
+  container_network_transmit_bytes_total: "Bytes sent, by interface; absent with --network none or host",
+  container_network_transmit_packets_dropped_total: "Sent packets dropped, by interface",
+  container_fs_usage_bytes:
+    "Disk space used by the writable layer, in bytes; absent with the containerd image store",
+  container_fs_limit_bytes:
+    "Size of the disk that stores the writable layer, in bytes; absent with the containerd image store",
+  container_fs_reads_bytes_total: "Bytes read from disk, by device; absent until the first read",
+  container_fs_writes_bytes_total: "Bytes written to disk, by device; absent until the first write",
+  container_spec_cpu_quota: "CPU time allowed in each period, in microseconds; only with a CPU limit",
+};
 
 /**
  * The container metrics of cAdvisor that Prometheus keeps: those that the queries in docs/metrics.md need. It drops every other
  * one when it scrapes.
  */
-export const CONTAINER_METRICS: readonly CatalogueEntry[] = [
-  metric("container_cpu_usage_seconds_total", "CPU time used, in seconds"),
-  metric(
-    "container_cpu_cfs_periods_total",
-    "Enforcement periods of the CPU limit; only with a CPU limit",
-    false,
-  ),
-  metric(
-    "container_cpu_cfs_throttled_periods_total",
-    "Enforcement periods in which the container was throttled; only with a CPU limit",
-    false,
-  ),
-  metric(
-    "container_cpu_cfs_throttled_seconds_total",
-    "Total time that the container was throttled, in seconds; only with a CPU limit",
-    false,
-  ),
-  metric("container_memory_usage_bytes", "Memory in use, including the page cache, in bytes"),
-  metric(
-    "container_memory_working_set_bytes",
-    "Memory in use without the inactive page cache, in bytes; compare it with the memory limit",
-  ),
-  metric("container_memory_rss", "Anonymous memory, in bytes"),
-  metric("container_memory_cache", "Page cache, in bytes; includes model weights that were read from disk"),
-  metric("container_memory_swap", "Swap in use, in bytes"),
-  metric("container_oom_events_total", "Out-of-memory kills in the container"),
-  metric(
-    "container_network_receive_bytes_total",
-    "Bytes received, by interface; absent with --network none or host",
-    false,
-  ),
-  metric("container_network_receive_packets_dropped_total", "Received packets dropped, by interface", false),
-  metric(
-    "container_network_transmit_bytes_total",
-    "Bytes sent, by interface; absent with --network none or host",
-    false,
-  ),
-  metric("container_network_transmit_packets_dropped_total", "Sent packets dropped, by interface", false),
-  metric(
-    "container_fs_usage_bytes",
-    "Disk space used by the writable layer, in bytes; absent with the containerd image store",
-    false,
-  ),
-  metric(
-    "container_fs_limit_bytes",
-    "Size of the disk that stores the writable layer, in bytes; absent with the containerd image store",
-    false,
-  ),
-  metric(
-    "container_fs_reads_bytes_total",
-    "Bytes read from disk, by device; absent until the first read",
-    false,
-  ),
-  metric(
-    "container_fs_writes_bytes_total",
-    "Bytes written to disk, by device; absent until the first write",
-    false,
-  ),
-  metric("container_spec_memory_limit_bytes", "Memory limit, in bytes; 0 without a limit"),
-  metric(
-    "container_spec_cpu_quota",
-    "CPU time allowed in each period, in microseconds; only with a CPU limit",
-    false,
-  ),
-  metric("container_spec_cpu_period", "Length of the period of the CPU limit, in microseconds"),
-  metric(
-    "container_spec_cpu_shares",
-    "CPU weight relative to other containers; by default 1024 with cgroup v1 and 2597 with cgroup v2",
-  ),
-  metric(
-    "container_start_time_seconds",
-    "Start time of the container, in Unix seconds; changes() counts restarts",
-  ),
-  metric("container_last_seen", "Last time that cAdvisor saw the container, in Unix seconds"),
-  metric("container_health_state", "Health: 1 healthy, 0 unhealthy or starting, -1 without a health check"),
-];
+export const CONTAINER_METRICS: Metrics = { ...REQUIRED_METRICS, ...OPTIONAL_METRICS };
 
 /** The metrics of the machine and of cAdvisor itself that Prometheus keeps. */
 export const HOST_METRICS: readonly string[] = [
@@ -127,7 +79,7 @@ export const PROMETHEUS_METRICS: readonly string[] = [
 ];
 
 /** The metrics of the gateway that Prometheus keeps. */
-export const GATEWAY_METRICS: Readonly<Record<string, string>> = {
+export const GATEWAY_METRICS: Metrics = {
   caddy_http_request_duration_seconds_count:
     "Requests answered, by server (cadvisor, prometheus), code and method; 401: no valid login, 403: path or method not allowed, 400: malformed path, 421: unknown host name",
   gateway_certificate_expiry_timestamp_seconds:
@@ -136,18 +88,7 @@ export const GATEWAY_METRICS: Readonly<Record<string, string>> = {
   process_resident_memory_bytes: "Resident memory of the gateway, in bytes",
 };
 
-/** A metric of the GPU exporter. */
-export interface GpuMetric {
-  /** The help text, with the unit. */
-  help: string;
-  /** Labels in addition to those of its group: {@link GPU_LABELS}, {@link GPU_CONTAINER_LABELS}. */
-  labels?: readonly string[];
-}
-
-/** The labels that every metric of a GPU has. */
-export const GPU_LABELS = ["gpu", "gpu_uuid", "gpu_model"] as const;
-
-/** The labels that every metric of a container's GPU has in addition to {@link GPU_LABELS}. The last three can be empty. */
+/** The labels that every metric of a container's GPU has in addition to `gpu`, `gpu_uuid` and `gpu_model`. The last three can be empty. */
 export const GPU_CONTAINER_LABELS = [
   "id",
   "name",
@@ -159,69 +100,47 @@ export const GPU_CONTAINER_LABELS = [
 
 /** The metrics of each GPU that a running container may use or uses. */
 export const GPU_CONTAINER_METRICS = {
-  container_gpu_info: {
-    help: "A GPU that the container may use or uses; always 1",
-    labels: ["allocation"],
-  },
-  container_gpu_memory_used_bytes: { help: "GPU memory used by the container's processes, in bytes" },
-  container_gpu_memory_total_bytes: { help: "Total memory of the GPU, in bytes" },
-  container_gpu_utilization_ratio: {
-    help: "Fraction of the GPU's multiprocessors kept busy by the container's processes, 0 to 1; absent for MIG devices",
-  },
-  container_gpu_processes: { help: "Processes of the container on the GPU" },
-  container_gpu_device_memory_used_bytes: { help: "Memory of the GPU used by all processes, in bytes" },
-  container_gpu_device_utilization_ratio: {
-    help: "Fraction of time in which the GPU was busy with any process, 0 to 1",
-  },
-  container_gpu_device_temperature_celsius: { help: "Temperature of the GPU, in degrees Celsius" },
-  container_gpu_device_power_watts: { help: "Power draw of the GPU, in watts" },
-} as const satisfies Record<string, GpuMetric>;
+  container_gpu_info: "A GPU that the container may use or uses; always 1",
+  container_gpu_memory_used_bytes: "GPU memory used by the container's processes, in bytes",
+  container_gpu_memory_total_bytes: "Total memory of the GPU, in bytes",
+  container_gpu_utilization_ratio:
+    "Fraction of the GPU's multiprocessors kept busy by the container's processes, 0 to 1; absent for MIG devices",
+  container_gpu_processes: "Processes of the container on the GPU",
+  container_gpu_device_memory_used_bytes: "Memory of the GPU used by all processes, in bytes",
+  container_gpu_device_utilization_ratio:
+    "Fraction of time in which the GPU was busy with any process, 0 to 1",
+  container_gpu_device_temperature_celsius: "Temperature of the GPU, in degrees Celsius",
+  container_gpu_device_power_watts: "Power draw of the GPU, in watts",
+};
 
 /** The metrics of each GPU, and of each MIG device where they apply. A value that the driver does not report is absent. */
 export const GPU_METRICS = {
-  gpu_up: {
-    help: "Whether the GPU responds: 1, or 0 when it fell off the bus or the driver does not respond",
-  },
-  gpu_memory_total_bytes: { help: "Total memory, in bytes" },
-  gpu_memory_used_bytes: { help: "Memory in use, without what the driver reserves, in bytes" },
-  gpu_utilization_ratio: { help: "Fraction of time in which a kernel ran, 0 to 1" },
-  gpu_memory_utilization_ratio: { help: "Fraction of time in which memory was read or written, 0 to 1" },
-  gpu_power_watts: { help: "Power draw, in watts" },
-  gpu_power_limit_watts: { help: "Enforced power limit, in watts" },
-  gpu_temperature_celsius: { help: "Temperature, in degrees Celsius" },
-  gpu_clock_hertz: {
-    help: "Clock frequency, in hertz, by clock: graphics, sm, memory or video",
-    labels: ["clock"],
-  },
-  gpu_ecc_errors_total: {
-    help: "ECC memory errors since the driver was loaded, by type: corrected or uncorrected",
-    labels: ["type"],
-  },
-  gpu_throttle_reason_active: {
-    help: "Whether the clocks are throttled for the reason: 1 or 0; the driver names the reasons, such as sw_power_cap",
-    labels: ["reason"],
-  },
-  gpu_host_memory_used_bytes: { help: "Memory used by processes outside containers, in bytes" },
-  gpu_host_processes: { help: "Processes outside containers on the GPU" },
-} as const satisfies Record<string, GpuMetric>;
+  gpu_up: "Whether the GPU responds: 1, or 0 when it fell off the bus or the driver does not respond",
+  gpu_memory_total_bytes: "Total memory, in bytes",
+  gpu_memory_used_bytes: "Memory in use, without what the driver reserves, in bytes",
+  gpu_utilization_ratio: "Fraction of time in which a kernel ran, 0 to 1",
+  gpu_memory_utilization_ratio: "Fraction of time in which memory was read or written, 0 to 1",
+  gpu_power_watts: "Power draw, in watts",
+  gpu_power_limit_watts: "Enforced power limit, in watts",
+  gpu_temperature_celsius: "Temperature, in degrees Celsius",
+  gpu_clock_hertz: "Clock frequency, in hertz, by clock: graphics, sm, memory or video",
+  gpu_ecc_errors_total: "ECC memory errors since the driver was loaded, by type: corrected or uncorrected",
+  gpu_throttle_reason_active:
+    "Whether the clocks are throttled for the reason: 1 or 0; the driver names the reasons, such as sw_power_cap",
+  gpu_host_memory_used_bytes: "Memory used by processes outside containers, in bytes",
+  gpu_host_processes: "Processes outside containers on the GPU",
+};
 
 /** The metrics of the GPU exporter itself and of the driver. */
 export const GPU_EXPORTER_METRICS = {
-  gpu_driver_info: {
-    help: "Versions of the NVIDIA driver and of the newest CUDA that it supports; always 1",
-    labels: ["driver_version", "cuda_version"],
-  },
-  gpu_exporter_driver_up: { help: "Whether the driver responded in this scrape: 1 or 0" },
-  gpu_exporter_docker_up: { help: "Whether Docker responded in this scrape: 1 or 0" },
-  gpu_exporter_driver_duration_seconds: { help: "Duration of nvidia-smi in this scrape, in seconds" },
-  gpu_exporter_duration_seconds: {
-    help: "Duration of the queries to driver and Docker in this scrape, in seconds",
-  },
-  gpu_exporter_errors_total: {
-    help: "Errors, by stage (driver, docker, processes) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container)",
-    labels: ["stage", "reason"],
-  },
-} as const satisfies Record<string, GpuMetric>;
+  gpu_driver_info: "Versions of the NVIDIA driver and of the newest CUDA that it supports; always 1",
+  gpu_exporter_driver_up: "Whether the driver responded in this scrape: 1 or 0",
+  gpu_exporter_docker_up: "Whether Docker responded in this scrape: 1 or 0",
+  gpu_exporter_driver_duration_seconds: "Duration of nvidia-smi in this scrape, in seconds",
+  gpu_exporter_duration_seconds: "Duration of the queries to driver and Docker in this scrape, in seconds",
+  gpu_exporter_errors_total:
+    "Errors, by stage (driver, docker, processes) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container)",
+};
 
 /** The labels that only GPU metrics have, with the meaning of each. */
 export const GPU_LABEL_MEANINGS: Readonly<Record<string, string>> = {

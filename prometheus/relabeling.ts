@@ -36,7 +36,7 @@ export const keepMetrics = (names: readonly string[]): RelabelConfig => ({
  */
 export function cadvisorRelabeling(): RelabelConfig[] {
   return [
-    keepMetrics([...CONTAINER_METRICS.map((m) => m.name), ...HOST_METRICS]),
+    keepMetrics([...Object.keys(CONTAINER_METRICS), ...HOST_METRICS]),
     // Other cgroups, such as the root and system services, have an id and no name.
     { source_labels: ["id", "name"], regex: ".+;", action: "drop" },
     // A container in the host's network namespace has the interfaces of the host.

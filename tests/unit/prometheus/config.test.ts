@@ -60,9 +60,9 @@ test("the high-cardinality families are not kept, the limits are", () => {
 });
 
 test("the catalogue lists each metric once, with its meaning", () => {
-  const names = CONTAINER_METRICS.map((metric) => metric.name);
+  const names = Object.keys(CONTAINER_METRICS);
   expect(new Set(names).size).toBe(names.length);
-  for (const { name, help } of CONTAINER_METRICS) {
+  for (const [name, help] of Object.entries(CONTAINER_METRICS)) {
     expect(name).toMatch(/^container_[a-z0-9_]+$/);
     expect(help.length).toBeGreaterThan(10);
   }
