@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { execFile, type ChildProcess, type ExecFileException } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Why a query of the driver failed: the label `reason` of `gpu_exporter_errors_total`. */
-export type DriverFailure = "missing" | "timeout" | "failed" | "unparsable";
+type DriverFailure = "missing" | "timeout" | "failed" | "unparsable";
 
 export class DriverError extends Error {
   constructor(
@@ -13,7 +13,7 @@ export class DriverError extends Error {
   }
 }
 
-export interface CommandResult {
+interface CommandResult {
   stdout: string;
   stderr: string;
   /** How long the command took. */
@@ -48,44 +48,31 @@ export class NvidiaSmi {
       throw new DriverError("timeout", `${this.program} hangs in the driver and cannot be killed`);
     const start = performance.now();
     return new Promise((resolve, reject) => {
-      const child = spawn(this.program, args, {
-        stdio: ["ignore", "pipe", "pipe"],
-        env: { ...process.env, PATH: [process.env["PATH"], DRIVER_FOLDER].filter(Boolean).join(":") },
-      });
-      const output = { stdout: "", stderr: "" };
       const fail = (reason: DriverFailure, message: string) => {
-        clearTimeout(timer);
         reject(new DriverError(reason, `${[this.program, ...args].join(" ")}: ${message}`));
       };
-      const kill = () => {
+      const env = { ...process.env, PATH: [process.env["PATH"], DRIVER_FOLDER].filter(Boolean).join(":") };
+      const options = { env, maxBuffer: MAX_OUTPUT_LENGTH, killSignal: "SIGKILL" } as const;
+      const child = execFile(this.program, args, options, (error, stdout, stderr) => {
+        clearTimeout(timer);
+        if (error) fail(...failure(error, stderr + stdout));
+        else resolve({ stdout, stderr, seconds: (performance.now() - start) / 1000 });
+      });
+      child.on("exit", () => this.hanging.delete(child));
+      // The timeout of execFile would wait until a process that hangs in the kernel exits.
+      const timer = setTimeout(() => {
         this.hanging.add(child);
         child.kill("SIGKILL");
-      };
-      const timer = setTimeout(() => {
-        kill();
         fail("timeout", `no answer within ${timeoutSeconds.toFixed(1)} s`);
       }, timeoutSeconds * 1000);
-      for (const name of ["stdout", "stderr"] as const)
-        child[name].setEncoding("utf8").on("data", (chunk: string) => {
-          output[name] += chunk;
-          if (output[name].length <= MAX_OUTPUT_LENGTH) return;
-          kill();
-          fail("unparsable", `more than ${MAX_OUTPUT_LENGTH} characters`);
-        });
-      child.on("exit", () => this.hanging.delete(child));
-      child.on("error", (error: NodeJS.ErrnoException) => {
-        fail(error.code === "ENOENT" ? "missing" : "failed", error.message);
-      });
-      child.on("close", (status, signal) => {
-        const seconds = (performance.now() - start) / 1000;
-        if (status === 0) {
-          clearTimeout(timer);
-          resolve({ ...output, seconds });
-        } else {
-          const text = (output.stderr + output.stdout).trim().slice(0, 300);
-          fail("failed", `exit status ${status ?? signal ?? "unknown"}: ${text}`);
-        }
-      });
     });
   }
+}
+
+function failure({ code, signal, message }: ExecFileException, output: string): [DriverFailure, string] {
+  if (code === "ENOENT") return ["missing", message];
+  if (code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER")
+    return ["unparsable", `more than ${MAX_OUTPUT_LENGTH} characters`];
+  if (typeof code === "string") return ["failed", message];
+  return ["failed", `exit status ${code ?? signal ?? "unknown"}: ${output.trim().slice(0, 300)}`];
 }
