@@ -17,24 +17,18 @@ export interface GpuProcess extends ParsedProcess {
   utilizationRatio: number | undefined;
 }
 
-/** The state of the driver's devices at one time. */
-export interface DriverSnapshot {
-  driverVersion: string;
-  cudaVersion: string;
-  /** The devices that answer. */
-  devices: Device[];
-  processes: GpuProcess[];
+/** The devices that answer, and the processes on them. */
+interface LogResult extends ParsedLog {
   /** How long `nvidia-smi` took. */
   seconds: number;
   /** The driver's message about GPUs that do not answer. */
   warning?: string;
 }
 
-/** The output of `nvidia-smi -q -x`. */
-interface LogResult {
-  log: ParsedLog;
-  seconds: number;
-  warning?: string;
+/** The state of the driver's devices at one time. */
+export interface DriverSnapshot extends LogResult {
+  devices: Device[];
+  processes: GpuProcess[];
 }
 
 /** Seconds until a query ends. */
@@ -74,7 +68,7 @@ export class Driver {
     const end = Date.now() + DRIVER_TIMEOUT_SECONDS * 1000;
     const remaining = () => Math.max(0.1, (end - Date.now()) / 1000);
 
-    const [{ log, warning, seconds: logSeconds }, pmon] = await Promise.all([
+    const [log, pmon] = await Promise.all([
       this.queryLog(remaining),
       // Not every driver and GPU supports pmon, so its failure is not one of the query.
       this.nvidiaSmi
@@ -98,14 +92,8 @@ export class Driver {
       const utilizationRatio = utilization.ratios.get(`${device.gpu} ${process.pid}`);
       return { ...process, device: device.uuid, utilizationRatio };
     });
-    return {
-      driverVersion: log.driverVersion,
-      cudaVersion: log.cudaVersion,
-      devices: [...devices.values()],
-      processes,
-      seconds: Math.max(logSeconds, pmon.seconds) + listSeconds,
-      ...(warning && { warning }),
-    };
+    const seconds = Math.max(log.seconds, pmon.seconds) + listSeconds;
+    return { ...log, devices: [...devices.values()], processes, seconds };
   }
 
   /** Queries all GPUs at once. When that fails, queries each GPU, so that a lost GPU does not hide the others. */
@@ -123,7 +111,7 @@ export class Driver {
     // Warnings about a lost GPU precede the document, or are on standard error.
     const start = Math.max(0, stdout.indexOf("<?xml"));
     const warning = (stderr + stdout.slice(0, start)).trim();
-    return { log: parseLog(stdout.slice(start)), seconds, ...(warning && { warning }) };
+    return { ...parseLog(stdout.slice(start)), seconds, ...(warning && { warning }) };
   }
 
   /** @throws `failure`, the error of the query for all GPUs, when no GPU answers */
@@ -132,19 +120,19 @@ export class Driver {
     for (const uuid of await this.knownGpus(remaining))
       try {
         const { stdout, seconds } = await this.nvidiaSmi.run([...LOG_ARGS, "-i", uuid], remaining());
-        results.push({ log: parseLog(stdout), seconds });
+        results.push({ ...parseLog(stdout), seconds });
       } catch {
         // The warning has the reason.
       }
     const [first] = results;
     if (!first) throw failure;
-    const log = {
-      ...first.log,
-      devices: results.flatMap((result) => result.log.devices),
-      processes: results.flatMap((result) => result.log.processes),
+    return {
+      ...first,
+      devices: results.flatMap(({ devices }) => devices),
+      processes: results.flatMap(({ processes }) => processes),
+      seconds: results.reduce((sum, { seconds }) => sum + seconds, 0),
+      warning: failure.message,
     };
-    const seconds = results.reduce((sum, result) => sum + result.seconds, 0);
-    return { log, seconds, warning: failure.message };
   }
 
   /** UUIDs of the GPUs that have answered so far; before the first answer, of the GPUs that `nvidia-smi -L` lists. */

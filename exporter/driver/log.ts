@@ -7,7 +7,7 @@ export interface ParsedDevice {
   uuid: string;
   model: string;
   /** The number in the device file `/dev/nvidia<n>`; for GPUs only. */
-  minor?: number;
+  minor?: number | undefined;
   /** Whether MIG is enabled on the GPU: then containers use its MIG devices. */
   migEnabled: boolean;
   /** For a MIG device: where it is on its GPU. */
@@ -15,12 +15,12 @@ export interface ParsedDevice {
   memoryTotalBytes: number | undefined;
   memoryUsedBytes: number | undefined;
   utilizationRatio: number | undefined;
-  memoryUtilizationRatio: number | undefined;
-  powerWatts: number | undefined;
-  powerLimitWatts: number | undefined;
-  temperatureCelsius: number | undefined;
-  clockHertz: Record<string, number>;
-  eccErrors: Record<string, number>;
+  memoryUtilizationRatio?: number | undefined;
+  powerWatts?: number | undefined;
+  powerLimitWatts?: number | undefined;
+  temperatureCelsius?: number | undefined;
+  clockHertz: Record<string, number | undefined>;
+  eccErrors: Record<string, number | undefined>;
   /** Reasons for clocks below the maximum, each active or not. */
   throttleReasons: Record<string, boolean>;
 }
@@ -67,14 +67,12 @@ function logElement(xml: string): Element {
 }
 
 function parseGpu(gpu: Element): ParsedDevice {
-  const minor = number(gpu, "minor_number", "");
   return {
     uuid: text(gpu, "uuid"),
     model: text(gpu, "product_name"),
-    ...(minor !== undefined && { minor }),
+    minor: number(gpu, "minor_number", ""),
     migEnabled: isMigEnabled(gpu),
-    ...parseMemory(gpu),
-    utilizationRatio: number(gpu, "utilization.gpu_util", "%"),
+    ...parseUse(gpu),
     memoryUtilizationRatio: number(gpu, "utilization.memory_util", "%"),
     // R530 renamed power_readings and power_limit; R545 split the draw into instant and average.
     powerWatts: firstWatts(gpu, [
@@ -89,12 +87,12 @@ function parseGpu(gpu: Element): ParsedDevice {
       "power_readings.power_limit",
     ]),
     temperatureCelsius: number(gpu, "temperature.gpu_temp", "C"),
-    clockHertz: definedEntries({
+    clockHertz: {
       graphics: number(gpu, "clocks.graphics_clock", "MHz"),
       sm: number(gpu, "clocks.sm_clock", "MHz"),
       memory: number(gpu, "clocks.mem_clock", "MHz"),
       video: number(gpu, "clocks.video_clock", "MHz"),
-    }),
+    },
     eccErrors: parseEccErrors(child(child(gpu, "ecc_errors"), "volatile")),
     throttleReasons: parseThrottleReasons(gpu),
   };
@@ -115,12 +113,7 @@ function parseMigDevices(gpu: Element): ParsedDevice[] {
       model: `${text(gpu, "product_name")} MIG`,
       migEnabled: false,
       mig,
-      ...parseMemory(device),
-      utilizationRatio: number(device, "utilization.gpu_util", "%"),
-      memoryUtilizationRatio: undefined,
-      powerWatts: undefined,
-      powerLimitWatts: undefined,
-      temperatureCelsius: undefined,
+      ...parseUse(device),
       clockHertz: {},
       eccErrors: parseEccErrors(child(child(device, "ecc_error_count"), "volatile_count")),
       throttleReasons: {},
@@ -145,18 +138,19 @@ function parseProcesses(gpu: Element): ParsedProcess[] {
 
 const isMigEnabled = (gpu: Element) => text(gpu, "mig_mode.current_mig") === "Enabled";
 
-const parseMemory = (device: Element) => ({
+const parseUse = (device: Element) => ({
   memoryTotalBytes: number(device, "fb_memory_usage.total", "MiB"),
   memoryUsedBytes: number(device, "fb_memory_usage.used", "MiB"),
+  utilizationRatio: number(device, "utilization.gpu_util", "%"),
 });
 
 /** Each generation of drivers has its own counters: single and double bit, SRAM and DRAM, parity and SECDED. */
-function parseEccErrors(counters: Element): Record<string, number> {
+function parseEccErrors(counters: Element): ParsedDevice["eccErrors"] {
   const sum = (tags: string[]) => {
     const counts = tags.map((tag) => number(counters, tag, "")).filter((count) => count !== undefined);
     return counts.length > 0 ? counts.reduce((a, b) => a + b, 0) : undefined;
   };
-  return definedEntries({
+  return {
     corrected: sum(["single_bit.total", "sram_correctable", "dram_correctable"]),
     uncorrected: sum([
       "double_bit.total",
@@ -165,7 +159,7 @@ function parseEccErrors(counters: Element): Record<string, number> {
       "sram_uncorrectable_secded",
       "dram_uncorrectable",
     ]),
-  });
+  };
 }
 
 /** R535 renamed throttle reasons to event reasons. */
@@ -181,8 +175,3 @@ function parseThrottleReasons(gpu: Element): Record<string, boolean> {
 
 const firstWatts = (gpu: Element, paths: string[]): number | undefined =>
   paths.map((path) => number(gpu, path, "W")).find((watts) => watts !== undefined);
-
-const definedEntries = (values: Record<string, number | undefined>): Record<string, number> =>
-  Object.fromEntries(
-    Object.entries(values).filter((entry): entry is [string, number] => entry[1] !== undefined),
-  );
