@@ -1,4 +1,4 @@
-import { get } from "node:http";
+import { get, type IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import type { ContainerConfig } from "./allocation";
 
@@ -68,23 +68,17 @@ export class DockerApi {
 
   private async get(path: string, signal: AbortSignal): Promise<unknown> {
     try {
-      return JSON.parse(await this.request(path, signal));
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        get({ ...this.address, path, signal }, resolve).on("error", reject);
+      });
+      const { statusCode: status = 0 } = response;
+      const body = await text(response);
+      if (status === 200) return JSON.parse(body);
+      throw new DockerApiError(status, `GET ${path}: ${status} ${body.trim().slice(0, 300)}`);
     } catch (error) {
       if (signal.aborted) throw new Error(`GET ${path}: no answer from the Docker API before the timeout`);
       throw error;
     }
-  }
-
-  private request(path: string, signal: AbortSignal): Promise<string> {
-    return new Promise((resolve, reject) => {
-      get({ ...this.address, path, signal }, (response) => {
-        text(response).then((body) => {
-          const { statusCode: status = 0 } = response;
-          if (status === 200) resolve(body);
-          else reject(new DockerApiError(status, `GET ${path}: ${status} ${body.trim().slice(0, 300)}`));
-        }, reject);
-      }).on("error", reject);
-    });
   }
 }
 
