@@ -20,20 +20,11 @@ export interface AllowedContainerd {
   methods: readonly string[];
 }
 
-/** A server of Caddy, as far as it is used here. Source: caddyserver.com/docs/json */
-interface CaddyServer {
-  listen: string[];
-  protocols: ("h1" | "h2c")[];
-  automatic_https: { disable: true };
-  read_header_timeout: string;
-  read_timeout: string;
+/** A server of Caddy. Source: caddyserver.com/docs/json */
+type CaddyServer = ReturnType<typeof server> & {
   write_timeout?: string;
-  idle_timeout: string;
-  max_header_bytes: number;
-  /** Access logs with their defaults. */
-  logs: Record<string, never>;
-  routes: { match?: object[]; handle: object[]; terminal?: boolean }[];
-}
+  routes: { match?: object[]; handle: object[] }[];
+};
 
 /** Caddy's configuration: it forwards the allowed requests and answers 403 to every other. */
 export function proxyConfig({ docker, containerd }: AllowedRequests) {
@@ -64,9 +55,7 @@ function dockerServer(port: number, paths: readonly string[]): CaddyServer {
       forward(
         {
           method: ["GET", "HEAD"],
-          vars_regexp: {
-            "{http.request.orig_uri}": { pattern: `^(/v1\\.[0-9]{1,3})?/(${paths.join("|")})$` },
-          },
+          vars_regexp: target(`^(/v1\\.[0-9]{1,3})?/(${paths.join("|")})$`),
           header: { "Content-Length": null, "Transfer-Encoding": null, Upgrade: null },
         },
         {
@@ -83,9 +72,7 @@ function dockerServer(port: number, paths: readonly string[]): CaddyServer {
 function containerdServer({ namespace, methods }: AllowedContainerd): CaddyServer {
   const call = {
     method: ["POST"],
-    vars_regexp: {
-      "{http.request.orig_uri}": { pattern: `^/(${methods.join("|").replaceAll(".", "\\.")})$` },
-    },
+    vars_regexp: target(`^/(${methods.join("|").replaceAll(".", "\\.")})$`),
     header: { "Containerd-Namespace": [namespace] },
   };
   return {
@@ -104,7 +91,10 @@ function containerdServer({ namespace, methods }: AllowedContainerd): CaddyServe
   };
 }
 
-const server = (listen: string, protocols: CaddyServer["protocols"]): Omit<CaddyServer, "routes"> => ({
+/** Matches the target of a request as the client sent it. */
+const target = (pattern: string) => ({ "{http.request.orig_uri}": { pattern } });
+
+const server = (listen: string, protocols: ("h1" | "h2c")[]) => ({
   listen: [listen],
   protocols,
   automatic_https: { disable: true },
@@ -112,7 +102,7 @@ const server = (listen: string, protocols: CaddyServer["protocols"]): Omit<Caddy
   read_timeout: "10s",
   idle_timeout: "120s",
   max_header_bytes: 8192,
-  logs: {},
+  logs: {}, // Access logs with their defaults.
 });
 
 /** Only rejected requests are logged. */
