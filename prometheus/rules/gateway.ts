@@ -1,5 +1,5 @@
 import { OWN_JOBS } from "../../settings";
-import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
+import type { AlertingRule, RuleGroup } from "./types";
 
 /** The number of requests in the last five minutes that the gateway answered with a status code. */
 const requests = (code: string) =>
@@ -40,12 +40,14 @@ const ALERTS: AlertingRule[] = [
   },
 ];
 
-/**
- * The rules about the gateway.
- *
- * @param certificate the label `host`, and the expiry of the setting tlsCertificate in Unix seconds
- */
-export const gatewayRules = (certificate?: { host: string; expires: number }): RuleGroup => ({
+/** The certificate of the setting tlsCertificate: its label `host`, and when it expires, in Unix seconds. */
+interface Certificate {
+  host: string;
+  expires: number;
+}
+
+/** The rules about the gateway, and about its certificate where the settings have one. */
+export const gatewayRules = (certificate?: Certificate): RuleGroup => ({
   name: "gateway",
   rules: certificate ? [...ALERTS, ...certificateRules(certificate)] : ALERTS,
 });
@@ -53,13 +55,7 @@ export const gatewayRules = (certificate?: { host: string; expires: number }): R
 const EXPIRY = "gateway_certificate_expiry_timestamp_seconds";
 
 /** Caddy does not export the expiry of a certificate, so it is a constant in the rule. */
-const certificateRules = ({
-  host,
-  expires,
-}: {
-  host: string;
-  expires: number;
-}): [RecordingRule, AlertingRule] => [
+const certificateRules = ({ host, expires }: Certificate): RuleGroup["rules"] => [
   { record: EXPIRY, expr: `vector(${expires})`, labels: { job: OWN_JOBS.gateway, host } },
   {
     alert: "GatewayCertificateExpires",
