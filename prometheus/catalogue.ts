@@ -142,30 +142,5 @@ export const GPU_EXPORTER_METRICS = {
     "Errors, by stage (driver, docker, processes) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container)",
 };
 
-/** The labels that only GPU metrics have, with the meaning of each. */
-export const GPU_LABEL_MEANINGS: Readonly<Record<string, string>> = {
-  gpu: 'the index of the GPU in nvidia-smi, such as "3", or "3:0" for a MIG device; it can change at a reboot',
-  gpu_uuid: "the UUID of the GPU or MIG device, which does not change",
-  gpu_model: "the model of the GPU, and the profile of a MIG device",
-  allocation:
-    "how the GPU was allocated: device_request (--gpus, Compose), cdi, runtime (NVIDIA's runtime and NVIDIA_VISIBLE_DEVICES), device (--device /dev/nvidia0), none (used without an allocation, as privileged containers can)",
-};
-
-/** The labels of the container metrics, with the meaning of each. */
-export const CONTAINER_LABELS: Readonly<Record<string, string>> = {
-  job: 'the scrape job: "cadvisor" or "gpu"',
-  instance: "the scraped address, as host:port",
-  host: "the Docker host: the setting hostLabel, or else the name that the Docker daemon reports",
-  id: "the container's cgroup, which ends in its 64-digit id",
-  name: "the container's name",
-  image: "the image, by the name with which the container was created",
-  compose_project: "the Docker Compose project of the container, if any",
-  compose_service: "the service in that project",
-  llm_server:
-    "the LLM server that the container runs: vllm, sglang, tgi, ollama, llama.cpp or triton; the container label llm-metrics.server overrides it",
-  nvidia_visible_devices:
-    "the GPUs in the container's environment; it is no allocation, as CUDA images request all by default",
-};
-
 /** The labels that are never empty on a metric of a container. */
 export const REQUIRED_LABELS: readonly string[] = ["job", "instance", "host", "id", "name", "image"];
