@@ -1,6 +1,7 @@
 import { createInterface } from "node:readline/promises";
 import { docker } from "../host/docker";
 import { log } from "../lib/log";
+import { ENVIRONMENT_LABEL } from "../lib/names";
 import { run } from "../lib/run";
 import { hasLocalState } from "./prerequisites/backend";
 import { dockerDaemon } from "./prerequisites/docker";
@@ -76,7 +77,7 @@ async function confirm(stack: string, name: string): Promise<void> {
 
 /** Docker removes no network that a running container is connected to. */
 async function requireNoOtherContainers(stack: string, address: string): Promise<void> {
-  const ofStack = `label=llm-metrics.environment=${stack}`;
+  const ofStack = `label=${ENVIRONMENT_LABEL}=${stack}`;
   const lines = async (...args: string[]) => (await docker(args, { address })).split("\n").filter(Boolean);
   const own = new Set(await lines("ps", "--filter", ofStack, "--format", "{{.Names}}"));
   const commands: string[] = [];

@@ -13,19 +13,8 @@ const WITH_VALUE = {
 
 /** Flags that change what a command does, and that npm keeps for itself where `--` is missing before them. */
 const KEPT_BY_NPM = [
-  ...[
-    "stack",
-    "target",
-    "exclude",
-    "replace",
-    "refresh",
-    "diff",
-    "config",
-    "config-file",
-    "parallel",
-    "remove",
-  ],
-  ...["target-dependents", "target-replace", "exclude-protected", "preview-only", "expect-no-changes"],
+  ...["stack", "target", "target-dependents", "target-replace", "exclude", "exclude-protected", "replace"],
+  ...["refresh", "diff", "config", "config-file", "parallel", "remove", "preview-only", "expect-no-changes"],
 ];
 
 /** The parsed arguments of a command on a stack. */

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { run } from "../../lib/run";
+import { run, succeeds } from "../../lib/run";
 import { log } from "../../lib/log";
 
 /**
@@ -12,13 +12,7 @@ import { log } from "../../lib/log";
 export async function installPackages(packages: Record<string, string>, remedy: string): Promise<void> {
   const missing: string[] = [];
   for (const [name, check] of Object.entries(packages))
-    if (
-      !(await run("sh", ["-c", check]).then(
-        () => true,
-        () => false,
-      ))
-    )
-      missing.push(name);
+    if (!(await succeeds("sh", ["-c", check]))) missing.push(name);
   if (missing.length === 0) return;
 
   const release = await readFile("/etc/os-release", "utf8").catch(() => "");

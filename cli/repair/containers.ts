@@ -1,6 +1,6 @@
 import { docker } from "../../host/docker";
 import { log } from "../../lib/log";
-import { run } from "../../lib/run";
+import { ENVIRONMENT_LABEL } from "../../lib/names";
 import type { State } from "../state";
 
 /** How the Docker CLI names what a resource type is. */
@@ -12,7 +12,7 @@ export const KINDS: Record<string, string> = {
 
 /** The names of a stack's containers that a filter of `docker ps` matches. */
 export async function containersOf(stack: string, filter: string, env: NodeJS.ProcessEnv): Promise<string[]> {
-  const filters = ["--filter", `label=llm-metrics.environment=${stack}`, "--filter", filter];
+  const filters = ["--filter", `label=${ENVIRONMENT_LABEL}=${stack}`, "--filter", filter];
   return (await docker(["ps", "--format", "{{.Names}}", ...filters], { env })).split("\n").filter(Boolean);
 }
 
@@ -75,10 +75,5 @@ export async function logRestartingContainers(stack: string, env: NodeJS.Process
 }
 
 /** What a container wrote, to standard output and standard error. */
-export async function containerLog(
-  container: string,
-  flags: string[],
-  env: NodeJS.ProcessEnv,
-): Promise<string> {
-  return run("sh", ["-c", 'docker logs "$@" 2>&1', "sh", ...flags, container], { env });
-}
+export const containerLog = (container: string, flags: string[], env: NodeJS.ProcessEnv): Promise<string> =>
+  docker(["logs", ...flags, container], { env, stderr: true });
