@@ -19,8 +19,6 @@ export interface GpuProcess extends ParsedProcess {
 
 /** The devices that answer, and the processes on them. */
 interface LogResult extends ParsedLog {
-  /** How long `nvidia-smi` took. */
-  seconds: number;
   /** The driver's message about GPUs that do not answer. */
   warning?: string;
 }
@@ -29,6 +27,8 @@ interface LogResult extends ParsedLog {
 export interface DriverSnapshot extends LogResult {
   devices: Device[];
   processes: GpuProcess[];
+  /** How long `nvidia-smi` took, with its failed runs. */
+  seconds: number;
 }
 
 /** Seconds until a query ends. */
@@ -65,18 +65,18 @@ export class Driver {
   }
 
   private async query(): Promise<DriverSnapshot> {
-    const end = Date.now() + DRIVER_TIMEOUT_SECONDS * 1000;
-    const remaining = () => Math.max(0.1, (end - Date.now()) / 1000);
+    const start = performance.now();
+    const elapsed = () => (performance.now() - start) / 1000;
+    const remaining = () => Math.max(0.1, DRIVER_TIMEOUT_SECONDS - elapsed());
 
     const [log, pmon] = await Promise.all([
       this.queryLog(remaining),
       // Not every driver and GPU supports pmon, so its failure is not one of the query.
-      this.nvidiaSmi
-        .run(["pmon", "-c", "1", "-s", "u"], remaining() * 0.5)
-        .catch(() => ({ stdout: "", seconds: 0 })),
+      this.nvidiaSmi.run(["pmon", "-c", "1", "-s", "u"], remaining() * 0.5).catch(() => ({ stdout: "" })),
     ]);
     for (const { uuid, mig } of log.devices) if (!mig) this.gpus.add(uuid);
-    const listSeconds = await this.refreshList(log.devices, remaining);
+    await this.refreshList(log.devices, remaining);
+    const seconds = elapsed();
 
     const utilization = parsePmon(pmon.stdout);
     const devices = new Map(
@@ -92,7 +92,6 @@ export class Driver {
       const utilizationRatio = utilization.ratios.get(`${device.gpu} ${process.pid}`);
       return { ...process, device: device.uuid, utilizationRatio };
     });
-    const seconds = Math.max(log.seconds, pmon.seconds) + listSeconds;
     return { ...log, devices: [...devices.values()], processes, seconds };
   }
 
@@ -107,30 +106,29 @@ export class Driver {
   }
 
   private async queryAllGpus(remaining: Remaining): Promise<LogResult> {
-    const { stdout, stderr, seconds } = await this.nvidiaSmi.run(LOG_ARGS, remaining() * 0.6);
+    const { stdout, stderr } = await this.nvidiaSmi.run(LOG_ARGS, remaining() * 0.6);
     // Warnings about a lost GPU precede the document, or are on standard error.
     const start = Math.max(0, stdout.indexOf("<?xml"));
     const warning = (stderr + stdout.slice(0, start)).trim();
-    return { ...parseLog(stdout.slice(start)), seconds, ...(warning && { warning }) };
+    return { ...parseLog(stdout.slice(start)), ...(warning && { warning }) };
   }
 
   /** @throws `failure`, the error of the query for all GPUs, when no GPU answers */
   private async queryEachGpu(remaining: Remaining, failure: DriverError): Promise<LogResult> {
-    const results: LogResult[] = [];
+    const logs: ParsedLog[] = [];
     for (const uuid of await this.knownGpus(remaining))
       try {
-        const { stdout, seconds } = await this.nvidiaSmi.run([...LOG_ARGS, "-i", uuid], remaining());
-        results.push({ ...parseLog(stdout), seconds });
+        const { stdout } = await this.nvidiaSmi.run([...LOG_ARGS, "-i", uuid], remaining());
+        logs.push(parseLog(stdout));
       } catch {
         // The warning has the reason.
       }
-    const [first] = results;
+    const [first] = logs;
     if (!first) throw failure;
     return {
       ...first,
-      devices: results.flatMap(({ devices }) => devices),
-      processes: results.flatMap(({ processes }) => processes),
-      seconds: results.reduce((sum, { seconds }) => sum + seconds, 0),
+      devices: logs.flatMap(({ devices }) => devices),
+      processes: logs.flatMap(({ processes }) => processes),
       warning: failure.message,
     };
   }
@@ -142,18 +140,16 @@ export class Driver {
     return parseList(stdout).flatMap(({ uuid }) => (uuid.startsWith("GPU-") ? uuid : []));
   }
 
-  /** Reads `nvidia-smi -L` when the set of devices that answer has changed; returns how long it took, in seconds. */
-  private async refreshList(devices: ParsedDevice[], remaining: Remaining): Promise<number> {
+  /** Reads `nvidia-smi -L` when the set of devices that answer has changed. */
+  private async refreshList(devices: ParsedDevice[], remaining: Remaining): Promise<void> {
     const uuids = devices.map(({ uuid }) => uuid).join();
-    if (uuids === this.listedFor) return 0;
+    if (uuids === this.listedFor) return;
     try {
-      const { stdout, seconds } = await this.nvidiaSmi.run(["-L"], remaining());
+      const { stdout } = await this.nvidiaSmi.run(["-L"], remaining());
       this.list = parseList(stdout);
       this.listedFor = uuids;
-      return seconds;
     } catch (error) {
       if (this.list.length === 0) throw error;
-      return 0;
     }
   }
 

@@ -16,8 +16,6 @@ export class DriverError extends Error {
 interface CommandResult {
   stdout: string;
   stderr: string;
-  /** How long the command took. */
-  seconds: number;
 }
 
 /** A killed process exits within this time, unless it hangs in the kernel. */
@@ -46,7 +44,6 @@ export class NvidiaSmi {
     if (this.hanging.size > 0) await sleep(KILL_MILLISECONDS);
     if (this.hanging.size > 0)
       throw new DriverError("timeout", `${this.program} hangs in the driver and cannot be killed`);
-    const start = performance.now();
     return new Promise((resolve, reject) => {
       const fail = (reason: DriverFailure, message: string) => {
         reject(new DriverError(reason, `${[this.program, ...args].join(" ")}: ${message}`));
@@ -56,7 +53,7 @@ export class NvidiaSmi {
       const child = execFile(this.program, args, options, (error, stdout, stderr) => {
         clearTimeout(timer);
         if (error) fail(...failure(error, stderr + stdout));
-        else resolve({ stdout, stderr, seconds: (performance.now() - start) / 1000 });
+        else resolve({ stdout, stderr });
       });
       child.on("exit", () => this.hanging.delete(child));
       // The timeout of execFile would wait until a process that hangs in the kernel exits.
