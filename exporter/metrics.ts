@@ -60,12 +60,16 @@ function addDevices(registry: Registry, { devices, host }: Snapshot): void {
   }
 }
 
-function addContainers(registry: Registry, { containers = [] }: Snapshot): void {
+function addContainers(registry: Registry, { containers = [], unmatched }: Snapshot): void {
   const metrics = new Family(registry, GPU_CONTAINER_METRICS, [...GPU_CONTAINER_LABELS, ...GPU_LABELS]);
   for (const one of containers) {
     const labels = { id: one.container.cgroup, ...one.container.labels, ...gpuLabels(one.device) };
     metrics.add("container_gpu_info", { ...labels, allocation: one.allocation }, 1);
     metrics.addAll(labels, containerValues(one));
+  }
+  for (const { container, ids } of unmatched) {
+    const labels = { id: container.cgroup, ...container.labels };
+    metrics.add("container_gpu_unmatched_devices", labels, ids.length);
   }
 }
 

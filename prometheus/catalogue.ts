@@ -175,6 +175,9 @@ export const GPU_CONTAINER_METRICS = {
   },
   container_gpu_device_temperature_celsius: { help: "Temperature of the GPU, in degrees Celsius" },
   container_gpu_device_power_watts: { help: "Power draw of the GPU, in watts" },
+  container_gpu_unmatched_devices: {
+    help: "Devices that the container's configuration requests and the host does not have, without labels of a GPU; absent where there are none",
+  },
 } as const satisfies Record<string, GpuMetric>;
 
 /** The metrics of each GPU, and of each MIG device where they apply. A value that the driver does not report is absent. */
@@ -201,8 +204,8 @@ export const GPU_METRICS = {
     help: "Whether the clocks are throttled for the reason: 1 or 0; the driver names the reasons, such as sw_power_cap",
     labels: ["reason"],
   },
-  gpu_host_memory_used_bytes: { help: "Memory used by processes outside containers, in bytes" },
-  gpu_host_processes: { help: "Processes outside containers on the GPU" },
+  gpu_host_memory_used_bytes: { help: "Memory used by processes outside Docker's containers, in bytes" },
+  gpu_host_processes: { help: "Processes outside Docker's containers on the GPU" },
 } as const satisfies Record<string, GpuMetric>;
 
 /** The metrics of the GPU exporter itself and of the driver. */
@@ -218,7 +221,7 @@ export const GPU_EXPORTER_METRICS = {
     help: "Duration of the queries to driver and Docker in this scrape, in seconds",
   },
   gpu_exporter_errors_total: {
-    help: "Errors, by stage (driver, docker, processes) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container)",
+    help: "Errors, by stage (driver, docker, processes, allocation) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container, unmatched: a container requests a device that the host does not have)",
     labels: ["stage", "reason"],
   },
 } as const satisfies Record<string, GpuMetric>;
