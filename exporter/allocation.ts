@@ -194,12 +194,12 @@ const isCdiName = (name: string): boolean => name.includes("=");
 
 /**
  * The name after `nvidia.com/gpu=`. The toolkit's runtime uses the vendor `runtime.nvidia.com`, the device plugin of Kubernetes
- * `k8s.device-plugin.nvidia.com`.
+ * `k8s.device-plugin.nvidia.com`. The class `pgpu` is of GPUs for virtual machines, which the driver of the host does not know.
  *
  * @returns "" for a device that is no NVIDIA GPU
  */
 const cdiDevice = (name: string): string =>
-  /^(?:runtime\.|k8s\.device-plugin\.)?nvidia\.com\/(?:gpu|pgpu|mig)=(.+)$/.exec(name)?.[1] ?? "";
+  /^(?:runtime\.|k8s\.device-plugin\.)?nvidia\.com\/(?:gpu|mig)=(.+)$/.exec(name)?.[1] ?? "";
 
 /** A form of ids, in lower case, and whether an id of this form names a device. */
 interface Form {

@@ -182,9 +182,15 @@ describe("The GPUs that a container may use", () => {
     ],
     [
       "a CDI device of Kubernetes' device plugin",
-      "NVIDIA/k8s-device-plugin, internal/cdi",
+      "NVIDIA/k8s-device-plugin, cmd/nvidia-device-plugin",
       cdi("k8s.device-plugin.nvidia.com/gpu=GPU-abc"),
       "cdi: GPU-abc",
+    ],
+    [
+      "a GPU for a virtual machine",
+      "NVIDIA GPU Operator, Kata Containers",
+      cdi("nvidia.com/pgpu=0"),
+      undefined,
     ],
     ["a CDI device for management containers", NVCDI, cdi("management.nvidia.com/gpu=all"), undefined],
     [
