@@ -1,4 +1,4 @@
-import { allocatedDevices, type AllocationSource } from "./allocation";
+import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocation";
 import type { Container, Containers } from "./containers";
 import type { Device, Driver, DriverSnapshot, GpuProcess } from "./driver";
 import { DriverError } from "./driver/nvidiaSmi";
@@ -11,6 +11,13 @@ export interface ContainerUsage {
   allocation: AllocationSource | "none";
   /** Undefined when the device does not answer. */
   usage: Usage | undefined;
+}
+
+/** A container whose allocation names devices that the host does not have. */
+export interface UnmatchedAllocation {
+  container: Container;
+  /** The ids that name no device. */
+  ids: string[];
 }
 
 /** Sums over processes. A sum with an unknown value is unknown. */
@@ -28,13 +35,14 @@ export interface Snapshot {
   devices: { device: Device; up: boolean }[];
   /** Undefined when Docker does not answer. */
   containers: ContainerUsage[] | undefined;
+  unmatched: UnmatchedAllocation[];
   /** The usage of processes outside of containers, by the UUID of each device that answers. Undefined without Docker's answer. */
   host: Map<string, Usage> | undefined;
   errors: ScrapeError[];
 }
 
 export interface ScrapeError {
-  stage: "driver" | "docker" | "processes";
+  stage: "driver" | "docker" | "processes" | "allocation";
   reason: string;
   message: string;
 }
@@ -64,12 +72,16 @@ export class Collector {
     ]);
     if (driver) this.updateDevices(driver);
 
+    const unmatched = this.unmatched(running ?? []);
+    for (const one of unmatched) errors.push(unmatchedError(one));
+
     const answering = new Set(driver?.devices.map(({ uuid }) => uuid));
     const processes = driver && running && (await this.ownedProcesses(driver.processes, errors));
     return {
       driver,
       devices: [...this.devices.values()].map((device) => ({ device, up: answering.has(device.uuid) })),
       containers: running?.flatMap((container) => this.containerUsage(container, answering, processes)),
+      unmatched,
       host: processes && hostUsage(driver.devices, processes),
       errors,
     };
@@ -111,6 +123,15 @@ export class Collector {
     this.devices = new Map([...devices, ...lost].map((device) => [device.uuid, device]));
   }
 
+  /** Before the driver's first answer, no device is known and no id can be judged. */
+  private unmatched(containers: Container[]): UnmatchedAllocation[] {
+    const devices = [...this.devices.values()];
+    if (devices.length === 0) return [];
+    return containers
+      .map((container) => ({ container, ids: unmatchedIds(container.allocation?.ids ?? [], devices) }))
+      .filter(({ ids }) => ids.length > 0);
+  }
+
   private async ownedProcesses(
     processes: GpuProcess[],
     errors: ScrapeError[],
@@ -143,6 +164,16 @@ export class Collector {
       usage: own && answering.has(device.uuid) ? sum(device, own) : undefined,
     }));
   }
+}
+
+/** At most this many ids are in the log: an environment can have thousands. */
+const MAX_LOGGED_IDS = 5;
+
+function unmatchedError({ container, ids }: UnmatchedAllocation): ScrapeError {
+  const shown = ids.slice(0, MAX_LOGGED_IDS).map((id) => JSON.stringify(id.slice(0, 100)));
+  const others = ids.length > shown.length ? ` and ${ids.length - shown.length} more` : "";
+  const message = `the container ${container.labels.name.slice(0, 100)} requests ${shown.join(", ")}${others}, which no GPU or MIG device of this host matches; compare nvidia-smi -L`;
+  return { stage: "allocation", reason: "unmatched", message };
 }
 
 function hostUsage(devices: Device[], processes: OwnedProcess[]): Map<string, Usage> {

@@ -67,8 +67,12 @@ export class Containers {
   }
 
   /**
-   * Returns the container of a process, among those last listed, or "host" for a process outside of containers; undefined for
-   * a process that has ended, and for one in a container whose inspection failed.
+   * Returns the container of a process, among those last listed. Of several, the innermost counts: `--cgroup-parent` puts one
+   * container of Docker below another. Containers that Docker does not list, such as those that kind runs in a container, count
+   * as the container around them.
+   *
+   * @returns "host" for a process outside of Docker's containers, which can be in one of another container manager; undefined for
+   * a process that has ended, and for one in a container whose inspection failed
    */
   async ownerOf(pid: number): Promise<Container | "host" | undefined> {
     const cgroup = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch((error: unknown) => {
@@ -77,8 +81,8 @@ export class Containers {
     });
     if (cgroup === undefined) return undefined;
     const ids = containersOf(cgroup).map(({ id }) => id);
-    if (ids.some((id) => this.unknown.has(id))) return undefined;
-    return ids.map((id) => this.known.get(id)).find((container) => container !== undefined) ?? "host";
+    const innermost = ids.reverse().find((id) => this.known.has(id) || this.unknown.has(id));
+    return innermost === undefined ? "host" : this.known.get(innermost);
   }
 
   /** A known container needs no second inspection: its configuration is fixed. A restart changes its process, and its name can change. */

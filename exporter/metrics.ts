@@ -55,11 +55,15 @@ function addDevices(registry: Registry, { devices, host }: Snapshot): void {
   }
 }
 
-function addContainers(registry: Registry, { containers = [] }: Snapshot): void {
+function addContainers(registry: Registry, { containers = [], unmatched }: Snapshot): void {
   for (const one of containers) {
     const labels = { id: one.container.cgroup, ...one.container.labels, ...gpuLabels(one.device) };
     add(registry, { container_gpu_info: 1 }, { ...labels, allocation: one.allocation });
     add(registry, containerValues(one), labels);
+  }
+  for (const { container, ids } of unmatched) {
+    const labels = { id: container.cgroup, ...container.labels };
+    add(registry, { container_gpu_unmatched_devices: ids.length }, labels);
   }
 }
 

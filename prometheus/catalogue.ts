@@ -111,6 +111,8 @@ export const GPU_CONTAINER_METRICS = {
     "Fraction of time in which the GPU was busy with any process, 0 to 1",
   container_gpu_device_temperature_celsius: "Temperature of the GPU, in degrees Celsius",
   container_gpu_device_power_watts: "Power draw of the GPU, in watts",
+  container_gpu_unmatched_devices:
+    "Devices that the container's configuration requests and the host does not have, without labels of a GPU; absent where there are none",
 };
 
 /** The metrics of each GPU, and of each MIG device where they apply. A value that the driver does not report is absent. */
@@ -127,8 +129,8 @@ export const GPU_METRICS = {
   gpu_ecc_errors_total: "ECC memory errors since the driver was loaded, by type: corrected or uncorrected",
   gpu_throttle_reason_active:
     "Whether the clocks are throttled for the reason: 1 or 0; the driver names the reasons, such as sw_power_cap",
-  gpu_host_memory_used_bytes: "Memory used by processes outside containers, in bytes",
-  gpu_host_processes: "Processes outside containers on the GPU",
+  gpu_host_memory_used_bytes: "Memory used by processes outside Docker's containers, in bytes",
+  gpu_host_processes: "Processes outside Docker's containers on the GPU",
 };
 
 /** The metrics of the GPU exporter itself and of the driver. */
@@ -139,7 +141,7 @@ export const GPU_EXPORTER_METRICS = {
   gpu_exporter_driver_duration_seconds: "Duration of nvidia-smi in this scrape, in seconds",
   gpu_exporter_duration_seconds: "Duration of the queries to driver and Docker in this scrape, in seconds",
   gpu_exporter_errors_total:
-    "Errors, by stage (driver, docker, processes) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container)",
+    "Errors, by stage (driver, docker, processes, allocation) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container, unmatched: a container requests a device that the host does not have)",
 };
 
 /** The labels that are never empty on a metric of a container. */

@@ -8,6 +8,8 @@ export interface ParsedDevice {
   model: string;
   /** The number in the device file `/dev/nvidia<n>`; for GPUs only. */
   minor?: number | undefined;
+  /** Its address on the PCI bus, such as `00000000:01:00.0`; for GPUs only. */
+  pciAddress?: string;
   /** Whether MIG is enabled on the GPU: then containers use its MIG devices. */
   migEnabled: boolean;
   /** For a MIG device: where it is on its GPU. */
@@ -71,6 +73,7 @@ function parseGpu(gpu: Element): ParsedDevice {
     uuid: text(gpu, "uuid"),
     model: text(gpu, "product_name"),
     minor: number(gpu, "minor_number", ""),
+    pciAddress: text(gpu, "pci.pci_bus_id"),
     migEnabled: isMigEnabled(gpu),
     ...parseUse(gpu),
     memoryUtilizationRatio: number(gpu, "utilization.memory_util", "%"),

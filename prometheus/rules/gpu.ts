@@ -8,7 +8,7 @@ const forGpuContainers = (expr: string) =>
 
 /**
  * CPU, memory and GPU use of containers with GPUs: one series per container each, all with the same labels, so that each can be
- * divided by any other.
+ * divided by any other. An alert for containers that request devices that the host does not have.
  */
 export const GPU_RULES: RuleGroup = {
   name: "gpu_containers",
@@ -32,6 +32,19 @@ export const GPU_RULES: RuleGroup = {
     {
       record: "gpu_container:gpu_utilization_ratio:avg",
       expr: `avg by (${CONTAINER}) (container_gpu_utilization_ratio)`,
+    },
+    {
+      alert: "GpuAllocationUnmatched",
+      expr: "container_gpu_unmatched_devices > 0",
+      // MIG devices are created and removed while containers start.
+      for: "2m",
+      labels: { severity: "warning" },
+      annotations: {
+        summary:
+          "The container {{ $labels.name }} on {{ $labels.host }} requests GPUs that the host does not have: {{ $value }}",
+        description:
+          "The log of the GPU exporter has their ids. Compare them with `nvidia-smi -L`: after a change of MIG devices or GPUs, create the container again with ids that exist.",
+      },
     },
   ],
 };

@@ -45,6 +45,7 @@ async function described(changes: Partial<EmulatedHost> = {}): Promise<EmulatedH
       await use("runtime", 0, 8000, 40),
       await use("vllm", 0, 16_000, 15),
       ...(containers["cdi"] ? [await use("cdi", 0, 32_000, 1)] : []),
+      ...(containers["cdiByType"] ? [await use("cdiByType", 1, 5000, 2)] : []),
       { pid: process.pid, gpu: 1, memory: 64, sm: 2 },
     ],
     ...changes,
@@ -52,12 +53,12 @@ async function described(changes: Partial<EmulatedHost> = {}): Promise<EmulatedH
 }
 
 /** For Engine 29, which supports CDI devices. The Docker CLI of the tests does not, the API does. */
-async function startWithCdi(): Promise<string> {
+async function startWithCdi(name: string, device: string): Promise<string> {
   await buildShellImage("example/cdi:1", DOCKER_HOST);
   const create = request({
     method: "POST",
     socketPath: DOCKER_HOST.replace("unix://", ""),
-    path: "/containers/create?name=test-cdi",
+    path: `/containers/create?name=${name}`,
     headers: { "content-type": "application/json" },
   });
   const response = once(create, "response") as Promise<[IncomingMessage]>;
@@ -65,15 +66,17 @@ async function startWithCdi(): Promise<string> {
     JSON.stringify({
       Image: "example/cdi:1",
       HostConfig: {
-        DeviceRequests: [{ Driver: "cdi", Count: 0, DeviceIDs: ["nvidia.com/gpu=0"], Capabilities: [] }],
+        DeviceRequests: [
+          { Driver: "cdi", Count: 0, DeviceIDs: [`nvidia.com/gpu=${device}`], Capabilities: [] },
+        ],
       },
     }),
   );
   const [answer] = await response;
   answer.resume(); // Jest does not exit while an answer is unread.
   expect(answer.statusCode).toBe(201);
-  await docker("start", "test-cdi");
-  return "test-cdi";
+  await docker("start", name);
+  return name;
 }
 
 beforeAll(async () => {
@@ -100,7 +103,10 @@ beforeAll(async () => {
     cuda: await startContainer("nvidia/cuda:12.4.1-base-ubuntu22.04", cudaEnvironment),
     plain: await startContainer("example/web:1"),
   });
-  if (await hasContainerdStore()) containers["cdi"] = await startWithCdi();
+  if (await hasContainerdStore()) {
+    containers["cdi"] = await startWithCdi("test-cdi", "0");
+    containers["cdiByType"] = await startWithCdi("test-cdi-type", "gpu1");
+  }
   await gpuHost.describe(await described());
   stack = await Stack.create({ scrapeInterval: "1s", hostLabel: "gpu-host" });
   await succeeded(stack.up());
@@ -125,7 +131,8 @@ async function values(metric: string): Promise<Record<string, number>> {
     ]),
   );
 }
-const withCdi = <T>(value: T): Record<string, T> => (containers["cdi"] ? { "cdi 0": value } : {});
+const withCdi = <T>(byIndex: T, byType: T): Record<string, T> =>
+  containers["cdi"] ? { "cdi 0": byIndex, "cdiByType 1": byType } : {};
 
 describe("GPU metrics", () => {
   it("stores each container's use of each GPU, for every form of allocation", async () => {
@@ -136,7 +143,7 @@ describe("GPU metrics", () => {
       "idle 1": 0,
       "runtime 0": 8000 * MIB,
       "vllm 0": 16_000 * MIB,
-      ...withCdi(32_000 * MIB),
+      ...withCdi(32_000 * MIB, 5000 * MIB),
     });
     expect(await values("container_gpu_utilization_ratio")).toEqual({
       "all 0": 0.1,
@@ -145,7 +152,7 @@ describe("GPU metrics", () => {
       "idle 1": 0,
       "runtime 0": 0.4,
       "vllm 0": 0.15,
-      ...withCdi(0.01),
+      ...withCdi(0.01, 0.02),
     });
     expect(await values("container_gpu_processes")).toMatchObject({ "all 0": 1, "all 1": 2, "one 1": 1 });
   });
@@ -154,7 +161,9 @@ describe("GPU metrics", () => {
     const names = await query(stack.prometheus, 'group by (name) ({__name__=~"container_gpu_.+"})');
     const seen = names.map(({ metric }) => metric["name"]);
     expect(seen.sort()).toEqual(
-      ["all", "one", "idle", "runtime", "vllm", "cdi"].flatMap((which) => containers[which] ?? []).sort(),
+      ["all", "one", "idle", "runtime", "vllm", "cdi", "cdiByType"]
+        .flatMap((which) => containers[which] ?? [])
+        .sort(),
     );
   });
 
@@ -174,7 +183,7 @@ describe("GPU metrics", () => {
       stack.prometheus,
       "container_memory_working_set_bytes and on (host, id, name, image) container_gpu_info",
     );
-    expect(joined).toHaveLength(containers["cdi"] ? 6 : 5);
+    expect(joined).toHaveLength(containers["cdi"] ? 7 : 5);
   });
 
   it("counts the GPU memory of host processes apart, and all adds up to the device's", async () => {
@@ -275,6 +284,20 @@ describe("GPU metrics", () => {
     });
     delete containers["late"];
     await gpuHost.describe(host);
+  });
+
+  it("reports a container that requests a GPU that the host does not have, and keeps all other series", async () => {
+    const before = await values("container_gpu_memory_used_bytes");
+    const name = await startContainer("example/moved:1", ["--gpus", '"device=1,GPU-0badc0de"']);
+    await eventually(async () => {
+      const [unmatched] = await query(stack.prometheus, "container_gpu_unmatched_devices");
+      expect(unmatched).toMatchObject({ metric: { job: "gpu", name }, value: [expect.anything(), "1"] });
+      expect(await values("container_gpu_memory_used_bytes")).toEqual({ ...before, [`${name} 1`]: 0 });
+    });
+    await docker("rm", "-f", name);
+    await eventually(async () => {
+      expect(await query(stack.prometheus, "container_gpu_unmatched_devices")).toEqual([]);
+    });
   });
 
   it("reports a driver that hangs by a metric and a failed check, while the target stays up", async () => {

@@ -59,7 +59,9 @@ export class EmulatedDocker {
   /** Name of the container whose inspection never ends. */
   hangsOn = "";
   /** Path of the procfs. */
-  readonly proc = path.join(folder, "proc");
+  get proc(): string {
+    return path.join(folder, "proc");
+  }
   private server: Server | undefined;
   private containers: EmulatedContainer[] = [];
 
@@ -67,13 +69,15 @@ export class EmulatedDocker {
   run(containers: EmulatedContainer[], hostPids: number[] = []): void {
     this.containers = containers;
     rmSync(this.proc, { recursive: true, force: true });
-    const cgroup = (pid: number, text: string) => {
-      mkdirSync(path.join(this.proc, String(pid)), { recursive: true });
-      writeFileSync(path.join(this.proc, String(pid), "cgroup"), text);
-    };
     for (const { id, name, pids } of containers)
-      for (const pid of pids) cgroup(pid, `0::/system.slice/docker-${id ?? containerId(name)}.scope\n`);
-    for (const pid of hostPids) cgroup(pid, "0::/system.slice/ssh.service\n");
+      for (const pid of pids) this.process(pid, `0::/system.slice/docker-${id ?? containerId(name)}.scope\n`);
+    for (const pid of hostPids) this.process(pid, "0::/system.slice/ssh.service\n");
+  }
+
+  /** Adds a process to the procfs. */
+  process(pid: number, cgroup: string): void {
+    mkdirSync(path.join(this.proc, String(pid)), { recursive: true });
+    writeFileSync(path.join(this.proc, String(pid), "cgroup"), cgroup);
   }
 
   /** @returns a client of its API */

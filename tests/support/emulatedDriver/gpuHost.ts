@@ -57,7 +57,10 @@ export class GpuHost {
       JSON.stringify({
         cdiVersion: "0.6.0",
         kind: "nvidia.com/gpu",
-        devices: ["0", "1", "all"].map((name) => ({ name, containerEdits: { mounts: cdiMounts } })),
+        devices: ["0", "1", "gpu0", "gpu1", "all"].map((name) => ({
+          name,
+          containerEdits: { mounts: cdiMounts },
+        })),
       }),
     );
     await this.describe({ driver: "550.127.05", gpus: [], processes: [] });

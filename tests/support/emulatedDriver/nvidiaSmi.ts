@@ -139,6 +139,7 @@ function gpuXml(host: EmulatedHost, i: number, gpu: EmulatedGpu): string {
       tag("mig_devices", mig ? mig.map((one, m) => migXml(host, one, m, own)) : "\n\t\tNone\n\t"),
       tag("uuid", gpu.uuid),
       tag("minor_number", String(i)),
+      tag("pci", tags({ pci_bus_id: `0000${bus(i)}` })),
       tag("fan_speed", consumer ? "30 %" : "N/A"),
       tag(
         `${reasons}s`,

@@ -114,6 +114,69 @@ describe("Metrics of containers", () => {
   });
 });
 
+describe("A container that requests a GPU that the host does not have", () => {
+  it("is reported by a metric and once in the log, and costs no other series", async () => {
+    exporter.docker.run([
+      { name: "old", image: "a:1", pids: [11], config: oneGpu("GPU-0badc0de") },
+      {
+        name: "both",
+        image: "a:1",
+        pids: [21],
+        config: { Runtime: "nvidia" },
+        env: ["NVIDIA_VISIBLE_DEVICES=0,7,8"],
+      },
+      { name: "good", image: "a:1", pids: [31], config: oneGpu("0000:02:00.0") },
+      { name: "all", image: "a:1", pids: [41], config: allGpus },
+    ]);
+    emulate({ driver: DRIVER, gpus: [h100(0), h100(1)], processes: [{ pid: 11, gpu: 1, memory: 1024 }] });
+    await exporter.scrape();
+    const series = await exporter.scrape();
+    expect(values(series, "container_gpu_unmatched_devices", "name")).toEqual({ old: 1, both: 2 });
+    expect(values(series, "container_gpu_info", "name", "gpu", "allocation")).toEqual({
+      "old 1 none": 1,
+      "both 0 runtime": 1,
+      "good 1 device_request": 1,
+      "all 0 device_request": 1,
+      "all 1 device_request": 1,
+    });
+    expect(values(series, "gpu_exporter_errors_total", "stage", "reason")).toEqual({
+      "allocation unmatched": 4,
+    });
+    expect(exporter.log).toEqual([
+      'allocation: the container old requests "GPU-0badc0de", which no GPU or MIG device of this host matches; compare nvidia-smi -L',
+      'allocation: the container both requests "7", "8", which no GPU or MIG device of this host matches; compare nvidia-smi -L',
+    ]);
+  });
+
+  it("is not judged before the driver has answered, and stays known while the driver does not answer", async () => {
+    const unmatched = async () => values(await exporter.scrape(), "container_gpu_unmatched_devices", "name");
+    exporter.docker.run([{ name: "old", image: "a:1", pids: [11], config: oneGpu("7") }]);
+    emulate({ driver: DRIVER, gpus: [h100(0)], processes: [], fault: "no-driver" });
+    expect(await unmatched()).toEqual({});
+    emulate({ driver: DRIVER, gpus: [h100(0)], processes: [] });
+    expect(await unmatched()).toEqual({ old: 1 });
+    emulate({ driver: DRIVER, gpus: [h100(0)], processes: [], fault: "no-driver" });
+    expect(await unmatched()).toEqual({ old: 1 });
+  });
+
+  it("is logged in a line of bounded length, however many ids its environment has", async () => {
+    const devices = Array.from({ length: 56 }, (_, i) => `MIG-${i}`.padEnd(3000, "x"));
+    exporter.docker.run([
+      {
+        name: "n".repeat(2000),
+        image: "a:1",
+        pids: [11],
+        config: { Runtime: "nvidia" },
+        env: [`NVIDIA_VISIBLE_DEVICES=${devices.join()}`],
+      },
+    ]);
+    emulate({ driver: DRIVER, gpus: [h100(0)], processes: [] });
+    await exporter.scrape();
+    expect(exporter.log).toEqual([expect.stringMatching(/ and 51 more, which no GPU/)]);
+    expect(exporter.log[0]?.length).toBeLessThan(1000);
+  });
+});
+
 describe("Metrics of GPUs", () => {
   it("add up: containers and the host use what the GPU reports as used", async () => {
     exporter.runContainers();
@@ -157,7 +220,8 @@ describe("The exporter", () => {
     exporter.runContainers();
     const catalogue = { ...GPU_CONTAINER_METRICS, ...GPU_METRICS, ...GPU_EXPORTER_METRICS };
     const names = new Set([...(await exporter.scrape()).keys()].map((name) => name.split("{")[0]));
-    names.add("gpu_exporter_errors_total"); // Its series start with an error.
+    // Series that start with an error.
+    for (const name of ["gpu_exporter_errors_total", "container_gpu_unmatched_devices"]) names.add(name);
     expect([...names].sort()).toEqual(Object.keys(catalogue).sort());
   });
 
