@@ -88,7 +88,7 @@ export const CONTAINER_METRICS: readonly CatalogueEntry[] = [
   ),
   metric(
     "container_start_time_seconds",
-    "Start time of the container, in Unix seconds; changes() counts restarts",
+    "Start time of the container, in Unix seconds; changes when the container restarts",
   ),
   metric("container_last_seen", "Last time that cAdvisor saw the container, in Unix seconds"),
   metric("container_health_state", "Health: 1 healthy, 0 unhealthy or starting, -1 without a health check"),
