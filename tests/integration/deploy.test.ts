@@ -72,6 +72,26 @@ describe("Deployed stack", () => {
     expect([malformed.status, await malformed.text()]).toEqual([500, expect.stringContaining("'max_age'")]);
   });
 
+  it("reports the last start of a container, not its first (google/cadvisor 2169), and limits as `docker update` sets them", async () => {
+    const container = await startContainer("example/web:1", ["--memory", "64m"]);
+    const measured = async (metric: string): Promise<number> => {
+      const page = await (await fetch(`${stack.cadvisor}/metrics?max_age=0s`)).text();
+      return Number(new RegExp(`^${metric}\\{.*name="${container}".*\\} (\\S+)`, "m").exec(page)?.[1]);
+    };
+    const limit = "container_spec_memory_limit_bytes";
+    await eventually(async () => {
+      expect(await measured(limit)).toBe(64 * 1024 ** 2);
+    });
+    await docker("update", "--memory", "32m", "--memory-swap", "64m", container);
+    await docker("restart", "--time", "0", container);
+    const started = Math.floor(Date.parse((await inspect(container)).State.StartedAt) / 1000);
+    await eventually(async () => {
+      expect(await measured("container_start_time_seconds")).toBe(started);
+      expect(await measured(limit)).toBe(32 * 1024 ** 2);
+    });
+    await docker("rm", "-f", container);
+  });
+
   it("has the CPU time, the network traffic and the disk space of a container once, so that sums are right", async () => {
     for (const metric of [
       "container_cpu_usage_seconds_total",
