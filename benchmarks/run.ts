@@ -1,5 +1,6 @@
 import { run } from "../lib/run";
 import { exporterCost } from "./exporter";
+import { rates } from "./rates";
 import { dockerDaemon } from "../cli/prerequisites/docker";
 import { stackImages } from "../cli/prerequisites/images";
 import { POLICY_PACK, pulumiEnvironment } from "../cli/pulumiCommand";
@@ -8,46 +9,65 @@ const RUNS = 5;
 const STACK = ["--stack", "bench"];
 const POLICIES = ["--policy-pack", POLICY_PACK];
 
-/** `npm run bench [-- exporter|deploy]` measures the cost of the GPU exporter and of deployments. */
+const MINUTES = 10;
+
+/**
+ * `npm run bench [-- exporter|deploy|rates [MINUTES]]` measures the cost of the GPU exporter and of deployments, and how exact
+ * rates are, with loads that run for 10 minutes.
+ */
 export default async (args: string[]): Promise<number> => {
   if (args.length === 0 || args.includes("exporter")) await exporterCost();
-  if (args.length === 0 || args.includes("deploy")) await deployTimes();
+  if (args.length === 0 || args.includes("deploy")) await onStack(deployTimes);
+  if (args.length === 0 || args.includes("rates")) await onStack((pulumi) => ratesOfStack(pulumi, args[1]));
   return 0;
 };
 
-/**
- * Compares how long a deployment of the whole stack takes, post-deploy checks included, with `docker compose up --wait` of
- * cAdvisor and Prometheus alone, in turn. Also measures a preview without changes. Ports 8080 and 23001 must be free.
- */
-async function deployTimes(): Promise<void> {
+/** Runs the Pulumi CLI on the stack of the benchmarks. */
+type RunPulumi = (...args: string[]) => Promise<string>;
+
+/** Makes the stack of the benchmarks, and removes it after the work. Ports 8080 and 23001 must be free. */
+async function onStack(work: (pulumi: RunPulumi) => Promise<void>): Promise<void> {
   await dockerDaemon(process.env["DOCKER_HOST"]);
   await stackImages("bench");
   // Each Node process loads NODE_EXTRA_CA_CERTS in 60 ms, which is a property of the machine, not of the stack.
   const env = { ...(await pulumiEnvironment()), NODE_EXTRA_CA_CERTS: undefined };
-  const pulumi = (...args: string[]) => run("pulumi", [...args, ...STACK], { env });
-  const compose = (...args: string[]) => run("docker", ["compose", "-f", "benchmarks/compose.yaml", ...args]);
-
+  const pulumi: RunPulumi = (...args) => run("pulumi", [...args, ...STACK], { env });
   await run("pulumi", ["stack", "init", "--no-select", "bench"], { env });
   try {
     await pulumi("config", "set", "hostLabel", "bench");
-    for (const interval of ["30s", "1s"]) {
-      await pulumi("config", "set", "scrapeInterval", interval);
-      const [ups, previews, composes]: number[][] = [[], [], []];
-      for (let i = 0; i < RUNS; i++) {
-        ups?.push(await seconds(() => pulumi("up", "--yes", "--skip-preview", ...POLICIES)));
-        previews?.push(await seconds(() => pulumi("preview", "--expect-no-changes", ...POLICIES)));
-        await pulumi("destroy", "--yes", "--skip-preview");
-        composes?.push(await seconds(() => compose("up", "--wait", "--detach")));
-        await compose("down", "--volumes");
-      }
-      console.log(`scrape interval ${interval}, ${RUNS} runs, seconds (min, median, max):`);
-      console.log(`  pulumi up, checks included   ${spread(ups)}`);
-      console.log(`  docker compose up --wait     ${spread(composes)}`);
-      console.log(`  preview without changes      ${spread(previews)}`);
-    }
+    await work(pulumi);
   } finally {
     await pulumi("destroy", "--yes", "--skip-preview");
     await run("pulumi", ["stack", "rm", "--yes", "bench"], { env });
+  }
+}
+
+async function ratesOfStack(pulumi: RunPulumi, minutes = String(MINUTES)): Promise<void> {
+  await pulumi("up", "--yes", "--skip-preview", ...POLICIES);
+  await rates(Number(minutes));
+}
+
+/**
+ * Compares how long a deployment of the whole stack takes, post-deploy checks included, with `docker compose up --wait` of
+ * cAdvisor and Prometheus alone, in turn. Also measures a preview without changes.
+ */
+async function deployTimes(pulumi: RunPulumi): Promise<void> {
+  const compose = (...args: string[]) => run("docker", ["compose", "-f", "benchmarks/compose.yaml", ...args]);
+
+  for (const interval of ["30s", "1s"]) {
+    await pulumi("config", "set", "scrapeInterval", interval);
+    const [ups, previews, composes]: number[][] = [[], [], []];
+    for (let i = 0; i < RUNS; i++) {
+      ups?.push(await seconds(() => pulumi("up", "--yes", "--skip-preview", ...POLICIES)));
+      previews?.push(await seconds(() => pulumi("preview", "--expect-no-changes", ...POLICIES)));
+      await pulumi("destroy", "--yes", "--skip-preview");
+      composes?.push(await seconds(() => compose("up", "--wait", "--detach")));
+      await compose("down", "--volumes");
+    }
+    console.log(`scrape interval ${interval}, ${RUNS} runs, seconds (min, median, max):`);
+    console.log(`  pulumi up, checks included   ${spread(ups)}`);
+    console.log(`  docker compose up --wait     ${spread(composes)}`);
+    console.log(`  preview without changes      ${spread(previews)}`);
   }
 }
 

@@ -29,9 +29,12 @@ type CaddyServer = ReturnType<typeof server> & {
 /** Caddy's configuration: it forwards the allowed requests and answers 403 to every other. */
 export function proxyConfig({ docker, containerd }: AllowedRequests) {
   const servers: Record<string, CaddyServer> = {
-    cadvisor: dockerServer(PROXY_PORTS.cadvisor, docker.cadvisor),
+    // cAdvisor asks Docker for each container during a scrape, which has to end within Prometheus's scrape timeout of 10 s, even
+    // if Docker does not answer for one of them.
+    cadvisor: dockerServer(PROXY_PORTS.cadvisor, docker.cadvisor, "8s"),
   };
-  if (docker.gpuExporter) servers["gpuExporter"] = dockerServer(PROXY_PORTS.gpuExporter, docker.gpuExporter);
+  if (docker.gpuExporter)
+    servers["gpuExporter"] = dockerServer(PROXY_PORTS.gpuExporter, docker.gpuExporter, "30s");
   if (containerd) servers["containerd"] = containerdServer(containerd);
   return {
     admin: { disabled: true, config: { persist: false } },
@@ -47,7 +50,7 @@ export function proxyConfig({ docker, containerd }: AllowedRequests) {
  * Forwards reads whose target is on the list to the last byte: no query, no escapes, no path that another program could clean
  * or decode differently; no body and no upgrade, so that what follows on the connection is the next request.
  */
-function dockerServer(port: number, paths: readonly string[]): CaddyServer {
+function dockerServer(port: number, paths: readonly string[], timeout: string): CaddyServer {
   return {
     ...server(`:${port}`, ["h1"]),
     write_timeout: "60s",
@@ -61,7 +64,7 @@ function dockerServer(port: number, paths: readonly string[]): CaddyServer {
         {
           handler: "reverse_proxy",
           upstreams: [{ dial: `unix/${DOCKER_SOCKET}` }],
-          transport: { protocol: "http", response_header_timeout: "30s" },
+          transport: { protocol: "http", response_header_timeout: timeout },
         },
       ),
       reject({ close: true }),

@@ -75,8 +75,10 @@ function flags(proxy?: DockerProxy): string[] {
   return [
     ...(proxy ? [`--docker=tcp://${proxy.address.cadvisor}`] : []),
     "--docker_only=true",
-    // Twice per scrape: cAdvisor stretches each interval by up to itself, and no two scrapes should see the same sample.
-    "--housekeeping_interval=15s",
+    // Each scrape measures (see cadvisorJob), and so resets this interval.
+    "--housekeeping_interval=60s",
+    // A container that inotify missed is found before the next scrape.
+    "--global_housekeeping_interval=30s",
     "--allow_dynamic_housekeeping=false",
     "--enable_metrics=cpu,memory,network,disk,diskIO,oom_event",
     "--store_container_labels=false",

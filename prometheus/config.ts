@@ -1,6 +1,6 @@
 import { dump } from "js-yaml";
 import { certificateDetails, type Settings } from "../settings";
-import { gatewayRules, GPU_RULES, monitoringRules, rulesFile, type RuleGroup } from "./rules";
+import { containerRules, gatewayRules, GPU_RULES, monitoringRules, rulesFile, type RuleGroup } from "./rules";
 import {
   cadvisorJob,
   dcgmJob,
@@ -64,7 +64,11 @@ function buildRules(
   const certificate = tlsCertificate
     ? { host, expires: certificateDetails(tlsCertificate).expires }
     : undefined;
-  const rules = [monitoringRules(host, scrapeInterval), gatewayRules(certificate)];
+  const rules = [
+    monitoringRules(host, scrapeInterval),
+    containerRules(scrapeInterval),
+    gatewayRules(certificate),
+  ];
   return gpu ? [...rules, GPU_RULES] : rules;
 }
 

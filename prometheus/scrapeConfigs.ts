@@ -36,6 +36,8 @@ export function cadvisorJob(host: string, scrapeInterval: string): ScrapeConfig 
     // cAdvisor's own timestamps would keep the series of a stopped container alive for five minutes.
     honor_timestamps: false,
     scrape_interval: scrapeInterval,
+    // cAdvisor measures for this scrape, so that the samples are of its time. Source: google/cadvisor, GetRequestOptions.
+    params: { max_age: ["0s"] },
     ...LIMITS,
     static_configs: [{ targets: [target(SERVERS.cadvisor)], labels: { host } }],
     metric_relabel_configs: cadvisorRelabeling(),

@@ -97,20 +97,43 @@ func main() {
 	klog.Fatal(http.ListenAndServe(fmt.Sprintf("%s:%d", *listenIP, *port), nil))
 }
 
-// metricsHandler serves the last sample of every container, and cAdvisor's own process.
+// metricsHandler serves a sample of every container, and cAdvisor's own process. With the parameter max_age, a sample that is
+// older is measured again, for this request. Source: google/cadvisor, cmd/internal/http/handlers.go.
 func metricsHandler(containers manager.Manager, included container.MetricSet) http.Handler {
 	labels := metrics.DefaultContainerLabels
 	if !*storeLabels {
 		labels = metrics.BaseContainerLabels(strings.Split(*whitelistedLabels, ","))
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		metrics.NewPrometheusCollector(containers, labels, included, clock.RealClock{}, lastSampleOfAll),
+	shared := []prometheus.Collector{
 		metrics.NewPrometheusMachineCollector(containers, included),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
-	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		options := lastSampleOfAll
+		var err error
+		if options.MaxAge, err = maxAge(r); err != nil {
+			http.Error(w, "No metrics gathered, last error:\n\n"+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(shared...)
+		registry.MustRegister(metrics.NewPrometheusCollector(containers, labels, included, clock.RealClock{}, options))
+		promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
+	})
+}
+
+// maxAge is the parameter max_age, or nil without one. Source: google/cadvisor, cmd/internal/api/versions.go, GetRequestOptions.
+func maxAge(r *http.Request) (*time.Duration, error) {
+	text := r.URL.Query().Get("max_age")
+	if text == "" {
+		return nil, nil
+	}
+	age, err := time.ParseDuration(text)
+	if err != nil {
+		return nil, fmt.Errorf("failed to parse 'max_age' option: %v", err)
+	}
+	return &age, nil
 }
 
 func stopOnSignal(containers manager.Manager) {

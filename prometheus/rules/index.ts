@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { dump } from "js-yaml";
 import type { RuleGroup } from "./types";
 
+export { containerRules } from "./containers";
 export { gatewayRules } from "./gateway";
 export { GPU_RULES } from "./gpu";
 export { monitoringRules } from "./monitoring";

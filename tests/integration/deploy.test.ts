@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { load } from "js-yaml";
 import {
   CONTAINER_METRICS,
@@ -55,8 +56,58 @@ describe("Deployed stack", () => {
   it("scrapes cAdvisor every 30 s", async () => {
     const response = await fetch(`${stack.prometheus}/api/v1/targets?scrapePool=cadvisor`);
     const { data } = (await response.json()) as { data: { activeTargets: unknown[] } };
-    expect(data.activeTargets).toEqual([expect.objectContaining({ health: "up", scrapeInterval: "30s" })]);
+    expect(data.activeTargets).toEqual([
+      expect.objectContaining({
+        health: "up",
+        scrapeInterval: "30s",
+        scrapeUrl: "http://cadvisor:8080/metrics?max_age=0s",
+      }),
+    ]);
     expect(await query(stack.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
+  });
+
+  it("measures every container for a scrape that asks for it, also through the gateway", async () => {
+    const start = Date.now();
+    const page = await (await fetch(`${stack.cadvisor}/metrics?max_age=0s`)).text();
+    const sample = /^container_cpu_usage_seconds_total\{.*name="([^"]+)".* (\d{13})$/gm;
+    const times = new Map([...page.matchAll(sample)].map(([, name, time]) => [name, Number(time)]));
+    for (const container of Object.values(containers))
+      expect(times.get(container)).toBeGreaterThanOrEqual(start);
+    const malformed = await fetch(`${stack.cadvisor}/metrics?max_age=soon`);
+    expect([malformed.status, await malformed.text()]).toEqual([500, expect.stringContaining("'max_age'")]);
+  });
+
+  it("reports the last start of a container, not its first (google/cadvisor 2169), and limits as `docker update` sets them", async () => {
+    const container = await startContainer("example/web:1", ["--memory", "64m"]);
+    const measured = async (metric: string): Promise<number> => {
+      const page = await (await fetch(`${stack.cadvisor}/metrics?max_age=0s`)).text();
+      return Number(new RegExp(`^${metric}\\{.*name="${container}".*\\} (\\S+)`, "m").exec(page)?.[1]);
+    };
+    const limit = "container_spec_memory_limit_bytes";
+    await eventually(async () => {
+      expect(await measured(limit)).toBe(64 * 1024 ** 2);
+    });
+    await docker("update", "--memory", "32m", "--memory-swap", "64m", container);
+    await docker("restart", "--time", "0", container);
+    const started = Math.floor(Date.parse((await inspect(container)).State.StartedAt) / 1000);
+    await eventually(async () => {
+      expect(await measured("container_start_time_seconds")).toBe(started);
+      expect(await measured(limit)).toBe(32 * 1024 ** 2);
+    });
+    await docker("rm", "-f", container);
+  });
+
+  it("has the CPU time, the network traffic and the disk space of a container once, so that sums are right", async () => {
+    for (const metric of [
+      "container_cpu_usage_seconds_total",
+      "container_network_transmit_bytes_total",
+      "container_fs_usage_bytes",
+    ])
+      for (const { metric: labels, value } of await query(
+        stack.prometheus,
+        `count by (name, interface) (${metric})`,
+      ))
+        expect([metric, labels["name"], value[1]]).toEqual([metric, labels["name"], "1"]);
   });
 
   it("lists every running container by its name", async () => {
@@ -143,17 +194,22 @@ describe("Deployed stack", () => {
     expect(Object.keys(plain).filter((label) => /^container_(label|env)_/.test(label))).toEqual([]);
   });
 
-  it("counts an out-of-memory kill", async () => {
+  it("counts out-of-memory kills, in whole numbers, and has no sample of a container 35 s after its end", async () => {
     const victim = await startContainer(
       "example/web:1",
       ["--memory", "16m", "--memory-swap", "16m"],
       ["sh", "-c", "while true; do dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1; done"],
     );
+    const valueOf = async (promql: string) => Number((await query(stack.prometheus, promql))[0]?.value[1]);
     await eventually(async () => {
-      const [count] = await query(stack.prometheus, `container_oom_events_total{name="${victim}"} > 0`);
-      expect(count).toBeDefined();
+      expect(await valueOf(`container_oom_events_total{name="${victim}"}`)).toBeGreaterThan(0);
     });
     await docker("rm", "-f", victim);
+    await sleep(35_000);
+    expect(await samplesOf(victim)).toEqual([]);
+    const kills = await valueOf(`last_over_time(container_oom_events_total{name="${victim}"}[10m])`);
+    expect(kills).toBeGreaterThan(0);
+    expect(await valueOf(`sum_over_time(container:oom_events:increase{name="${victim}"}[1h])`)).toBe(kills);
   });
 
   it("gives no container a privilege that it does not need", async () => {
@@ -222,7 +278,9 @@ describe("Deployed stack", () => {
       scrapeInterval: "30s",
       jobNames: ["cadvisor", "prometheus", "gateway"],
     });
-    expect(load(outputs.cadvisorScrapeConfig)).toMatchObject({ scrape_configs: [{ job_name: "cadvisor" }] });
+    expect(load(outputs.cadvisorScrapeConfig)).toMatchObject({
+      scrape_configs: [{ job_name: "cadvisor", params: { max_age: ["0s"] } }],
+    });
     expect(await docker("network", "inspect", "--format", "{{.Name}}", outputs.networkName)).toBe(
       outputs.networkName,
     );

@@ -1,6 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { connect } from "node:net";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../../lib/run";
 import { SERVERS, target as hostAndPort } from "../../lib/names";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
@@ -362,6 +363,27 @@ describe("Docker proxy", () => {
       await docker("rm", "-f", late);
     }
   }
+
+  it("lets a scrape measure all other containers while Docker does not answer for one", async () => {
+    const stuck = await startContainer("example/stuck:1");
+    const { Pid: pid } = (await inspect(stuck)).State;
+    const shim = Number(/PPid:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]);
+    process.kill(shim, "SIGSTOP");
+    // This waits for the shim, and inspections of the container wait for this.
+    const waiting = docker("kill", "--signal=USR1", stuck);
+    try {
+      await sleep(2000);
+      const start = Date.now();
+      const signal = AbortSignal.timeout(10_000);
+      const page = await (await fetch(`${stack.cadvisor}/metrics?max_age=0s`, { signal })).text();
+      const time = new RegExp(`^container_cpu_usage_seconds_total.*name="${target.name}".* (\\d{13})$`, "m");
+      expect(Number(time.exec(page)?.[1])).toBeGreaterThanOrEqual(start);
+    } finally {
+      process.kill(shim, "SIGCONT");
+      await waiting;
+      await docker("rm", "-f", stuck);
+    }
+  });
 
   it("stops in order, and cAdvisor waits for it and goes on", async () => {
     const [proxy, cadvisor] = [stack.resource("docker-proxy"), stack.resource("cadvisor")];

@@ -12,11 +12,17 @@ export const docker = (...args: string[]): Promise<string> => run("docker", args
 export const hasContainerdStore = async (): Promise<boolean> =>
   (await docker("info", "--format", "{{.DriverStatus}}")).includes("io.containerd");
 
+/** The disk of Docker's root directory. */
+export async function rootDevice(): Promise<string> {
+  const root = await docker("info", "--format", "{{.DockerRootDir}}");
+  return (await run("findmnt", ["-nvo", "SOURCE", "-T", root])).trim();
+}
+
 /** The fields of `docker inspect` that the tests read. */
 export interface Inspected {
   Id: string;
   Config: { Image: string; User: string; Healthcheck?: { Test: string[] } };
-  State: { Running: boolean; StartedAt: string };
+  State: { Running: boolean; StartedAt: string; Pid: number };
   HostConfig: {
     Privileged: boolean;
     CapAdd: string[] | null;

@@ -1,9 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { run } from "../../lib/run";
 import { exists } from "../../lib/cache";
 import { DAEMON_FOLDER } from "./daemonControl";
-import { docker, startContainer } from "./docker";
+import { rootDevice, startContainer } from "./docker";
 import { Stack, succeeded } from "./stack";
 
 const FILE = path.join(DAEMON_FOLDER, "shared-stack.json");
@@ -51,10 +50,4 @@ export async function sharedStack(): Promise<Shared> {
   await succeeded(stack.up());
   await writeFile(FILE, JSON.stringify({ stack: stack.description(), containers }));
   return { stack, containers };
-}
-
-/** The disk of Docker's root directory. */
-async function rootDevice(): Promise<string> {
-  const root = await docker("info", "--format", "{{.DockerRootDir}}");
-  return (await run("findmnt", ["-nvo", "SOURCE", "-T", root])).trim();
 }

@@ -14,6 +14,24 @@ test("cAdvisor monitors and never controls: one capability, nothing writable, no
   expect(cadvisor).not.toHaveProperty("pidMode");
 });
 
+test("cAdvisor measures when it is scraped, and by itself only once a minute", async () => {
+  const { cadvisor } = await declare();
+  expect(cadvisor["command"]).toEqual(
+    expect.arrayContaining([
+      "--housekeeping_interval=60s",
+      "--allow_dynamic_housekeeping=false",
+      "--global_housekeeping_interval=30s",
+    ]),
+  );
+});
+
+test("cAdvisor reports the CPU time of a container once, not per CPU, which doubles sums (google/cadvisor 3853)", async () => {
+  const { cadvisor } = await declare();
+  const groups = (cadvisor["command"] as string[]).find((flag) => flag.startsWith("--enable_metrics="));
+  expect(groups).toMatch(/[=,]cpu(,|$)/);
+  expect(groups).not.toContain("percpu");
+});
+
 test("cAdvisor sees the socket, /proc, the cgroups and Docker's own root directory, read-only, and nothing else", async () => {
   const { cadvisor } = await declare();
   expect(cadvisor["volumes"]).toEqual([

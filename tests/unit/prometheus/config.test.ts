@@ -10,12 +10,13 @@ const context = { environment: "test", host: "llm-1", gpu: false };
 const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
   buildConfiguration(settings(changes), context).config;
 
-test("cAdvisor is scraped every 30 s, without its own timestamps, under the host's label", () => {
+test("cAdvisor is scraped every 30 s and measures for each scrape, without its own timestamps, under the host's label", () => {
   const { global, scrape_configs } = configOf();
   expect(global).toMatchObject({ scrape_interval: "30s", external_labels: { environment: "test" } });
   expect(scrape_configs.map((job) => job.job_name)).toEqual(["cadvisor", "prometheus", "gateway"]);
   expect(scrape_configs[0]).toMatchObject({
     scrape_interval: "30s",
+    params: { max_age: ["0s"] },
     honor_timestamps: false,
     static_configs: [{ targets: ["cadvisor:8080"], labels: { host: "llm-1" } }],
   });
