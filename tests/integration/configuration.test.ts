@@ -1,5 +1,6 @@
-import { get } from "node:https";
+import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
+import { get } from "node:https";
 import path from "node:path";
 import { buildShellImage } from "../../airgap/images";
 import { DAEMON_FOLDER } from "../support/daemonControl";
@@ -20,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => stack.remove());
 
 /** With the flags of `npm run up`. */
-const up = (...args: string[]) => stack.up("--refresh", ...WITH_POLICIES, ...args);
+const up = () => stack.up("--refresh", ...WITH_POLICIES);
 const preview = (...args: string[]) => stack.preview(...WITH_POLICIES, ...args);
 const idOf = async (which: "cadvisor" | "prometheus") => (await inspect(stack.resource(which))).Id;
 
@@ -118,188 +119,146 @@ describe("Changed setting", () => {
   });
 });
 
-/** Settings that change in one update and go back in the next. */
-interface Change {
-  settings: Record<string, unknown>;
-  secrets?: Record<string, string>;
-  /** Checks that the settings are in force. */
-  inForce: () => Promise<void>;
-}
-
-const status = async (url: string) => (await fetch(url)).status;
-
 /** What Prometheus runs with. */
-async function prometheusApi<T>(name: "config" | "runtimeinfo"): Promise<T> {
+async function prometheusStatus<T>(name: "config" | "runtimeinfo"): Promise<T> {
   const response = await fetch(`${stack.prometheus}/api/v1/status/${name}`);
   return ((await response.json()) as { data: T }).data;
 }
 
-/** The samples, and all that the settings decide: images, limits, ports, mounts and Prometheus's configuration. */
+/** The samples, and what the settings decide: images, limits, ports, mounts and Prometheus's configuration. */
 async function deployed(): Promise<object> {
-  const mine = ["--filter", `label=llm-metrics.environment=${stack.name}`, "--format", "{{.Names}}"];
-  const names = (await docker("ps", "--all", ...mine)).split("\n").sort();
-  const containers = await Promise.all(names.map(inspect));
+  const mine = `label=llm-metrics.environment=${stack.name}`;
+  const names = await docker("ps", "--all", "--filter", mine, "--format", "{{.Names}}");
+  const containers = names
+    .split("\n")
+    .sort()
+    .map(async (name) => {
+      const { Config, HostConfig, Mounts } = await inspect(name);
+      const mounts = Mounts.map(({ Source, Destination }) => `${Source}:${Destination}`).sort();
+      return { name, image: Config.Image, memory: HostConfig.Memory, ports: HostConfig.PortBindings, mounts };
+    });
   return {
     oldestSample: await oldestSample(),
-    volume: await docker(
-      "volume",
-      "inspect",
-      "--format",
-      "{{.CreatedAt}}",
-      stack.resource("prometheus-data"),
-    ),
-    containers: containers.map(({ Config, HostConfig, Mounts }, i) => ({
-      name: names[i],
-      image: Config.Image,
-      memory: HostConfig.Memory,
-      ports: HostConfig.PortBindings,
-      mounts: Mounts.map(({ Source, Destination }) => [Source, Destination]).sort(),
-    })),
-    configuration: await prometheusApi<{ yaml: string }>("config"),
+    containers: await Promise.all(containers),
+    configuration: await prometheusStatus("config"),
   };
 }
 
-/** Gives an image of the stack another tag, as a release of the same program. */
-async function retag(image: string, tag: string): Promise<string> {
-  const retagged = image.replace(/:.*/, `:${tag}`);
-  await docker("tag", image, retagged);
-  return retagged;
+/** Changes settings by one update, and puts them back by another. Neither fails, and nothing is left. */
+async function changeAndGoBack(
+  changed: Record<string, unknown>,
+  secrets: Record<string, string>,
+  inForce: () => Promise<void>,
+): Promise<void> {
+  const before = await deployed();
+  const { settings: previous } = stack.description();
+  await stack.configure(changed, secrets);
+  await succeeded(up());
+  await inForce();
+  await succeeded(preview("--refresh", "--expect-no-changes"));
+
+  const unset = Object.fromEntries(Object.keys(changed).map((key) => [key, undefined]));
+  for (const key of Object.keys(secrets)) await succeeded(stack.pulumi("config", "rm", key));
+  await stack.configure({ ...unset, ...previous });
+  await succeeded(up());
+  expect(await deployed()).toEqual(before);
+  await succeeded(preview("--refresh", "--expect-no-changes"));
 }
 
-describe("Documented settings", () => {
-  const { cadvisorImage, prometheusImage, caddyImage, gpuExporterImage } = settings();
+describe("Documented settings change and go back, each time by an update that ends with status 0", () => {
   const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
   beforeAll(async () => {
     await gpuHost.addCdi();
     await gpuHost.describe({ driver: "550.127.05", gpus: [h100(0)], processes: [] });
-    await retag(prometheusImage, "v3.13.98");
-    await retag(caddyImage, "2.11.98-alpine");
-    await retag(gpuExporterImage, "24.98.0-bookworm-slim");
   });
   afterAll(() => gpuHost.removeCdi());
 
-  const CHANGES: Record<string, () => Promise<Change> | Change> = {
-    "for containers": async () => ({
-      settings: {
-        dockerAccess: "proxy",
-        gpu: "on",
-        // A digest of the same image, which Docker providers have taken for another one in each update
-        // (kreuzwerker/terraform-provider-docker 49, 426).
-        cadvisorImage: await docker(
-          "image",
-          "inspect",
-          "--format",
-          "{{index .RepoDigests 0}}",
-          cadvisorImage,
-        ),
-        prometheusImage: "prom/prometheus:v3.13.98",
-        caddyImage: "caddy:2.11.98-alpine",
-        gpuExporterImage: "node:24.98.0-bookworm-slim",
-        cadvisorMemory: "300MB",
-        prometheusMemory: "900MB",
-        gpuExporterMemory: "200MB",
-      },
-      inForce: async () => {
-        const sources = (await inspect(stack.resource("cadvisor"))).Mounts.map(({ Source }) => Source);
-        expect(sources.filter((source) => source.endsWith(".sock"))).toEqual([]);
-        const memory = async (which: "cadvisor" | "prometheus" | "gpu-exporter") =>
-          (await inspect(stack.resource(which))).HostConfig.Memory / 1024 ** 2;
-        expect([await memory("cadvisor"), await memory("prometheus"), await memory("gpu-exporter")]).toEqual([
-          300, 900, 200,
-        ]);
-        const { images } = await stack.outputs<{ images: Record<string, string> }>();
-        expect(images["cadvisor"]).toMatch(/@sha256:/);
-        for (const [which, image] of Object.entries({
-          cadvisor: images["cadvisor"],
-          prometheus: "prom/prometheus:v3.13.98",
-          gateway: "caddy:2.11.98-alpine",
-          "docker-proxy": "caddy:2.11.98-alpine",
-          "gpu-exporter": "node:24.98.0-bookworm-slim",
-        } as const))
-          expect((await inspect(`llm-metrics-${stack.name}-${which}`)).Config.Image).toBe(image);
-      },
-    }),
-    "for Prometheus, its data and the ports, which change places": () => ({
-      settings: {
-        // pulumi/pulumi-docker 1356: the new container wanted the port of the old one.
-        cadvisorPort: Number(new URL(stack.prometheus).port),
-        prometheusPort: Number(new URL(stack.cadvisor).port),
-        hostLabel: "",
-        scrapeInterval: "2s",
-        retentionTime: "9d",
-        retentionSize: "64MB",
-        cadvisorApi: "off",
-        outbound: true,
-        protectData: true,
-        scrapeJobs: [{ job_name: "absent", static_configs: [{ targets: ["absent:8000"] }] }],
-        alertmanagers: ["alertmanager:9093"],
-        dcgmExporter: "dcgm-exporter:9400",
-      },
-      inForce: async () => {
-        expect(await status(`${stack.cadvisor}/metrics`)).toBe(200);
-        expect(await status(`${stack.cadvisor}/api/v1.3/containers`)).toBe(403);
-        // prometheus-operator/prometheus-operator 2898: a retention that changed, and did not.
-        const { storageRetention } = await prometheusApi<{ storageRetention: string }>("runtimeinfo");
-        expect(storageRetention).toBe("9d or 64MiB");
-        const { yaml } = await prometheusApi<{ yaml: string }>("config");
-        const { hostLabel } = await stack.outputs<{ hostLabel: string }>();
-        expect(hostLabel).toBe(await docker("info", "--format", "{{.Name}}"));
-        for (const part of [
-          "scrape_interval: 2s",
-          "absent:8000",
-          "alertmanager:9093",
-          "dcgm-exporter:9400",
-          `host: ${hostLabel}`,
-        ])
-          expect(yaml).toContain(part);
-        const networks = await docker(
-          ...["inspect", "--format", "{{json .NetworkSettings.Networks}}", stack.resource("prometheus")],
-        );
-        expect(Object.keys(JSON.parse(networks) as object)).toContain(`llm-metrics-${stack.name}-outbound`);
-        const { resources = [] } = await stack.deployment();
-        expect(resources.find(({ urn }) => urn.endsWith("-prometheus-data"))).toMatchObject({
-          protect: true,
-        });
-      },
-    }),
-    "for access from other hosts": () => ({
-      settings: { bindAddress: "0.0.0.0", tlsNames: ["metrics.example.org"], clientCa: CERTIFICATE },
-      secrets: { users: `ann:${HASH}\n` },
-      inForce: async () => {
-        const { prometheusUrl } = await stack.outputs<{ prometheusUrl: string }>();
-        expect(prometheusUrl).toBe(`https://metrics.example.org:${new URL(stack.prometheus).port}`);
-        const { HostConfig } = await inspect(stack.resource("gateway"));
-        const addresses = Object.values(HostConfig.PortBindings ?? {}).flat();
-        expect(addresses.map(({ HostIp }) => HostIp)).toEqual(["0.0.0.0", "0.0.0.0"]);
-        const url = prometheusUrl.replace("metrics.example.org", "127.0.0.1");
-        const insecure = { rejectUnauthorized: false };
-        const answer = await new Promise<IncomingMessage>((resolve, reject) =>
-          get(url, insecure, resolve).on("error", reject),
-        );
-        answer.resume();
-        expect(answer.statusCode).toBe(401);
-      },
-    }),
-  };
+  test("those of the containers", async () => {
+    const { cadvisorImage, prometheusImage, caddyImage, gpuExporterImage } = settings();
+    // A digest of the same image was another image in each update (kreuzwerker/terraform-provider-docker 49, 426).
+    const digest = await docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", cadvisorImage);
+    const images = {
+      cadvisorImage: digest,
+      prometheusImage: "prom/prometheus:v3.13.98",
+      caddyImage: "caddy:2.11.98-alpine",
+      gpuExporterImage: "node:24.98.0-bookworm-slim",
+    };
+    await docker("tag", prometheusImage, images.prometheusImage);
+    await docker("tag", caddyImage, images.caddyImage);
+    await docker("tag", gpuExporterImage, images.gpuExporterImage);
+    const memory = { cadvisorMemory: "300MB", prometheusMemory: "900MB", gpuExporterMemory: "200MB" };
 
-  it.each(Object.entries(CHANGES))(
-    "%s, change and go back, each by an update that ends with status 0",
-    async (_, change) => {
-      const before = await deployed();
-      const { settings: changed, secrets = {}, inForce } = await change();
-      const { settings: previous } = stack.description();
-      await stack.configure(changed, secrets);
-      await succeeded(up());
-      await inForce();
+    await changeAndGoBack({ dockerAccess: "proxy", gpu: "on", ...images, ...memory }, {}, async () => {
+      const expected = {
+        cadvisor: [digest, 300],
+        prometheus: [images.prometheusImage, 900],
+        gateway: [images.caddyImage, expect.anything()],
+        "docker-proxy": [images.caddyImage, expect.anything()],
+        "gpu-exporter": [images.gpuExporterImage, 200],
+      } as const;
+      for (const which of Object.keys(expected) as (keyof typeof expected)[]) {
+        const { Config, HostConfig, Mounts } = await inspect(stack.resource(which));
+        expect([Config.Image, HostConfig.Memory / 1024 ** 2]).toEqual(expected[which]);
+        const mountsSocket = Mounts.some(({ Source }) => Source.endsWith(".sock"));
+        expect([which, mountsSocket]).toEqual([which, which === "docker-proxy"]);
+      }
+    });
+  });
 
-      const unset = Object.fromEntries(Object.keys(changed).map((key) => [key, undefined]));
-      for (const key of Object.keys(secrets)) await succeeded(stack.pulumi("config", "rm", key));
-      await stack.configure({ ...unset, ...previous });
-      await succeeded(up());
-      expect(await deployed()).toEqual(before);
-      await succeeded(preview("--refresh", "--expect-no-changes"));
-    },
-  );
+  test("those of Prometheus and of its data, and ports that change places", async () => {
+    const changed = {
+      // The new container wanted the port of the old one (pulumi/pulumi-docker 1356).
+      cadvisorPort: Number(new URL(stack.prometheus).port),
+      prometheusPort: Number(new URL(stack.cadvisor).port),
+      hostLabel: "",
+      scrapeInterval: "2s",
+      retentionTime: "9d",
+      retentionSize: "64MB",
+      cadvisorApi: "off",
+      outbound: true,
+      protectData: true,
+      scrapeJobs: [{ job_name: "absent", static_configs: [{ targets: ["absent:8000"] }] }],
+      alertmanagers: ["alertmanager:9093"],
+      dcgmExporter: "dcgm-exporter:9400",
+    };
+    await changeAndGoBack(changed, {}, async () => {
+      const status = async (url: string) => (await fetch(url)).status;
+      expect(await status(`${stack.cadvisor}/metrics`)).toBe(200);
+      expect(await status(`${stack.cadvisor}/api/v1.3/containers`)).toBe(403);
+      // A changed retention was not in force (prometheus-operator/prometheus-operator 2898).
+      expect(await prometheusStatus("runtimeinfo")).toMatchObject({ storageRetention: "9d or 64MiB" });
+
+      const daemon = await docker("info", "--format", "{{.Name}}");
+      const { yaml } = await prometheusStatus<{ yaml: string }>("config");
+      const targets = ["absent:8000", "alertmanager:9093", "dcgm-exporter:9400"];
+      for (const part of ["scrape_interval: 2s", daemon, ...targets]) expect(yaml).toContain(part);
+
+      const format = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+      const networks = await docker("inspect", "--format", format, stack.resource("prometheus"));
+      expect(networks).toContain(`llm-metrics-${stack.name}-outbound`);
+      const { resources = [] } = await stack.deployment();
+      const data = resources.find(({ urn }) => urn.endsWith("-prometheus-data"));
+      expect(data).toMatchObject({ protect: true });
+    });
+  });
+
+  test("those of access from other hosts", async () => {
+    const changed = { bindAddress: "0.0.0.0", tlsNames: ["metrics.example.org"], clientCa: CERTIFICATE };
+    await changeAndGoBack(changed, { users: `ann:${HASH}\n` }, async () => {
+      const { prometheusUrl } = await stack.outputs<{ prometheusUrl: string }>();
+      expect(prometheusUrl).toBe(`https://metrics.example.org:${new URL(stack.prometheus).port}`);
+      const { HostConfig } = await inspect(stack.resource("gateway"));
+      const addresses = Object.values(HostConfig.PortBindings ?? {}).flat();
+      expect(addresses.map(({ HostIp }) => HostIp)).toEqual(["0.0.0.0", "0.0.0.0"]);
+
+      const request = get(prometheusUrl.replace("metrics.example.org", "127.0.0.1"), {
+        rejectUnauthorized: false,
+      });
+      const [answer] = (await once(request, "response")) as [IncomingMessage];
+      answer.resume();
+      expect(answer.statusCode).toBe(401);
+    });
+  });
 });
 
 describe("Containers that drifted", () => {
@@ -313,7 +272,7 @@ describe("Containers that drifted", () => {
     for (const which of ["cadvisor", "prometheus", "gateway"])
       expect(output).toMatch(new RegExp(`-${which}-container`));
 
-    await succeeded(up("--refresh"));
+    await succeeded(up());
     for (const container of [removed, stopped, limited])
       expect((await inspect(container ?? "")).State.Running).toBe(true);
     expect((await inspect(limited ?? "")).HostConfig.Memory).toBe(before.Memory);
@@ -327,7 +286,7 @@ describe("Replaced Prometheus", () => {
     const before = await idOf("prometheus");
     const first = await oldestSample();
     const container = `**::${stack.resource("prometheus")}-container`;
-    await succeeded(up("--target-replace", container, "--target-dependents"));
+    await succeeded(stack.up(...WITH_POLICIES, "--target-replace", container, "--target-dependents"));
     expect(await idOf("prometheus")).not.toBe(before);
     expect(await oldestSample()).toBe(first);
   });
