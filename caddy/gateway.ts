@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import { SERVERS, target } from "../lib/names";
 
 /** The folder of the gateway's container with its secrets and its own files, where it has any. */
@@ -211,8 +212,8 @@ function connectionPolicies(tls: GatewayTls, clientCa?: string): Record<string, 
     protocols: ["h1", "h2"],
     tls_connection_policies: [
       {
-        // Clients that connect to an address send no server name.
-        default_sni: tls.names[0],
+        // Clients that connect to an address send no server name (RFC 6066), and Caddy sees only the container's address.
+        default_sni: tls.names.find((name) => isIPv4(name)) ?? tls.names[0],
         ...(clientCa && {
           client_authentication: { mode: "verify_if_given", ca: { provider: "file", pem_files: [clientCa] } },
         }),

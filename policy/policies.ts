@@ -102,23 +102,7 @@ export function policies(config: Record<string, string>): Policies {
     {
       name: "sockets-behind-proxy",
       description: "With a docker-proxy, no other container mounts the Docker API's socket or containerd's.",
-      validateStack: ({ resources }, report) => {
-        const containers = resources
-          .filter(({ type }) => type === CONTAINER)
-          .map(({ props, name, urn }) => ({
-            container: props as Container,
-            name: dockerName(props as Container, name),
-            urn,
-          }));
-        if (!containers.some(({ name }) => DOCKER_PROXY.test(name))) return;
-        for (const { container, name, urn } of containers)
-          if (!DOCKER_PROXY.test(name))
-            for (const { path } of sockets(container))
-              report(
-                `${name} mounts ${path} though there is a docker-proxy: remove that, and connect it to the proxy`,
-                urn,
-              );
-      },
+      validateResource: socketsBehindProxy(),
     },
     {
       name: "loopback",
@@ -266,6 +250,27 @@ function sockets({ volumes = [], mounts = [] }: Container): { path: string; read
     /^\/$|\/(docker|containerd)\.sock$|^(\/var)?\/run(\/containerd)?\/?$|^\/var\/?$/.test(path),
   );
 }
+
+/**
+ * Compares each container with those that the program registered before. `validateStack` is no help: after `--refresh`, Pulumi
+ * passes it the containers too that the same update deletes (pulumi/pulumi 3.259, `stepExecutor.continueExecuteStep`: the results
+ * of the refresh are among `deployment.news`).
+ */
+function socketsBehindProxy(): ResourceValidation {
+  const earlier: string[] = [];
+  let hasProxy = false;
+  return onContainers((container, name) => {
+    const isProxy = DOCKER_PROXY.test(name);
+    hasProxy ||= isProxy;
+    if (isProxy) return earlier.map(besideProxy);
+    const mounts = sockets(container).map(({ path }) => `${name} mounts ${path}`);
+    earlier.push(...mounts);
+    return hasProxy ? mounts.map(besideProxy) : [];
+  });
+}
+
+const besideProxy = (mount: string) =>
+  `${mount} though there is a docker-proxy: remove that, and connect it to the proxy`;
 
 /** The global scrape interval of a Prometheus configuration in a text. */
 const globalInterval = (text = "") => /^\s*global:\s+scrape_interval: (\S+)$/m.exec(text)?.[1];

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { isIPv4 } from "node:net";
 import { z } from "zod";
 import {
   certificate,
@@ -54,6 +55,12 @@ export function checkGateway(settings: z.infer<typeof gatewaySettings>, refuse: 
     );
   if (tlsCertificate && tlsNames.length > 0)
     refuse(["tlsNames"], "is for a gateway without tlsCertificate: choose one of them");
+  for (const [i, name] of tlsNames.entries())
+    if (isIPv4(name) && tlsNames.slice(0, i).some((earlier) => isIPv4(earlier)))
+      refuse(
+        ["tlsNames", i],
+        "must be a host name, as an earlier entry is an address: clients of an address do not say which, so the gateway has a certificate for one",
+      );
   if ((tlsCertificate === "") !== (tlsKey === ""))
     refuse([tlsKey ? "tlsCertificate" : "tlsKey"], "must be set, as its counterpart is");
   if (isCertificate(tlsCertificate) && isPrivateKey(tlsKey)) checkCertificate(tlsCertificate, tlsKey, refuse);

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { schema, SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
 
 export { certificateDetails, isLoopback } from "./gateway";
+export { IMAGE_REQUIREMENTS } from "./images";
 export { SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
 export { OWN_JOBS, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";
 

@@ -1,18 +1,8 @@
 import { z } from "zod";
 import { durationSeconds } from "../lib/units";
-import {
-  duration,
-  flag,
-  hostLabel,
-  hostPort,
-  image,
-  memory,
-  oneOf,
-  port,
-  size,
-  type Refuse,
-} from "./formats";
+import { duration, flag, hostLabel, hostPort, memory, oneOf, port, size, type Refuse } from "./formats";
 import { checkGateway, gatewaySettings } from "./gateway";
+import { imageOf } from "./images";
 import { checkScrapeJobs, extraScrapeJob } from "./scrapeJobs";
 
 /** Prometheus treats a series without a sample for five minutes as gone. */
@@ -25,18 +15,18 @@ const scrapeInterval = duration.refine((value) => !(durationSeconds(value) > MAX
 /** Every setting of a stack; `Pulumi.yaml` describes each key and has its default. */
 export const schema = z
   .strictObject({
-    cadvisorImage: image,
+    cadvisorImage: imageOf("cadvisorImage"),
     cadvisorPort: port,
     /** Memory limit in MiB. */
     cadvisorMemory: memory,
-    prometheusImage: image,
+    prometheusImage: imageOf("prometheusImage"),
     prometheusPort: port,
     /** Memory limit in MiB. */
     prometheusMemory: memory,
     /** What cAdvisor and the GPU exporter mount: Docker's socket, or the address of a proxy that filters its API. */
     dockerAccess: oneOf("socket", "proxy"),
     /** Image of Caddy, for the gateway and the Docker proxy. */
-    caddyImage: image,
+    caddyImage: imageOf("caddyImage"),
     ...gatewaySettings.shape,
     /** A Prometheus duration, such as "30s". */
     scrapeInterval,
@@ -46,7 +36,7 @@ export const schema = z
     hostLabel,
     /** Whether GPUs are measured: where the host has them, always, or never. */
     gpu: oneOf("auto", "on", "off"),
-    gpuExporterImage: image,
+    gpuExporterImage: imageOf("gpuExporterImage"),
     /** Memory limit in MiB. */
     gpuExporterMemory: memory,
     /** host:port of an existing dcgm-exporter; empty: none. */

@@ -1,20 +1,35 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { get } from "node:https";
+import path from "node:path";
 import { buildShellImage } from "../../airgap/images";
+import { DAEMON_FOLDER } from "../support/daemonControl";
 import { docker, DOCKER_HOST, inspect } from "../support/docker";
 import { eventually } from "../support/eventually";
+import { GpuHost } from "../support/emulatedDriver/gpuHost";
+import { h100 } from "../support/emulatedDriver/host";
 import { query } from "../support/prometheus";
+import { CERTIFICATE, HASH, settings } from "../support/settings";
 import { failed, Stack, succeeded, WITH_POLICIES } from "../support/stack";
 
 let stack: Stack;
 
 beforeAll(async () => {
-  stack = await Stack.create({ scrapeInterval: "1s" });
+  stack = await Stack.create({ scrapeInterval: "1s", gpu: "off" });
   await succeeded(up());
 });
 afterAll(() => stack.remove());
 
-const up = (...args: string[]) => stack.up(...WITH_POLICIES, ...args);
+/** With the flags of `npm run up`. */
+const up = () => stack.up("--refresh", ...WITH_POLICIES);
 const preview = (...args: string[]) => stack.preview(...WITH_POLICIES, ...args);
 const idOf = async (which: "cadvisor" | "prometheus") => (await inspect(stack.resource(which))).Id;
+
+/** The time of the oldest sample, in Unix seconds. */
+async function oldestSample(): Promise<number> {
+  const times = 'min(min_over_time(timestamp(up{job="prometheus"})[1h:1s]))';
+  return Number((await query(stack.prometheus, times))[0]?.value[1]);
+}
 
 describe("Changed setting", () => {
   it("shows in the preview and is loaded without a restart", async () => {
@@ -61,6 +76,7 @@ describe("Changed setting", () => {
   it("is rejected in the preview by its key, with all other bad settings", async () => {
     const before = [await idOf("cadvisor"), await idOf("prometheus")];
     const bad = {
+      cadvisorImage: "gcr.io/cadvisor/cadvisor:v0.49.1",
       cadvisorPort: 70_000,
       prometheusImage: "prom/prometheus:latest",
       bindAddress: "0.0.0.0",
@@ -71,6 +87,7 @@ describe("Changed setting", () => {
     const ports = { cadvisorPort: Number(new URL(stack.cadvisor).port) };
     await stack.configure(bad);
     const keys = [
+      "cadvisorImage",
       "cadvisorPort",
       "prometheusImage",
       "bindAddress",
@@ -88,14 +105,159 @@ describe("Changed setting", () => {
   it("fails the update when the image is not cAdvisor, with actual, expected and hint, and the end of its log", async () => {
     const start = 'ENTRYPOINT ["sh","-c","echo I am another; sleep 100000"]';
     await buildShellImage("example/not-cadvisor:1", DOCKER_HOST, start);
+    const first = await oldestSample();
     await stack.configure({ cadvisorImage: "example/not-cadvisor:1" });
     const output = await failed(up());
     expect(output).toMatch(/check failed after \d+ s: cAdvisor is healthy/);
     for (const part of ["actual: ", "expected: ", "hint: "]) expect(output).toContain(part);
-    expect(output).toMatch(/cadvisor ends with:\s+I am another/);
+    // The program of the image, or the missing one of cAdvisor.
+    expect(output).toMatch(/cadvisor ends with:\s+(I am another|.*cadvisor: not found)/);
     await stack.configure({ cadvisorImage: undefined });
     await succeeded(up());
     await succeeded(preview("--expect-no-changes"));
+    expect(await oldestSample()).toBe(first);
+  });
+});
+
+/** What Prometheus runs with. */
+async function prometheusStatus<T>(name: "config" | "runtimeinfo"): Promise<T> {
+  const response = await fetch(`${stack.prometheus}/api/v1/status/${name}`);
+  return ((await response.json()) as { data: T }).data;
+}
+
+/** The samples, and what the settings decide: images, limits, ports, mounts and Prometheus's configuration. */
+async function deployed(): Promise<object> {
+  const mine = `label=llm-metrics.environment=${stack.name}`;
+  const names = await docker("ps", "--all", "--filter", mine, "--format", "{{.Names}}");
+  const containers = names
+    .split("\n")
+    .sort()
+    .map(async (name) => {
+      const { Config, HostConfig, Mounts } = await inspect(name);
+      const mounts = Mounts.map(({ Source, Destination }) => `${Source}:${Destination}`).sort();
+      return { name, image: Config.Image, memory: HostConfig.Memory, ports: HostConfig.PortBindings, mounts };
+    });
+  return {
+    oldestSample: await oldestSample(),
+    containers: await Promise.all(containers),
+    configuration: await prometheusStatus("config"),
+  };
+}
+
+/** Changes settings by one update, and puts them back by another. Neither fails, and nothing is left. */
+async function changeAndGoBack(
+  changed: Record<string, unknown>,
+  secrets: Record<string, string>,
+  inForce: () => Promise<void>,
+): Promise<void> {
+  const before = await deployed();
+  const { settings: previous } = stack.description();
+  await stack.configure(changed, secrets);
+  await succeeded(up());
+  await inForce();
+  await succeeded(preview("--refresh", "--expect-no-changes"));
+
+  const unset = Object.fromEntries(Object.keys(changed).map((key) => [key, undefined]));
+  for (const key of Object.keys(secrets)) await succeeded(stack.pulumi("config", "rm", key));
+  await stack.configure({ ...unset, ...previous });
+  await succeeded(up());
+  expect(await deployed()).toEqual(before);
+  await succeeded(preview("--refresh", "--expect-no-changes"));
+}
+
+describe("Documented settings change and go back, each time by an update that ends with status 0", () => {
+  const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
+  beforeAll(async () => {
+    await gpuHost.addCdi();
+    await gpuHost.describe({ driver: "550.127.05", gpus: [h100(0)], processes: [] });
+  });
+  afterAll(() => gpuHost.removeCdi());
+
+  test("those of the containers", async () => {
+    const { cadvisorImage, prometheusImage, caddyImage, gpuExporterImage } = settings();
+    // A digest of the same image was another image in each update (kreuzwerker/terraform-provider-docker 49, 426).
+    const digest = await docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", cadvisorImage);
+    const images = {
+      cadvisorImage: digest,
+      prometheusImage: "prom/prometheus:v3.13.98",
+      caddyImage: "caddy:2.11.98-alpine",
+      gpuExporterImage: "node:24.98.0-bookworm-slim",
+    };
+    await docker("tag", prometheusImage, images.prometheusImage);
+    await docker("tag", caddyImage, images.caddyImage);
+    await docker("tag", gpuExporterImage, images.gpuExporterImage);
+    const memory = { cadvisorMemory: "300MB", prometheusMemory: "900MB", gpuExporterMemory: "200MB" };
+
+    await changeAndGoBack({ dockerAccess: "proxy", gpu: "on", ...images, ...memory }, {}, async () => {
+      const expected = {
+        cadvisor: [digest, 300],
+        prometheus: [images.prometheusImage, 900],
+        gateway: [images.caddyImage, expect.anything()],
+        "docker-proxy": [images.caddyImage, expect.anything()],
+        "gpu-exporter": [images.gpuExporterImage, 200],
+      } as const;
+      for (const which of Object.keys(expected) as (keyof typeof expected)[]) {
+        const { Config, HostConfig, Mounts } = await inspect(stack.resource(which));
+        expect([Config.Image, HostConfig.Memory / 1024 ** 2]).toEqual(expected[which]);
+        const mountsSocket = Mounts.some(({ Source }) => Source.endsWith(".sock"));
+        expect([which, mountsSocket]).toEqual([which, which === "docker-proxy"]);
+      }
+    });
+  });
+
+  test("those of Prometheus and of its data, and ports that change places", async () => {
+    const changed = {
+      // The new container wanted the port of the old one (pulumi/pulumi-docker 1356).
+      cadvisorPort: Number(new URL(stack.prometheus).port),
+      prometheusPort: Number(new URL(stack.cadvisor).port),
+      hostLabel: "",
+      scrapeInterval: "2s",
+      retentionTime: "9d",
+      retentionSize: "64MB",
+      cadvisorApi: "off",
+      outbound: true,
+      protectData: true,
+      scrapeJobs: [{ job_name: "absent", static_configs: [{ targets: ["absent:8000"] }] }],
+      alertmanagers: ["alertmanager:9093"],
+      dcgmExporter: "dcgm-exporter:9400",
+    };
+    await changeAndGoBack(changed, {}, async () => {
+      const status = async (url: string) => (await fetch(url)).status;
+      expect(await status(`${stack.cadvisor}/metrics`)).toBe(200);
+      expect(await status(`${stack.cadvisor}/api/v1.3/containers`)).toBe(403);
+      // A changed retention was not in force (prometheus-operator/prometheus-operator 2898).
+      expect(await prometheusStatus("runtimeinfo")).toMatchObject({ storageRetention: "9d or 64MiB" });
+
+      const daemon = await docker("info", "--format", "{{.Name}}");
+      const { yaml } = await prometheusStatus<{ yaml: string }>("config");
+      const targets = ["absent:8000", "alertmanager:9093", "dcgm-exporter:9400"];
+      for (const part of ["scrape_interval: 2s", daemon, ...targets]) expect(yaml).toContain(part);
+
+      const format = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+      const networks = await docker("inspect", "--format", format, stack.resource("prometheus"));
+      expect(networks).toContain(`llm-metrics-${stack.name}-outbound`);
+      const { resources = [] } = await stack.deployment();
+      const data = resources.find(({ urn }) => urn.endsWith("-prometheus-data"));
+      expect(data).toMatchObject({ protect: true });
+    });
+  });
+
+  test("those of access from other hosts", async () => {
+    const changed = { bindAddress: "0.0.0.0", tlsNames: ["metrics.example.org"], clientCa: CERTIFICATE };
+    await changeAndGoBack(changed, { users: `ann:${HASH}\n` }, async () => {
+      const { prometheusUrl } = await stack.outputs<{ prometheusUrl: string }>();
+      expect(prometheusUrl).toBe(`https://metrics.example.org:${new URL(stack.prometheus).port}`);
+      const { HostConfig } = await inspect(stack.resource("gateway"));
+      const addresses = Object.values(HostConfig.PortBindings ?? {}).flat();
+      expect(addresses.map(({ HostIp }) => HostIp)).toEqual(["0.0.0.0", "0.0.0.0"]);
+
+      const request = get(prometheusUrl.replace("metrics.example.org", "127.0.0.1"), {
+        rejectUnauthorized: false,
+      });
+      const [answer] = (await once(request, "response")) as [IncomingMessage];
+      answer.resume();
+      expect(answer.statusCode).toBe(401);
+    });
   });
 });
 
@@ -110,7 +272,7 @@ describe("Containers that drifted", () => {
     for (const which of ["cadvisor", "prometheus", "gateway"])
       expect(output).toMatch(new RegExp(`-${which}-container`));
 
-    await succeeded(up("--refresh"));
+    await succeeded(up());
     for (const container of [removed, stopped, limited])
       expect((await inspect(container ?? "")).State.Running).toBe(true);
     expect((await inspect(limited ?? "")).HostConfig.Memory).toBe(before.Memory);
@@ -122,14 +284,10 @@ describe("Containers that drifted", () => {
 describe("Replaced Prometheus", () => {
   it("keeps its samples", async () => {
     const before = await idOf("prometheus");
-    const oldest = async () => {
-      const times = 'min(min_over_time(timestamp(up{job="prometheus"})[1h:1s]))';
-      return Number((await query(stack.prometheus, times))[0]?.value[1]);
-    };
-    const first = await oldest();
+    const first = await oldestSample();
     const container = `**::${stack.resource("prometheus")}-container`;
-    await succeeded(up("--target-replace", container, "--target-dependents"));
+    await succeeded(stack.up(...WITH_POLICIES, "--target-replace", container, "--target-dependents"));
     expect(await idOf("prometheus")).not.toBe(before);
-    expect(await oldest()).toBe(first);
+    expect(await oldestSample()).toBe(first);
   });
 });

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { hashSync } from "bcryptjs";
@@ -9,6 +9,7 @@ import { settings } from "../support/settings";
 import { Authority, type Certified } from "../support/certificates";
 import { docker } from "../support/docker";
 import { eventually } from "../support/eventually";
+import { query } from "../support/prometheus";
 import { OutsideHost } from "../support/outsideHost";
 import { failed, Stack, succeeded } from "../support/stack";
 
@@ -17,6 +18,14 @@ beforeAll(async () => {
   outside = await OutsideHost.connect();
 });
 afterAll(() => outside.remove());
+
+/** What the outside host gets at a URL, with options of Node's `https.get`: the status, or why the connection failed. */
+async function outsideGet(url: string, options: object): Promise<string> {
+  const program = `
+    require(new URL(process.argv[1]).protocol.slice(0, -1)).get(process.argv[1], JSON.parse(process.argv[2]), (r) => { console.log(r.statusCode); process.exit(); })
+      .on("error", (e) => { console.log(e.code || e.message); process.exit(); });`;
+  return (await outside.run(process.execPath, "-e", program, url, JSON.stringify(options))).trim();
+}
 
 describe("Gateway on another address, with TLS and logins", () => {
   const PASSWORD = "correct horse";
@@ -63,25 +72,19 @@ describe("Gateway on another address, with TLS and logins", () => {
   const port = (which: "cadvisor" | "prometheus") => new URL(stack[which]).port;
 
   /** What the outside host gets: the status, or why the connection failed. */
-  async function ask(
+  const ask = async (
     place: string,
     {
       login,
       client,
       scheme = "https",
     }: { login?: string; client?: Certified; scheme?: "http" | "https" } = {},
-  ): Promise<string> {
-    const options = {
+  ): Promise<string> =>
+    outsideGet(`${scheme}://${outside.dockerHost}:${place}`, {
       ca: await authority.certificate(),
       ...(client && { cert: client.certificate, key: client.key }),
       ...(login && { auth: login }),
-    };
-    const program = `
-      require("${scheme}").get(process.argv[1], JSON.parse(process.argv[2]), (r) => { console.log(r.statusCode); process.exit(); })
-        .on("error", (e) => { console.log(e.code || e.message); process.exit(); });`;
-    const url = `${scheme}://${outside.dockerHost}:${place}`;
-    return (await outside.run(process.execPath, "-e", program, url, JSON.stringify(options))).trim();
-  }
+    });
 
   const counted = (expression: string) =>
     eventually(async () => {
@@ -212,20 +215,75 @@ describe("Gateway on another address, with TLS and logins", () => {
 });
 
 describe("Gateway without a certificate in the settings", () => {
-  it("makes certificates by an authority of its own, which the post-deploy checks trust", async () => {
-    const stack = await Stack.create(
+  const NAME = "metrics.example.org";
+  let stack: Stack;
+  /** The root certificate, by the command that docs/settings.md shows. */
+  let root: string;
+  beforeAll(async () => {
+    stack = await Stack.create(
       {
         scrapeInterval: "1s",
         bindAddress: outside.dockerHost,
-        tlsNames: ["metrics.example.org", outside.dockerHost],
+        prometheusPort: 23_001,
+        tlsNames: [NAME, outside.dockerHost],
       },
-      { secrets: { users: `ann:${hashSync("correct horse", 10)}\n` } },
+      { secrets: { users: `central:${hashSync("correct horse", 10)}\n` } },
+    );
+    expect(await succeeded(stack.up())).toContain("ok: the gateway requires a login");
+    root = await docker(
+      ...["exec", stack.resource("gateway"), "cat", "/gateway/data/pki/authorities/local/root.crt"],
+    );
+  });
+  afterAll(() => stack.remove());
+
+  it("is not changed by a second update", async () => {
+    await succeeded(stack.preview("--expect-no-changes"));
+  });
+
+  // Clients that connect to an address send no name (caddyserver/caddy 5479, 6784).
+  it.each([
+    ["its name", { servername: NAME, headers: { host: NAME } }],
+    ["its address", {}],
+  ])("has a certificate of its own authority for clients that connect to %s", async (_, options) => {
+    for (const which of ["cadvisor", "prometheus"] as const) {
+      const url = `https://${outside.dockerHost}:${new URL(stack[which]).port}/metrics`;
+      expect(await outsideGet(url, { ca: root, auth: "central:correct horse", ...options })).toBe("200");
+    }
+  });
+
+  it("is scraped by a central Prometheus with the documented configuration", async () => {
+    const documented = /```yaml\n(scrape_configs:\n[^]*?\/federate[^]*?)```/.exec(
+      readFileSync("docs/settings.md", "utf8"),
+    );
+    const folder = await mkdtemp(path.join(os.tmpdir(), "central-"));
+    const files = {
+      "prometheus.yml": `global: { scrape_interval: 1s }\n${documented?.[1] ?? ""}`,
+      central: "correct horse",
+      "root.crt": root,
+    };
+    for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
+    const port = 29_090;
+    const central = await docker(
+      ...[
+        "create",
+        "--user=0",
+        "--network=host",
+        `--add-host=${NAME}:${outside.dockerHost}`,
+        settings().prometheusImage,
+      ],
+      ...["--config.file=/etc/prometheus/prometheus.yml", `--web.listen-address=127.0.0.1:${port}`],
     );
     try {
-      expect(await succeeded(stack.up())).toContain("ok: the gateway requires a login");
-      await succeeded(stack.preview("--expect-no-changes"));
+      await docker("cp", `${folder}/.`, `${central}:/etc/prometheus`);
+      await docker("start", central);
+      await eventually(async () => {
+        const working = 'container_memory_working_set_bytes{job="cadvisor",name=~".+"}';
+        expect(await query(`http://127.0.0.1:${port}`, 'up{job="llm-hosts"} == 1')).toHaveLength(1);
+        expect(await query(`http://127.0.0.1:${port}`, working)).not.toHaveLength(0);
+      });
     } finally {
-      await stack.remove();
+      await docker("rm", "--force", "--volumes", central);
+      await rm(folder, { recursive: true });
     }
   });
 });

@@ -3,9 +3,10 @@ import os from "node:os";
 import path from "node:path";
 import { execa } from "execa";
 import { load } from "js-yaml";
+import { buildShellImage } from "../../airgap/images";
 import { policies } from "../../policy/policies";
 import { pulumiEnvironment } from "../../cli/pulumiCommand";
-import { docker } from "../support/docker";
+import { docker, DOCKER_HOST } from "../support/docker";
 import { failed, type Result, Stack, succeeded, WITH_POLICIES } from "../support/stack";
 
 const PROJECT = path.join(__dirname, "../..");
@@ -129,6 +130,17 @@ describe("Program of another project", () => {
     const output = await failed(preview({ proxy, cadvisor: { ...proxy, name: "their-cadvisor" } }));
     expect(output).toMatch(stoppedBy("sockets-behind-proxy"));
     expect(output.match(/\[mandatory\]/g)).toHaveLength(1);
+  });
+
+  it("passes in the update that replaces its docker-proxy by the socket", async () => {
+    await buildShellImage(KEEPS_TO_ALL.image, DOCKER_HOST);
+    const up = (containers: object) =>
+      pulumi(containers, "up", "--yes", "--skip-preview", "--refresh", ...WITH_POLICIES);
+    const mounted = { volumes: [{ ...socket, hostPath: DOCKER_HOST.replace("unix://", "") }] };
+    const cadvisor = { ...KEEPS_TO_ALL, ports: [] };
+    await succeeded(up({ proxy: { ...cadvisor, ...mounted, name: "their-docker-proxy" } }));
+    await succeeded(up({ cadvisor: { ...cadvisor, ...mounted, name: "their-cadvisor" } }));
+    await succeeded(pulumi({}, "destroy", "--yes", "--skip-preview"));
   });
 
   it("or an environment has a test for every policy", () => {

@@ -50,6 +50,7 @@ interface Deployment {
     urn: string;
     type: string;
     delete?: boolean;
+    protect?: boolean;
     inputs?: Record<string, unknown>;
     outputs?: Record<string, unknown>;
   }[];

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { load } from "js-yaml";
 import {
   GATEWAY_METRICS,
   CONTAINER_METRICS,
@@ -11,7 +12,7 @@ import {
 } from "../../prometheus/catalogue";
 import { policies } from "../../policy/policies";
 import { containerRules, gatewayRules, GPU_RULES, monitoringRules } from "../../prometheus/rules";
-import { SETTING_KEYS } from "../../settings";
+import { IMAGE_REQUIREMENTS, SETTING_KEYS } from "../../settings";
 
 /** The first column and the last one of the tables of a document. */
 const rows = (file: string): [string, string][] =>
@@ -56,6 +57,18 @@ describe("Documentation", () => {
 
   it("has all settings, and no others", () => {
     expect(names("docs/settings.md").sort()).toEqual([...SETTING_KEYS].sort());
+  });
+
+  it("has the first version of each image that works, as the description of its setting has", () => {
+    const documented = Object.fromEntries(rows("docs/settings.md"));
+    const { config } = load(readFileSync("Pulumi.yaml", "utf8")) as {
+      config: Record<string, { description: string }>;
+    };
+    for (const [key, { minimum, unsupported }] of Object.entries(IMAGE_REQUIREMENTS))
+      for (const text of [documented[key], config[key]?.description]) {
+        expect(text).toContain(` ${minimum} or newer`);
+        if (unsupported) expect(text).toContain(unsupported.variant);
+      }
   });
 
   it("has all outputs, and no others", () => {

@@ -31,10 +31,9 @@ function violations(
   }));
   for (const one of policies(config).filter(({ name }) => !policy || name === policy)) {
     const report = (message: string) => found.push(message);
-    if ("validateStack" in one) void one.validateStack({ resources: seen } as never, report);
-    else
-      for (const validate of [one.validateResource ?? []].flat())
-        for (const resource of seen) void validate(resource as never, report);
+    if ("validateStack" in one) throw new Error(`${one.name} would see resources that an update deletes`);
+    for (const validate of [one.validateResource ?? []].flat())
+      for (const resource of seen) void validate(resource as never, report);
   }
   return found;
 }
@@ -155,6 +154,13 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
       [[container({ name: "a-cadvisor" }), container({ name: "a-docker-proxy", volumes: [socket] })]],
     ],
     stops: [
+      [
+        "a-cadvisor mounts /var/run/docker.sock though there is a docker-proxy",
+        [
+          container({ name: "a-docker-proxy", volumes: [socket] }),
+          container({ name: "a-cadvisor", volumes: [socket] }),
+        ],
+      ],
       [
         "a-cadvisor mounts /var/run/docker.sock though there is a docker-proxy",
         [

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { load } from "js-yaml";
 import { durationSeconds, sizeMebibytes } from "../../lib/units";
-import { parseSettings, SETTING_KEYS } from "../../settings";
+import { IMAGE_REQUIREMENTS, parseSettings, SETTING_KEYS } from "../../settings";
 import { CERTIFICATE, EXPIRED_CERTIFICATE, HASH, KEY, OTHER_KEY, parse } from "../support/settings";
 
 const declared = (
@@ -81,6 +81,7 @@ const bad: [key: string, values: Record<string, unknown>][] = [
   ["tlsKey", { ...tls, tlsKey: "secret" }],
   ["tlsKey", { ...tls, tlsKey: OTHER_KEY }],
   ["tlsNames", { ...tls, tlsNames: ["metrics.example.org"] }],
+  ["tlsNames[2]", { tlsNames: ["192.0.2.7", "metrics.example.org", "10.0.0.7"] }],
   ["tlsNames[0]", { tlsNames: ["https://metrics"] }],
   ["users", { ...tls, users: "ann:password" }],
   ["users", { ...tls, users: `ann:${HASH.replace("$10$", "$04$")}` }],
@@ -230,4 +231,66 @@ test.each([
 
 test("two jobs of one name are rejected with the reason", () => {
   expect(() => parse({ ...defaults, scrapeJobs: [job, job] })).toThrow(/is the name of another job/);
+});
+
+describe("Image", () => {
+  const digest = `sha256:${"a".repeat(64)}`;
+  /** The images that each setting refuses, and those that it accepts. */
+  const IMAGES: Record<string, { refused: string[]; accepted: string[] }> = {
+    cadvisorImage: {
+      refused: [
+        "gcr.io/cadvisor/cadvisor:v0.49.1",
+        "ghcr.io/google/cadvisor:0.56.0",
+        "localhost:5000/google/cadvisor:v0.56.9-rc1",
+        "mirror/measures:v0.49.1",
+        `gcr.io/cadvisor/cadvisor:v0.49.1@${digest}`,
+      ],
+      accepted: [
+        "ghcr.io/google/cadvisor:v0.57.0-rc1",
+        "ghcr.io/google/cadvisor:0.60.5",
+        "ghcr.io/google/cadvisor:v1.0.0",
+        "localhost:5000/cadvisor:main-2026-11-02",
+        "localhost:5000/cadvisor:49a1f3c",
+        `gcr.io/cadvisor/cadvisor@${digest}`,
+      ],
+    },
+    prometheusImage: {
+      refused: [
+        "prom/prometheus:v2.53.0",
+        "quay.io/prometheus/prometheus:v3.10.0",
+        "prom/prometheus:v2",
+        "prom/prometheus:v3.13.5-distroless",
+      ],
+      accepted: ["prom/prometheus:v3.11.0", "prom/prometheus:v3", "prom/prometheus:main", "ours/metrics:1"],
+    },
+    caddyImage: {
+      refused: ["caddy:2.8.4-alpine", "caddy:1", "docker.io/library/caddy:2.8"],
+      accepted: ["caddy:2.9.1", "caddy:2-alpine", "caddy:alpine"],
+    },
+    gpuExporterImage: {
+      refused: [
+        "node:18",
+        "node:18-bookworm-slim",
+        "node:19.9.0",
+        "node:24-alpine",
+        "node:22.1-alpine3.20",
+        "node:alpine",
+      ],
+      accepted: ["node:20", "node:24.11.1-bookworm-slim", "node:lts-slim", "ours/exporter:7"],
+    },
+  };
+  const cases = (which: "refused" | "accepted") =>
+    Object.entries(IMAGES).flatMap(([key, images]) => images[which].map((image) => [key, image] as const));
+
+  it.each(cases("refused"))("%s: %s is refused, with what is required", (key, image) => {
+    const { minimum } = IMAGE_REQUIREMENTS[key as keyof typeof IMAGE_REQUIREMENTS];
+    const required = `(${minimum.replace(".", "\\.")} or newer|another variant): .{10}`;
+    expect(() => parse({ ...defaults, [key]: image })).toThrow(
+      new RegExp(`- llm-metrics:${key} is "${image}", but must be ${required}`),
+    );
+  });
+
+  it.each(cases("accepted"))("%s: %s is accepted", (key, image) => {
+    expect(parse({ ...defaults, [key]: image })).toMatchObject({ [key]: image });
+  });
 });

@@ -68,12 +68,14 @@ test("the gateway's own authority certifies the names that the settings give", (
   const access = gatewayAccess(settings({ bindAddress: "0.0.0.0", tlsNames, users }));
   expect(access.urls.cadvisor).toBe("https://metrics.example.org:8080");
   expect(access.probe).toMatchObject({ address: "127.0.0.1" });
-  expect(gatewayConfig(access.options)).toMatchObject({
-    apps: {
-      tls: {
-        certificates: { automate: tlsNames },
-        automation: { policies: [{ issuers: [{ module: "internal" }] }] },
-      },
+  const { apps } = gatewayConfig(access.options);
+  // Clients that connect to an address send no name.
+  const served = { tls_connection_policies: [{ default_sni: "192.0.2.7" }] };
+  expect(apps).toMatchObject({
+    http: { servers: { cadvisor: served, prometheus: served } },
+    tls: {
+      certificates: { automate: tlsNames },
+      automation: { policies: [{ issuers: [{ module: "internal" }] }] },
     },
   });
 });
