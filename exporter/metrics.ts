@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from "prom-client";
+import { cut, cutStart } from "../lib/labels";
 import {
   GPU_CONTAINER_LABELS,
   GPU_CONTAINER_METRICS,
@@ -96,6 +97,12 @@ const containerValues = ({ device, usage }: ContainerUsage): Values<keyof typeof
   }),
 });
 
+/** Labels as relabeling cuts those of cAdvisor: one long value would cost the scrape. */
+const bounded = (labels: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(labels).map(([name, value]) => [name, name === "id" ? cutStart(value) : cut(value)]),
+  );
+
 /** The metrics of a table. Each joins the registry with its first value; names that end in `_total` are counters. */
 class Family<Name extends string> {
   private readonly metrics = new Map<Name, Counter | Gauge>();
@@ -107,7 +114,7 @@ class Family<Name extends string> {
   ) {}
 
   add(name: Name, labels: Record<string, string>, value: number): void {
-    (this.metrics.get(name) ?? this.create(name)).inc(labels, value);
+    (this.metrics.get(name) ?? this.create(name)).inc(bounded(labels), value);
   }
 
   /** Values that are undefined are left out. */
