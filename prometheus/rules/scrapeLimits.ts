@@ -4,8 +4,8 @@ import type { RuleGroup } from "./types";
 /** The part of a scrape job that its limits depend on. */
 export interface LimitedJob {
   job_name: string;
-  /** "0" and undefined are no limit. */
-  body_size_limit?: string | undefined;
+  /** 0 and undefined are no limit. */
+  body_size_limit?: string | 0 | undefined;
 }
 
 /** Fraction of a limit from which an alert fires. */
@@ -15,7 +15,7 @@ const NEAR = 0.8;
  * Alerts about the limits of scrapes: Prometheus rejects a whole scrape that exceeds one. They apply to the jobs of the setting
  * `scrapeJobs` as well.
  *
- * @param jobs all scrape jobs: Prometheus exposes no metric of their body size limits
+ * @param jobs all scrape jobs, the stack's own first: Prometheus exposes no metric of their body size limits
  * @param scrapeInterval the alerts tolerate one scrape
  */
 export function scrapeLimitRules(jobs: readonly LimitedJob[], scrapeInterval: string): RuleGroup {
@@ -77,18 +77,21 @@ export function scrapeLimitRules(jobs: readonly LimitedJob[], scrapeInterval: st
   };
 }
 
-/** The condition for each group of jobs with the same limit; the stack's own jobs have one. */
+/** Jobs with another limit than the first one are named. All others share a condition, so that a further job changes no rule. */
 function bodySizeNear(jobs: readonly LimitedJob[]): string {
-  const jobsByLimit = new Map<number, string[]>();
-  for (const { job_name, body_size_limit = "0" } of jobs) {
-    const limit = sizeBytes(body_size_limit);
-    if (limit > 0) jobsByLimit.set(limit, [...(jobsByLimit.get(limit) ?? []), job_name]);
-  }
-  return [...jobsByLimit]
-    .map(([limit, names]) => `scrape_body_size_bytes{job=~${anyOf(names)}} > ${Math.floor(NEAR * limit)}`)
-    .join(" or ");
+  const [shared = 0] = jobs.map(limitOf);
+  const named = jobs.filter((job) => limitOf(job) !== shared);
+  const near = (matchers: string[], limit: number) =>
+    `scrape_body_size_bytes{${matchers.join(",")}} > ${Math.floor(NEAR * limit)}`;
+  return [
+    near(
+      named.map(({ job_name }) => `job!=${JSON.stringify(job_name)}`),
+      shared,
+    ),
+    ...named
+      .filter((job) => limitOf(job) > 0)
+      .map((job) => near([`job=${JSON.stringify(job.job_name)}`], limitOf(job))),
+  ].join(" or ");
 }
 
-/** A PromQL string that matches one of the names. */
-const anyOf = (names: readonly string[]) =>
-  JSON.stringify(names.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"));
+const limitOf = ({ body_size_limit = 0 }: LimitedJob) => sizeBytes(String(body_size_limit));
