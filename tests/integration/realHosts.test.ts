@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { buildShellImage } from "../../airgap/images";
 import { run } from "../../lib/run";
 import { cut } from "../../lib/labels";
+import { reasonsForGaps } from "../../probes/containers";
 import type { ProbeReport } from "../../probes/report";
 import { CONTAINER_METRICS, REQUIRED_LABELS } from "../../prometheus/catalogue";
 import { DOCKER_HOST } from "../support/docker";
@@ -173,5 +174,12 @@ describe("A deploy on a host with broken, odd and short-lived containers", () =>
     for (const name of wellBehaved()) expect(listed).not.toContain(`${cut(name)} (`);
     expect(complete).not.toContain("incomplete");
     expect(output).toContain("note: every running container is listed by name");
+  });
+
+  it("finds the reason of each gap while containers end", async () => {
+    const gap = (id: string) => ({ container: { id, name: id.slice(0, 4), environment: "" }, missing: "?" });
+    const running = await docker("inspect", "--format", "{{.Id}}", named("ordinary-0"));
+    const reasons = await reasonsForGaps([gap("0f".repeat(32)), gap(running)], Date.now(), 30);
+    expect(reasons).toEqual([expect.objectContaining({ name: running.slice(0, 4), mayClose: true })]);
   });
 });
