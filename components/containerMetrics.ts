@@ -185,7 +185,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
 
   /** The post-deploy checks, which run again when a container was replaced. */
   private runChecks({ probe }: GatewayAccess): HealthProbe {
-    const { settings, host, gpu } = this.args;
+    const { settings, environment, host, gpu } = this.args;
     const parts = [this.cadvisor, this.prometheus, this.gateway, this.gpuExporter, this.dockerProxy].filter(
       (part) => part !== undefined,
     );
@@ -193,6 +193,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
       `${this.name}-probe`,
       {
         expectation: {
+          environment,
           cadvisorUrl: this.urls.cadvisor,
           prometheusUrl: this.urls.prometheus,
           containers: {

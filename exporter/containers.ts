@@ -28,8 +28,6 @@ export interface Container {
 const INSPECT_TIMEOUT_SECONDS = 2;
 /** The runtimes change only when the daemon restarts. */
 const INFO_LIFETIME_SECONDS = 300;
-/** Prometheus fails the whole scrape when a label exceeds its limit. */
-const MAX_LABEL_LENGTH = 200;
 
 /** The running containers of a Docker host, and the processes in them. */
 export class Containers {
@@ -129,7 +127,7 @@ export class Containers {
 }
 
 function labelsOf({ Name, Config: { Image: image, Labels } }: ContainerInspection): Container["labels"] {
-  const label = (name: string) => (Labels?.[name] ?? "").slice(0, MAX_LABEL_LENGTH);
+  const label = (name: string) => Labels?.[name] ?? "";
   return {
     name: Name.replace(/^\//, ""),
     image,

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Registry } from "prom-client";
+import { cut, cutStart } from "../lib/labels";
 import { GPU_CONTAINER_METRICS, GPU_EXPORTER_METRICS, GPU_METRICS } from "../prometheus/catalogue";
 import type { ContainerUsage, Snapshot, Usage } from "./collector";
 import type { Device } from "./driver";
@@ -94,6 +95,12 @@ const containerValues = ({ device, usage }: ContainerUsage): Values => ({
   }),
 });
 
+/** Labels as relabeling cuts those of cAdvisor: one long value would cost the scrape. */
+const bounded = (labels: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(labels).map(([name, value]) => [name, name === "id" ? cutStart(value) : cut(value)]),
+  );
+
 /**
  * Adds values to the metrics of a scrape, without those that are undefined. A metric joins the registry with its first value and
  * the labels of that value; names that end in `_total` are counters.
@@ -104,6 +111,6 @@ function add(registry: Registry, values: Values, labels: Record<string, string> 
     const options = { name, help: HELP[name], labelNames: Object.keys(labels), registers: [registry] };
     const existing = registry.getSingleMetric(name) as Counter | Gauge | undefined;
     const metric = existing ?? (name.endsWith("_total") ? new Counter(options) : new Gauge(options));
-    metric.inc(labels, value);
+    metric.inc(bounded(labels), value);
   }
 }

@@ -10,6 +10,8 @@ export interface RunOptions {
   env?: NodeJS.ProcessEnv;
   /** Whether to return its standard error too, in order with the output. Default: no. */
   stderr?: boolean;
+  /** Seconds after which it is killed, which is an error. Default: no limit. */
+  timeoutSeconds?: number;
 }
 
 /**
@@ -27,7 +29,7 @@ export const childEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env, PULU
 export async function run(
   program: string,
   args: readonly string[] = [],
-  { input = "", cwd, env, stderr: withStderr = false }: RunOptions = {},
+  { input = "", cwd, env, stderr: withStderr = false, timeoutSeconds = 0 }: RunOptions = {},
 ): Promise<string> {
   try {
     const { stdout, all } = await execa(program, args, {
@@ -36,6 +38,7 @@ export async function run(
       extendEnv: false,
       stripFinalNewline: false,
       all: withStderr,
+      timeout: timeoutSeconds * 1000,
       ...(cwd && { cwd }),
     });
     return all ?? stdout;

@@ -12,3 +12,13 @@ export function sizeMebibytes(text: string): number {
   const match = /^(\d+(?:\.\d+)?)([MGT])i?B$/.exec(text);
   return match ? Number(match[1]) * { M: 1, G: 1024, T: 1024 ** 2 }[match[2] as "M" | "G" | "T"] : NaN;
 }
+
+const SIZE_UNITS = ["", "K", "M", "G", "T", "P", "E"];
+
+/** Bytes of a size as Prometheus reads it, such as "64MB", "1GiB500KB" or "0", in powers of 1024; NaN for other text. */
+export function sizeBytes(text: string): number {
+  if (text === "0") return 0;
+  if (!/^(\d+(\.\d+)?([KMGTPE]i?)?B)+$/.test(text)) return NaN;
+  const parts = text.matchAll(/(\d+(?:\.\d+)?)([KMGTPE]?)i?B/g);
+  return [...parts].reduce((sum, [, n, unit = ""]) => sum + Number(n) * 1024 ** SIZE_UNITS.indexOf(unit), 0);
+}

@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { docker } from "../host/docker";
+import { cut } from "../lib/labels";
 import { Mismatch, retry } from "../lib/retry";
+import type { ExplainedGap } from "./containers";
 
 /** A check of the running system. */
 export interface Check {
@@ -11,6 +14,14 @@ export interface Check {
   deadline: number;
   /** Queries the system once. Resolves to the actual state, or throws {@link Mismatch}. */
   query: () => Promise<string>;
+  /** What the check reports of containers that are not of the stack, after it has passed. It fails nothing. */
+  advisory?: () => Promise<Advice>;
+}
+
+/** The actual state of containers that are not of the stack. */
+export interface Advice {
+  actual: string;
+  gaps: ExplainedGap[];
 }
 
 /** Docker doubles the delay before each restart: the fifth comes 3 s after the first. */
@@ -42,6 +53,41 @@ export async function retryOnContainer<T>(
       `${(error as Error).message}\n  the log of ${container} ends with:\n${await logEnd(container)}`,
     );
   }
+}
+
+/** The names in the text of a finding; a host can have hundreds of containers. */
+const DESCRIBED_GAPS = 20;
+
+/** Such as "crashy (restarting, exit status 1), late (started 4 s ago)". */
+export function describeGaps(gaps: ExplainedGap[]): string {
+  const described = gaps.slice(0, DESCRIBED_GAPS).map(({ name, reason }) => `${cut(name)} (${reason})`);
+  const others = gaps.length - described.length;
+  return described.sort().join(", ") + (others > 0 ? ` and ${others} others` : "");
+}
+
+/**
+ * Repeats an advisory query until it finds no gap that a later scrape can close.
+ *
+ * @param until the deadline, in milliseconds since 1970
+ * @param onWait called once, before the first repetition
+ */
+export async function advise(
+  advisory: () => Promise<Advice>,
+  until: number,
+  onWait: (actual: string) => void,
+): Promise<Advice> {
+  for (let attempt = 1; ; attempt++) {
+    const advice = await advisory().catch(unanswered);
+    const wait = advice.gaps.some(({ mayClose }) => mayClose);
+    if (!wait || Date.now() >= until) return advice;
+    if (attempt === 1) onWait(advice.actual);
+    await sleep(1000);
+  }
+}
+
+function unanswered(error: unknown): Advice {
+  const reason = error instanceof Mismatch ? error.actual : (error as Error).message;
+  return { actual: `unknown: ${reason}`, gaps: [{ name: "unknown", reason, mayClose: true }] };
 }
 
 /** A container that is missing or stopped is in no crash loop: an update in flight can start it. */

@@ -1,7 +1,14 @@
-import { runningContainers } from "./containers";
+import {
+  reasonsForGaps,
+  runningContainers,
+  type Explain,
+  type Gap,
+  type RunningContainer,
+} from "./containers";
 import { get, query, type Sample } from "../host/http";
+import { cut } from "../lib/labels";
 import { Mismatch } from "../lib/retry";
-import type { Check } from "./check";
+import { describeGaps, type Advice, type Check } from "./check";
 import { gpuChecks } from "./gpuChecks";
 import type { Expectation } from "./report";
 import { requireTargetUp, samplesByContainer, scrapeJobStates } from "./samples";
@@ -14,6 +21,8 @@ export function checks(expectation: Expectation): Check[] {
   const { cadvisor, prometheus } = containers;
   // Prometheus spreads first scrapes over an interval, after a delay for new targets.
   const scraped = startTimeoutSeconds + 2 * scrapeIntervalSeconds;
+  const since = Date.now();
+  const explain: Explain = (gaps) => reasonsForGaps(gaps, since, scrapeIntervalSeconds);
   const check = (name: string, container: string, deadline: number, query: () => Promise<string>): Check => ({
     name,
     container,
@@ -30,11 +39,17 @@ export function checks(expectation: Expectation): Check[] {
     ),
     check("the target cadvisor is up", cadvisor, scraped, () => requireTargetUp(prometheusUrl, "cadvisor")),
     check("the samples are fresh", prometheus, scraped, () => fresh(prometheusUrl, scrapeIntervalSeconds)),
-    check("every running container is listed by name", cadvisor, scraped, () => listed(prometheusUrl)),
-    check("the required metrics are there with their labels", cadvisor, scraped, () =>
-      complete(prometheusUrl, expectation),
-    ),
-    ...gpuChecks(expectation, scraped),
+    {
+      ...check("every running container is listed by name", cadvisor, scraped, () => ownListed(expectation)),
+      advisory: () => listed(expectation, explain),
+    },
+    {
+      ...check("the required metrics are there with their labels", cadvisor, scraped, () =>
+        ownComplete(expectation),
+      ),
+      advisory: () => complete(expectation, explain),
+    },
+    ...gpuChecks(expectation, scraped, explain),
     ...scrapeJobChecks(expectation),
   ];
 }
@@ -127,20 +142,41 @@ async function failedWrites(prometheus: string): Promise<number> {
   return Number(/^prometheus_tsdb_wal_writes_failed_total (\S+)/m.exec(body)?.[1] ?? 0);
 }
 
-async function listed(prometheus: string): Promise<string> {
-  const running = await runningContainers();
+/** The running containers, and of those that are not listed by name, what is missing. */
+async function unlisted(prometheus: string): Promise<{ running: RunningContainer[]; gaps: Gap[] }> {
   const samples = samplesByContainer(
     await query(prometheus, 'container_start_time_seconds{job="cadvisor",name!=""}'),
   );
-  const missing = running.filter(({ id, name }) => samples.get(id)?.[0]?.labels["name"] !== name);
-  if (missing.length === 0) return `${running.length} containers: ${names(running)}`;
+  // Listed after the query, so that a container that ended before is none of them.
+  const running = await runningContainers();
+  const gaps = running
+    .filter(({ id, name }) => !samples.get(id)?.some(({ labels }) => labels["name"] === cut(name)))
+    .map((container) => ({ container, missing: "cAdvisor has no series of it: see its log" }));
+  return { running, gaps };
+}
+
+async function ownListed({ prometheusUrl, environment }: Expectation): Promise<string> {
+  const { running, gaps } = await unlisted(prometheusUrl);
+  const own = running.filter((container) => container.environment === environment);
+  const missing = gaps.map(({ container }) => container).filter((container) => own.includes(container));
+  if (missing.length === 0) return `${own.length} containers: ${names(own)}`;
   throw new Mismatch(
-    `${missing.length} of ${running.length} are missing: ${names(missing.slice(0, 10))}`,
-    "every running container by its name",
-    samples.size === 0
+    `${missing.length} of the ${own.length} containers of this stack are missing: ${names(missing)}`,
+    "every container of this stack by its name",
+    gaps.length === running.length
       ? "cAdvisor got no names from Docker or containerd: look for `Registration of the docker container factory failed` in its log."
       : "Containers that started a moment ago are listed with the next scrape; run `npm run up` again.",
   );
+}
+
+async function listed({ prometheusUrl }: Expectation, explain: Explain): Promise<Advice> {
+  const { running, gaps } = await unlisted(prometheusUrl);
+  const explained = await explain(gaps);
+  if (explained.length === 0) return { actual: `${running.length} containers: ${names(running)}`, gaps: [] };
+  return {
+    actual: `${explained.length} of ${running.length} containers are not listed: ${describeGaps(explained)}`,
+    gaps: explained,
+  };
 }
 
 const names = (containers: { name: string }[]) =>
@@ -149,22 +185,44 @@ const names = (containers: { name: string }[]) =>
     .sort()
     .join(", ");
 
-async function complete(prometheus: string, { metrics, labels }: Expectation): Promise<string> {
-  const running = await runningContainers();
+/** The containers that are listed, and of those that lack a metric or a label, what is missing. */
+async function incomplete({ prometheusUrl, metrics, labels }: Expectation): Promise<{
+  containers: RunningContainer[];
+  gaps: Gap[];
+}> {
   const samples = samplesByContainer(
-    await query(prometheus, `{__name__=~"${metrics.join("|")}",job="cadvisor",name!=""}`),
+    await query(prometheusUrl, `{__name__=~"${metrics.join("|")}",job="cadvisor",name!=""}`),
   );
-  const gaps = running.flatMap(({ id, name }) =>
-    missingFrom(samples.get(id) ?? [], metrics, labels).map((part) => `${name} has no ${part}`),
-  );
-  if (gaps.length === 0)
-    return `${metrics.length} metrics of ${running.length} containers, each with ${labels.join(", ")}`;
+  const containers = (await runningContainers()).filter(({ id }) => samples.has(id));
+  const gaps = containers.flatMap((container) => {
+    const parts = missingFrom(samples.get(container.id) ?? [], metrics, labels);
+    return parts.length > 0 ? [{ container, missing: `no ${parts.join(", ")}` }] : [];
+  });
+  return { containers, gaps };
+}
+
+async function ownComplete(expectation: Expectation): Promise<string> {
+  const { environment, metrics, labels } = expectation;
+  const { containers, gaps } = await incomplete(expectation);
+  const own = gaps.filter(({ container }) => container.environment === environment);
+  if (own.length === 0) return completeText(expectation, containers.length);
   throw new Mismatch(
-    gaps.slice(0, 10).join("; "),
+    own.map(({ container, missing }) => `${container.name} has ${missing}`).join("; "),
     `${metrics.length} metrics with the labels ${labels.join(", ")}`,
     "Compare with cAdvisor's own /metrics.",
   );
 }
+
+async function complete(expectation: Expectation, explain: Explain): Promise<Advice> {
+  const { containers, gaps } = await incomplete(expectation);
+  const explained = await explain(gaps);
+  const complete = completeText(expectation, containers.length - explained.length);
+  if (explained.length === 0) return { actual: complete, gaps: [] };
+  return { actual: `${complete}; incomplete: ${describeGaps(explained)}`, gaps: explained };
+}
+
+const completeText = ({ metrics, labels }: Expectation, containers: number) =>
+  `${metrics.length} metrics of ${containers} containers, each with ${labels.join(", ")}`;
 
 function missingFrom(samples: Sample[], metrics: string[], labels: string[]): string[] {
   const absent = metrics.filter((metric) => !samples.some((sample) => sample.labels["__name__"] === metric));

@@ -1,13 +1,17 @@
-import { gpuContainers } from "./containers";
+import { gpuContainers, type Explain, type Gap } from "./containers";
 import { docker } from "../host/docker";
 import { query } from "../host/http";
 import { Mismatch } from "../lib/retry";
-import type { Check } from "./check";
+import { describeGaps, type Advice, type Check } from "./check";
 import type { Expectation } from "./report";
 import { requireTargetUp, samplesByContainer } from "./samples";
 
 /** The checks of the GPU exporter, or the reason why there is none. */
-export function gpuChecks({ gpu, prometheusUrl, containers }: Expectation, deadline: number): Check[] {
+export function gpuChecks(
+  { gpu, prometheusUrl, containers }: Expectation,
+  deadline: number,
+  explain: Explain,
+): Check[] {
   const complete = "every GPU container has its GPU series";
   if (!gpu.measured)
     return [
@@ -29,7 +33,10 @@ export function gpuChecks({ gpu, prometheusUrl, containers }: Expectation, deadl
     check("the target gpu is up", () => requireTargetUp(prometheusUrl, "gpu")),
     check("the running GPU exporter has been scraped", () => exporterScraped(prometheusUrl, exporter)),
     check("the GPU driver answers", () => driverAnswers(prometheusUrl)),
-    check(complete, () => gpuComplete(prometheusUrl)),
+    {
+      ...check(complete, () => exporterReadsDocker(prometheusUrl)),
+      advisory: () => gpuComplete(prometheusUrl, explain),
+    },
   ];
 }
 
@@ -66,24 +73,39 @@ async function driverAnswers(prometheus: string): Promise<string> {
   );
 }
 
-async function gpuComplete(prometheus: string): Promise<string> {
-  const containers = await gpuContainers();
-  if (containers.length === 0) return "no GPU containers";
+async function exporterReadsDocker(prometheus: string): Promise<string> {
+  const [up] = await query(prometheus, 'gpu_exporter_docker_up{job="gpu"}');
+  if (up?.value === 1) return "the GPU exporter reads the containers from Docker";
+  throw new Mismatch(
+    "the GPU exporter gets no answer from Docker, and exposes no containers",
+    "gpu_exporter_docker_up 1",
+    "See `docker logs` of the GPU exporter.",
+  );
+}
+
+const GPU_LABELS = ["name", "image", "gpu", "gpu_uuid", "gpu_model"];
+
+/** A container of the user's whose GPUs do not exist is reported, and fails nothing. */
+async function gpuComplete(prometheus: string, explain: Explain): Promise<Advice> {
   const infos = samplesByContainer(await query(prometheus, 'container_gpu_info{job="gpu"}'));
-  const labels = ["name", "image", "gpu", "gpu_uuid", "gpu_model"];
-  const gaps = containers.flatMap(({ id, name }) => {
-    const samples = infos.get(id) ?? [];
-    if (samples.length === 0) return [`${name} has no container_gpu_info`];
-    return labels
-      .filter((label) => samples.some((sample) => !sample.labels[label]))
-      .map((label) => `${name} has no label ${label}`);
+  const containers = await gpuContainers();
+  const gaps = containers.flatMap((container): Gap[] => {
+    const samples = infos.get(container.id);
+    if (!samples)
+      return [{ container, missing: `no GPU of this host is ${container.allocation.ids.join(", ")}` }];
+    const labels = GPU_LABELS.filter((label) => samples.some((sample) => !sample.labels[label]));
+    return labels.length > 0 ? [{ container, missing: `no label ${labels.join(", ")}` }] : [];
   });
-  if (gaps.length > 0)
-    throw new Mismatch(
-      gaps.slice(0, 10).join("; "),
-      `container_gpu_info with ${labels.join(", ")} for each container that has GPUs`,
-      "Compare the GPUs in `docker inspect` with those of `nvidia-smi -L`: an id that the host does not have is ignored.",
-    );
+  const explained = await explain(gaps);
+  if (explained.length > 0)
+    return {
+      actual: `${explained.length} of ${containers.length} GPU containers have no complete series: ${describeGaps(explained)}`,
+      gaps: explained,
+    };
+  if (containers.length === 0) return { actual: "no GPU containers", gaps: [] };
   const counts = containers.map(({ id, name }) => `${name} (${infos.get(id)?.length ?? 0})`);
-  return `${containers.length} containers with their number of GPUs: ${counts.sort().join(", ")}`;
+  return {
+    actual: `${containers.length} containers with their number of GPUs: ${counts.sort().join(", ")}`,
+    gaps: [],
+  };
 }

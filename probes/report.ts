@@ -1,5 +1,7 @@
 /** What the running system must show; the components declare it, and the probe reads it from standard input. */
 export interface Expectation {
+  /** The stack's environment. Its own containers must have all series; what others lack is reported. */
+  environment: string;
   cadvisorUrl: string;
   prometheusUrl: string;
   /** Names of the containers that serve them. */
@@ -9,7 +11,7 @@ export interface Expectation {
   scrapeIntervalSeconds: number;
   /** Seconds for a started server to answer; a check that needs scrapes waits two intervals longer. */
   startTimeoutSeconds: number;
-  /** Metrics that every running container has. */
+  /** Metrics that every container has once it has run for two scrapes. */
   metrics: string[];
   /** Labels that are not empty on each of these metrics. */
   labels: string[];

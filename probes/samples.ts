@@ -44,11 +44,11 @@ export async function scrapeJobStates(prometheus: string, jobs: string[]): Promi
     .join("; ");
 }
 
-/** Samples by the 64-digit container id in which their label `id` ends. */
+/** Samples by the last 64-digit container id of their label `id`; the cgroup of a nested container has several. */
 export function samplesByContainer(samples: Sample[]): Map<string, Sample[]> {
   const result = new Map<string, Sample[]>();
   for (const sample of samples) {
-    const id = /[0-9a-f]{64}/.exec(sample.labels["id"] ?? "")?.[0];
+    const id = sample.labels["id"]?.match(/[0-9a-f]{64}/g)?.pop();
     if (id) result.set(id, [...(result.get(id) ?? []), sample]);
   }
   return result;

@@ -15,7 +15,8 @@ export const REQUIRED_METRICS: Metrics = {
   container_spec_cpu_period: "Length of the period of the CPU limit, in microseconds",
   container_spec_cpu_shares:
     "CPU weight relative to other containers; by default 1024 with cgroup v1 and 2597 with cgroup v2",
-  container_start_time_seconds: "Start time of the container, in Unix seconds; changes when the container restarts",
+  container_start_time_seconds:
+    "Start time of the container, in Unix seconds; changes when the container restarts",
   container_last_seen: "Last time that cAdvisor saw the container, in Unix seconds",
   container_health_state: "Health: 1 healthy, 0 unhealthy or starting, -1 without a health check",
 };

@@ -1,6 +1,14 @@
 import { dump } from "js-yaml";
 import { certificateDetails, type Settings } from "../settings";
-import { containerRules, gatewayRules, GPU_RULES, monitoringRules, rulesFile, type RuleGroup } from "./rules";
+import {
+  containerRules,
+  gatewayRules,
+  GPU_RULES,
+  monitoringRules,
+  rulesFile,
+  scrapeLimitRules,
+  type RuleGroup,
+} from "./rules";
 import {
   cadvisorJob,
   dcgmJob,
@@ -57,16 +65,16 @@ export function buildConfiguration(settings: Settings, context: PrometheusContex
   return { config, rules, files: { "prometheus.yml": toYaml(config), [file.name]: file.text } };
 }
 
-function buildRules(
-  { scrapeInterval, tlsCertificate }: Settings,
-  { host, gpu }: PrometheusContext,
-): RuleGroup[] {
+function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[] {
+  const { scrapeInterval, tlsCertificate } = settings;
+  const { host, gpu } = context;
   const certificate = tlsCertificate
     ? { host, expires: certificateDetails(tlsCertificate).expires }
     : undefined;
   const rules = [
     monitoringRules(host, scrapeInterval),
     containerRules(scrapeInterval),
+    scrapeLimitRules(buildScrapeConfigs(settings, context), scrapeInterval),
     gatewayRules(certificate),
   ];
   return gpu ? [...rules, GPU_RULES] : rules;

@@ -1,3 +1,4 @@
+import { cut, MAX_LABEL_LENGTH } from "../lib/labels";
 import type { RelabelConfig } from "../settings";
 
 /** Words in an image's repository that identify an LLM server, as whole words (`my-vllm:1`, not `notvllm:1`). */
@@ -18,7 +19,7 @@ const pattern = (words: string) => `(?:.*/)?(?:[^/:@]*[._-])?(?:${words})(?:[/:@
  * {@link llmServerRelabeling} sets.
  */
 export function llmServer(image: string, label: string): string {
-  if (label) return label === "none" ? "" : label;
+  if (label) return label === "none" ? "" : cut(label);
   const matching = Object.entries(IMAGE_WORDS).filter(([, words]) =>
     new RegExp(`^${pattern(words)}$`).test(image),
   );
@@ -39,7 +40,12 @@ export function llmServerRelabeling(containerLabel: string): RelabelConfig[] {
   }));
   return [
     ...fromImage,
-    { source_labels: [containerLabel], regex: "(.{1,200}).*", target_label: "llm_server", replacement: "$1" },
+    {
+      source_labels: [containerLabel],
+      regex: `(?s)(.{1,${MAX_LABEL_LENGTH}}).*`,
+      target_label: "llm_server",
+      replacement: "$1",
+    },
     { source_labels: ["llm_server"], regex: "none", target_label: "llm_server", replacement: "" },
   ];
 }

@@ -1,3 +1,4 @@
+import { MAX_LABEL_LENGTH } from "../lib/labels";
 import { LLM_SERVER_LABEL } from "../lib/names";
 import type { RelabelConfig } from "../settings";
 import { CONTAINER_METRICS, HOST_METRICS } from "./catalogue";
@@ -23,6 +24,23 @@ const exported = (dockerLabel: string) => `container_label_${dockerLabel.replace
 
 const anyOf = (names: readonly string[]) => names.join("|");
 
+/** As {@link cut} and {@link cutStart} do; Prometheus's `.` matches line breaks only from version 3 on. */
+const BEGINNING = `(?s)(.{0,${MAX_LABEL_LENGTH}}).*`;
+const END = `(?s).*?(.{0,${MAX_LABEL_LENGTH}})`;
+
+const cutLabel = (label: string, regex: string): RelabelConfig => ({
+  source_labels: [label],
+  regex,
+  target_label: label,
+});
+
+/**
+ * Interfaces that a container in the host's network namespace shares with the host: one for each other container or virtual
+ * machine, and their bridges. 30 such containers would have 30 × 30 series of each metric (kubernetes/kubernetes 104647).
+ */
+const HOST_INTERFACES =
+  "lo|docker.*|br-.*|veth.*|virbr.*|vnet.*|cni.*|flannel.*|cali.*|cilium.*|lxc.*|lxdbr.*|podman.*";
+
 /** Keeps the named metrics and drops every other. */
 export const keepMetrics = (names: readonly string[]): RelabelConfig => ({
   source_labels: ["__name__"],
@@ -39,19 +57,17 @@ export function cadvisorRelabeling(): RelabelConfig[] {
     keepMetrics([...Object.keys(CONTAINER_METRICS), ...HOST_METRICS]),
     // Other cgroups, such as the root and system services, have an id and no name.
     { source_labels: ["id", "name"], regex: ".+;", action: "drop" },
-    // A container in the host's network namespace has the interfaces of the host.
-    {
-      source_labels: ["interface"],
-      regex: "lo|docker.*|br-.*|veth.*|virbr.*|cni.*|flannel.*",
-      action: "drop",
-    },
+    { source_labels: ["interface"], regex: HOST_INTERFACES, action: "drop" },
     ...Object.entries(COMPOSE_LABELS).map(([docker, label]) => ({
       source_labels: [exported(docker)],
-      // An image's label can exceed Prometheus's limit of label length, and then the whole scrape would fail.
-      regex: "(.{0,200}).*",
+      regex: BEGINNING,
       target_label: label,
     })),
-    { source_labels: ["container_env_nvidia_visible_devices"], target_label: "nvidia_visible_devices" },
+    {
+      source_labels: ["container_env_nvidia_visible_devices"],
+      regex: BEGINNING,
+      target_label: "nvidia_visible_devices",
+    },
     {
       source_labels: ["nvidia_visible_devices"],
       regex: "void|none",
@@ -59,6 +75,9 @@ export function cadvisorRelabeling(): RelabelConfig[] {
       replacement: "",
     },
     ...llmServerRelabeling(exported(LLM_SERVER_LABEL)),
+    // After the LLM server was recognized by the whole image. Names that are equal so far differ in the id.
+    ...["name", "image", "interface", "device"].map((label) => cutLabel(label, BEGINNING)),
+    cutLabel("id", END),
     { regex: "container_label_.*|container_env_.*", action: "labeldrop" },
   ];
 }

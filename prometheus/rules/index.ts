@@ -6,6 +6,7 @@ export { containerRules } from "./containers";
 export { gatewayRules } from "./gateway";
 export { GPU_RULES } from "./gpu";
 export { monitoringRules } from "./monitoring";
+export { scrapeLimitRules } from "./scrapeLimits";
 export type { AlertingRule, RecordingRule, RuleGroup } from "./types";
 
 /**

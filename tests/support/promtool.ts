@@ -8,6 +8,9 @@ import { settings } from "./settings";
 
 const BUILD_MILLISECONDS = 1_800_000;
 
+// promtool takes seconds to start on a busy machine.
+jest.setTimeout(30_000);
+
 let promtool: string;
 let folder: string;
 beforeAll(async () => {

@@ -11,7 +11,13 @@ import {
   GPU_METRICS,
 } from "../../prometheus/catalogue";
 import { policies } from "../../policy/policies";
-import { containerRules, gatewayRules, GPU_RULES, monitoringRules } from "../../prometheus/rules";
+import {
+  containerRules,
+  gatewayRules,
+  GPU_RULES,
+  monitoringRules,
+  scrapeLimitRules,
+} from "../../prometheus/rules";
 import { IMAGE_REQUIREMENTS, SETTING_KEYS } from "../../settings";
 
 /** The first column and the last one of the tables of a document. */
@@ -46,6 +52,7 @@ describe("Documentation", () => {
     const groups = [
       monitoringRules("h", "30s"),
       containerRules("30s"),
+      scrapeLimitRules([], "30s"),
       gatewayRules({ host: "h", expires: 0 }),
       GPU_RULES,
     ];

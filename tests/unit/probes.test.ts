@@ -1,5 +1,7 @@
+import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
+import { advise, type Check } from "../../probes/check";
 import { checks } from "../../probes/checks";
 import { docker } from "../../host/docker";
 import { get, query } from "../../host/http";
@@ -30,8 +32,9 @@ beforeEach(() => {
   answers.clear();
 });
 
-const ask = (name: string) => {
+const checkNamed = (name: string): Check => {
   const expectation = {
+    environment: "dev",
     cadvisorUrl: url,
     prometheusUrl: url,
     containers: { cadvisor: "cadvisor", prometheus: "prometheus", gateway: "gateway" },
@@ -39,14 +42,17 @@ const ask = (name: string) => {
     scrapeIntervalSeconds: 30,
     startTimeoutSeconds: 60,
     scrapeJobs: ["vllm", "sglang", "tgi"],
-    metrics: [],
-    labels: [],
+    metrics: ["container_memory_rss", "container_start_time_seconds"],
+    labels: ["name", "image"],
     gpu: { measured: true, exporter: "gpu-exporter" } as const,
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
   if (!check) throw new Error(`no check ${name}`);
-  return check.query();
+  return check;
 };
+const ask = (name: string) => checkNamed(name).query();
+/** What a check reports of containers that are not of the stack. */
+const advice = async (name: string) => (await checkNamed(name).advisory?.()) ?? { actual: "", gaps: [] };
 
 test("a healthy cAdvisor passes, another answer fails with actual, expected and hint", async () => {
   answers.set("/healthz", { status: 200, body: "ok" });
@@ -196,4 +202,237 @@ test("a GPU that fell off the bus is reported by its UUID", async () => {
   await expect(ask("GPU driver answers")).resolves.toBe("2 GPUs and MIG devices");
   samples({ gpu_exporter_driver_up: [[{}, 1]], gpu_up: gpus(0) });
   await expect(ask("GPU driver answers")).rejects.toThrow("1 of 2 do not answer: GPU-b");
+});
+
+/** A container as Docker lists and inspects it, and its labels in Prometheus. */
+interface HostContainer {
+  name: string;
+  /** Its other names, by links. */
+  aliases?: string[];
+  environment?: string;
+  state?: object;
+  restarts?: number;
+  secondsOld?: number;
+  config?: object;
+  /** Whether it ends between `docker ps` and `docker inspect`. */
+  vanishes?: boolean;
+}
+const idOf = (name: string) => createHash("sha256").update(name).digest("hex");
+
+/** Answers the Docker CLI for a host with some containers. */
+function host(containers: HostContainer[], inspectFails?: Error): void {
+  const inspection = ({ name, state, restarts = 0, secondsOld = 3600, config = {} }: HostContainer) => ({
+    Id: idOf(name),
+    RestartCount: restarts,
+    Config: { Env: [], ...config },
+    HostConfig: { DeviceRequests: null, ...config },
+    State: {
+      Status: "running",
+      ExitCode: 0,
+      StartedAt: new Date(Date.now() - secondsOld * 1000).toISOString(),
+      ...state,
+    },
+  });
+  jest.mocked(docker).mockImplementation(([command, ...args]) => {
+    if (command === "ps") {
+      const lines = containers.map(({ name, aliases = [], environment = "" }) =>
+        JSON.stringify({ id: idOf(name), names: [...aliases, name].join(","), environment }),
+      );
+      return Promise.resolve(`${lines.join("\n")}\n`);
+    }
+    if (command === "info")
+      return Promise.resolve(
+        JSON.stringify({ DefaultRuntime: "runc", Runtimes: { runc: { path: "runc" } } }),
+      );
+    if (inspectFails) return Promise.reject(inspectFails);
+    const asked = containers.filter(({ name }) => args.includes(idOf(name)));
+    const stdout = JSON.stringify(asked.filter(({ vanishes }) => !vanishes).map(inspection));
+    if (!asked.some(({ vanishes }) => vanishes)) return Promise.resolve(stdout);
+    const error = Object.assign(new Error("exit status 1"), { stdout });
+    return Promise.reject(new Error("docker inspect failed: Error: No such object: 0f", { cause: error }));
+  });
+}
+
+/** Samples of cAdvisor for the named containers. */
+const series = (names: string[]): [object, number][] =>
+  names.map((name) => [{ id: `/docker/${idOf(name)}`, name, image: "a:1" }, 1]);
+const own = (name: string): HostContainer => ({ name, environment: "dev", secondsOld: 3 });
+
+describe("Check of container names", () => {
+  const LISTED = "listed by name";
+
+  it("fails until every container of the stack is listed", async () => {
+    host([own("cadvisor"), own("prometheus")]);
+    samples({ container_start_time_seconds: series(["cadvisor"]) });
+    await expect(ask(LISTED)).rejects.toThrow("1 of the 2 containers of this stack are missing: prometheus");
+    samples({ container_start_time_seconds: series(["cadvisor", "prometheus"]) });
+    await expect(ask(LISTED)).resolves.toBe("2 containers: cadvisor, prometheus");
+  });
+
+  it("reports other containers that are not listed with the reason, and fails for none of them", async () => {
+    host([
+      own("cadvisor"),
+      { name: "web" },
+      { name: "crashy", state: { Status: "restarting", ExitCode: 1 }, restarts: 7, secondsOld: 1 },
+      { name: "flappy", restarts: 7, secondsOld: 2 },
+      { name: "late", secondsOld: 4 },
+      { name: "odd" },
+      { name: "of-another-stack", environment: "prod", secondsOld: 9 },
+    ]);
+    samples({ container_start_time_seconds: series(["cadvisor", "web"]) });
+    await expect(ask(LISTED)).resolves.toBe("1 containers: cadvisor");
+    expect((await advice(LISTED)).actual).toBe(
+      "5 of 7 containers are not listed: crashy (restarting, exit status 1), flappy (started 2 s ago by restart 7), " +
+        "late (started 4 s ago), odd (cAdvisor has no series of it: see its log), of-another-stack (started 9 s ago)",
+    );
+  });
+
+  it("waits for containers that a scrape can still list, and for no others", async () => {
+    const waitsFor = async (container: HostContainer) => {
+      host([container]);
+      samples({});
+      return (await advice(LISTED)).gaps.map(({ mayClose }) => mayClose);
+    };
+    expect(await waitsFor({ name: "young", secondsOld: 4 })).toEqual([true]);
+    expect(await waitsFor({ name: "odd" })).toEqual([true]);
+    expect(await waitsFor({ name: "crashy", state: { Status: "restarting" } })).toEqual([false]);
+    // On a host that starts a container every few seconds, there is always a newer one.
+    expect(await waitsFor({ name: "newer", secondsOld: -1 })).toEqual([false]);
+  });
+
+  it("finds a container to which another one links by its own name", async () => {
+    host([{ name: "db", aliases: ["web/db"] }, { name: "web" }]);
+    samples({ container_start_time_seconds: series(["db", "web"]) });
+    expect((await advice(LISTED)).actual).toBe("2 containers: db, web");
+  });
+
+  it("finds a container by its name as relabeling cuts it", async () => {
+    const name = "x".repeat(250);
+    host([{ name }]);
+    samples({ container_start_time_seconds: [[{ id: `/docker/${idOf(name)}`, name: "x".repeat(200) }, 1]] });
+    expect((await advice(LISTED)).gaps).toEqual([]);
+  });
+
+  it("finds a container by the last id of its cgroup", async () => {
+    host([{ name: "nested" }]);
+    const id = `/docker/${idOf("kind")}/docker/${idOf("nested")}`;
+    samples({ container_start_time_seconds: [[{ id, name: "nested" }, 1]] });
+    expect((await advice(LISTED)).gaps).toEqual([]);
+  });
+
+  it("leaves out a container that ends between the commands of the Docker CLI", async () => {
+    host([{ name: "web" }, { name: "gone", vanishes: true }]);
+    samples({ container_start_time_seconds: series(["web"]) });
+    expect((await advice(LISTED)).gaps).toEqual([]);
+  });
+
+  it("reports a container on which Docker hangs (moby/moby 18848)", async () => {
+    const killed = new Error("docker inspect failed: timed out", { cause: { timedOut: true } });
+    host([own("cadvisor"), { name: "hung" }], killed);
+    samples({ container_start_time_seconds: series(["cadvisor"]) });
+    await expect(ask(LISTED)).resolves.toContain("cadvisor");
+    const { actual, gaps } = await advice(LISTED);
+    expect(actual).toContain(
+      "hung (cAdvisor has no series of it: see its log; docker inspect did not answer",
+    );
+    expect(gaps).toEqual([expect.objectContaining({ mayClose: false })]);
+  });
+
+  it("names at most 20 of the containers that are not listed", async () => {
+    host([...Array(23).keys()].map((n) => ({ name: `c${n}` })));
+    samples({});
+    expect((await advice(LISTED)).actual).toMatch(/^23 of 23 .* and 3 others$/);
+  });
+});
+
+describe("Check of metrics", () => {
+  const COMPLETE = "required metrics";
+  const both = (names: string[], partial: string[]) => {
+    const of = (metric: string, some: string[]) =>
+      series(some).map(([labels, value]): [object, number] => [{ ...labels, __name__: metric }, value]);
+    samples({
+      "{__name__": [
+        ...of("container_start_time_seconds", [...names, ...partial]),
+        ...of("container_memory_rss", names),
+      ],
+    });
+  };
+
+  it("fails for a container of the stack that lacks a metric", async () => {
+    host([own("cadvisor")]);
+    both([], ["cadvisor"]);
+    await expect(ask(COMPLETE)).rejects.toThrow("cadvisor has no container_memory_rss");
+    both(["cadvisor"], []);
+    await expect(ask(COMPLETE)).resolves.toContain("2 metrics of 1 containers, each with name, image");
+  });
+
+  it("reports another container that lacks one", async () => {
+    host([own("cadvisor"), { name: "web" }, { name: "odd" }]);
+    both(["cadvisor", "web"], ["odd"]);
+    await expect(ask(COMPLETE)).resolves.toContain("2 metrics");
+    expect((await advice(COMPLETE)).actual).toBe(
+      "2 metrics of 2 containers, each with name, image; incomplete: odd (no container_memory_rss)",
+    );
+  });
+});
+
+describe("Check of GPU containers", () => {
+  const GPUS = "GPU container has";
+  const withGpu = (id: string) => ({ DeviceRequests: [{ DeviceIDs: [id], Capabilities: [["gpu"]] }] });
+  const info = (name: string): [object, number] => [
+    {
+      ...{ id: `/docker/${idOf(name)}`, name, image: "a:1" },
+      ...{ gpu: "0", gpu_uuid: "GPU-a", gpu_model: "H100" },
+    },
+    1,
+  ];
+
+  it("reports a container whose GPU does not exist, and fails for none", async () => {
+    host([
+      { name: "chat", config: withGpu("0") },
+      { name: "lost", config: withGpu("GPU-z") },
+    ]);
+    samples({ container_gpu_info: [info("chat")], gpu_exporter_docker_up: [[{}, 1]] });
+    await expect(ask(GPUS)).resolves.toContain("reads the containers");
+    expect((await advice(GPUS)).actual).toBe(
+      "1 of 2 GPU containers have no complete series: lost (no GPU of this host is GPU-z)",
+    );
+    samples({ container_gpu_info: [info("chat"), info("lost")], gpu_exporter_docker_up: [[{}, 1]] });
+    expect((await advice(GPUS)).actual).toBe("2 containers with their number of GPUs: chat (1), lost (1)");
+  });
+
+  it("fails when the exporter gets no answer from Docker", async () => {
+    samples({ gpu_exporter_docker_up: [[{}, 0]] });
+    await expect(ask(GPUS)).rejects.toThrow("gets no answer from Docker");
+  });
+});
+
+describe("Advice", () => {
+  const gap = (mayClose: boolean) => ({ actual: "a gap", gaps: [{ name: "a", reason: "b", mayClose }] });
+  const neverCalled = () => {
+    throw new Error("waited");
+  };
+
+  it("ends at once without gaps, and with gaps that no scrape closes", async () => {
+    const far = Date.now() + 60_000;
+    const none = { actual: "all", gaps: [] };
+    await expect(advise(() => Promise.resolve(none), far, neverCalled)).resolves.toEqual(none);
+    await expect(advise(() => Promise.resolve(gap(false)), far, neverCalled)).resolves.toEqual(gap(false));
+  });
+
+  it("ends at its deadline with the gaps, and reports the wait once", async () => {
+    const waits: string[] = [];
+    const result = advise(
+      () => Promise.resolve(gap(true)),
+      Date.now() + 1500,
+      (actual) => waits.push(actual),
+    );
+    await expect(result).resolves.toEqual(gap(true));
+    expect(waits).toEqual(["a gap"]);
+  });
+
+  it("reports a query that fails", async () => {
+    const result = advise(() => Promise.reject(new Error("docker: broken")), 0, neverCalled);
+    expect((await result).actual).toBe("unknown: docker: broken");
+  });
 });

@@ -94,14 +94,24 @@ describe("Metrics of containers", () => {
     }
   });
 
-  it("have labels of at most 200 characters, so that Prometheus accepts the scrape", async () => {
+  it("have labels as relabeling cuts those of cAdvisor, so that Prometheus accepts the scrape and joins both", async () => {
     exporter.runContainers();
-    const labels = { "com.docker.compose.project": "x".repeat(3000) };
-    exporter.docker.run([{ name: "chat", image: "a:1", pids: [11], config: allGpus, labels }]);
-    const [info = ""] = [...(await exporter.scrape()).keys()].filter((name) =>
-      name.startsWith("container_gpu_info"),
-    );
-    expect(/compose_project="(x*)"/.exec(info)?.[1]).toHaveLength(200);
+    const long = "😀".repeat(3000);
+    const labels = {
+      "com.docker.compose.project": long,
+      "com.docker.compose.service": long,
+      "llm-metrics.server": long,
+    };
+    const name = "n".repeat(2000);
+    exporter.docker.run([{ name, image: `i/${long}`, pids: [11], config: allGpus, labels }]);
+    const infos = [...(await exporter.scrape()).keys()].filter((one) => one.startsWith("container_gpu_info"));
+    expect(infos).toHaveLength(2);
+    const label = (which: string) => new RegExp(`[{,]${which}="([^"]*)"`).exec(infos[0] ?? "")?.[1];
+    for (const which of ["compose_project", "compose_service", "llm_server"])
+      expect(label(which)).toBe("😀".repeat(200));
+    expect(label("name")).toBe("n".repeat(200));
+    expect(label("image")).toBe(`i/${"😀".repeat(198)}`);
+    expect(label("id")).toBe(`/system.slice/docker-${containerId(name)}.scope`);
   });
 
   it("leave out memory that the driver does not report, and keep the other values", async () => {

@@ -22,4 +22,11 @@ describe("A program that is run", () => {
     expect(await run("sh", ["-c", "echo 1; sleep 0.1; echo 2 >&2"], { stderr: true })).toBe("1\n2\n");
     expect(await run("sh", ["-c", "echo 1; echo 2 >&2"])).toBe("1\n");
   });
+
+  it("is killed at its timeout, which is an error", async () => {
+    await expect(run("sleep", ["60"], { timeoutSeconds: 0.2 })).rejects.toMatchObject({
+      message: expect.stringContaining("timed out") as unknown,
+      cause: { timedOut: true },
+    });
+  });
 });

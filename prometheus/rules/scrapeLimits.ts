@@ -1,0 +1,97 @@
+import { durationSeconds, sizeBytes } from "../../lib/units";
+import type { RuleGroup } from "./types";
+
+/** The part of a scrape job that its limits depend on. */
+export interface LimitedJob {
+  job_name: string;
+  /** 0 and undefined are no limit. */
+  body_size_limit?: string | 0 | undefined;
+}
+
+/** Fraction of a limit from which an alert fires. */
+const NEAR = 0.8;
+
+/**
+ * Alerts about the limits of scrapes: Prometheus rejects a whole scrape that exceeds one. They apply to the jobs of the setting
+ * `scrapeJobs` as well.
+ *
+ * @param jobs all scrape jobs, the stack's own first: Prometheus exposes no metric of their body size limits
+ * @param scrapeInterval the alerts tolerate one scrape
+ */
+export function scrapeLimitRules(jobs: readonly LimitedJob[], scrapeInterval: string): RuleGroup {
+  const twoScrapes = `${Math.ceil(2 * durationSeconds(scrapeInterval))}s`;
+  return {
+    name: "scrape_limits",
+    rules: [
+      {
+        alert: "ScrapeSampleLimitNear",
+        expr: `scrape_samples_post_metric_relabeling / (scrape_sample_limit > 0) > ${NEAR}`,
+        for: twoScrapes,
+        labels: { severity: "warning" },
+        annotations: {
+          summary:
+            "The job {{ $labels.job }} on {{ $labels.host }} stores {{ $value | humanizePercentage }} of its sample limit",
+          description:
+            'Above 100 %, every series of {{ $labels.instance }} is lost. In scrapeJobs, raise sample_limit, or drop series by metric_relabel_configs. The query `topk(10, count by (__name__, name) ({job="{{ $labels.job }}"}))` shows what has the most series.',
+        },
+      },
+      {
+        alert: "ScrapeBodySizeLimitNear",
+        expr: bodySizeNear(jobs),
+        for: twoScrapes,
+        labels: { severity: "warning" },
+        annotations: {
+          summary:
+            "The response of {{ $labels.instance }} to the job {{ $labels.job }} is near its size limit: {{ $value | humanize1024 }}B",
+          description:
+            "Above the limit, every series of the target is lost. In scrapeJobs, raise body_size_limit. cAdvisor repeats the labels of a container in each of its lines.",
+        },
+      },
+      {
+        alert: "ScrapeTimeoutNear",
+        // TargetDown reports scrapes that fail.
+        expr: `(scrape_duration_seconds > ${NEAR} * scrape_timeout_seconds) and up == 1`,
+        for: twoScrapes,
+        labels: { severity: "warning" },
+        annotations: {
+          summary:
+            "A scrape of {{ $labels.instance }} by the job {{ $labels.job }} takes {{ $value | humanizeDuration }}, which is near its timeout",
+          description:
+            "A scrape that exceeds its timeout stores nothing. See whether the host is overloaded; in scrapeJobs, raise scrape_timeout.",
+        },
+      },
+      {
+        alert: "ScrapeRejected",
+        // A response was read (its size is -1 above body_size_limit, and 0 without one), and nothing of it is stored.
+        expr: "up == 0 and scrape_body_size_bytes != 0",
+        for: twoScrapes,
+        labels: { severity: "warning" },
+        annotations: {
+          summary:
+            "Prometheus rejects the metrics of {{ $labels.instance }} for the job {{ $labels.job }}, and stores none of them",
+          description:
+            "They exceed a limit, or are malformed: the page /targets of Prometheus names the limit, the metric and the label. In scrapeJobs, raise that limit, or drop the label by metric_relabel_configs.",
+        },
+      },
+    ],
+  };
+}
+
+/** Jobs with another limit than the first one are named. All others share a condition, so that a further job changes no rule. */
+function bodySizeNear(jobs: readonly LimitedJob[]): string {
+  const [shared = 0] = jobs.map(limitOf);
+  const named = jobs.filter((job) => limitOf(job) !== shared);
+  const near = (matchers: string[], limit: number) =>
+    `scrape_body_size_bytes{${matchers.join(",")}} > ${Math.floor(NEAR * limit)}`;
+  return [
+    near(
+      named.map(({ job_name }) => `job!=${JSON.stringify(job_name)}`),
+      shared,
+    ),
+    ...named
+      .filter((job) => limitOf(job) > 0)
+      .map((job) => near([`job=${JSON.stringify(job.job_name)}`], limitOf(job))),
+  ].join(" or ");
+}
+
+const limitOf = ({ body_size_limit = 0 }: LimitedJob) => sizeBytes(String(body_size_limit));

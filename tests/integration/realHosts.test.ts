@@ -1,0 +1,185 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { buildShellImage } from "../../airgap/images";
+import { run } from "../../lib/run";
+import { cut } from "../../lib/labels";
+import { reasonsForGaps } from "../../probes/containers";
+import type { ProbeReport } from "../../probes/report";
+import { REQUIRED_LABELS, REQUIRED_METRICS } from "../../prometheus/catalogue";
+import { DOCKER_HOST } from "../support/docker";
+import { eventually } from "../support/eventually";
+import { query, type Sample } from "../support/prometheus";
+import { Stack, succeeded, WITH_POLICIES } from "../support/stack";
+
+const IMAGE = "example/web:1";
+const PREFIX = `real-${randomBytes(3).toString("hex")}`;
+const named = (name: string) => `${PREFIX}-${name}`;
+
+/** Runs the Docker CLI, which must not take longer than a busy daemon needs. */
+const docker = async (...args: string[]) => (await run("docker", args, { timeoutSeconds: 60 })).trim();
+
+/** A reference as long as Docker accepts: 255 characters of docker.io/ and the repository, and a tag of 128. */
+const LONGEST_IMAGE = `example/${"i".repeat(237)}:${"t".repeat(128)}`;
+const LONG_NAME = named("n".repeat(240));
+const FOUR_KB = "x".repeat(4096);
+const ORDINARY = 40;
+const CRASH_LOOPS = 3;
+
+/** Containers that run, and whose series must be complete; options by name. */
+const WELL_BEHAVED: Record<string, string[]> = {
+  db: [],
+  // `docker ps` lists db as `web/db` as well (field case A6).
+  web: ["--link", `${named("db")}:db`],
+  "many-labels": [...Array(500).keys()].flatMap((n) => ["--label", `label.${n}=${"v".repeat(20)}`]),
+  "long-labels": [
+    ...["com.docker.compose.project", "com.docker.compose.service", "llm-metrics.server", "other"].flatMap(
+      (label) => ["--label", `${label}=${FOUR_KB}`],
+    ),
+  ],
+  unicode: [
+    ...["--label", `com.docker.compose.project=${"😀".repeat(300)}`],
+    ...["--label", 'com.docker.compose.service=Grüße "\\n" \n 世界', "--label", "标签=值"],
+  ],
+  // As many as 56 MIG devices (field case A3).
+  "many-gpus": ["--env", `NVIDIA_VISIBLE_DEVICES=${"a".repeat(2001)}`],
+  "host-network": ["--network", "host"],
+  "no-network": ["--network", "none"],
+  "shared-network": ["--network", `container:${named("db")}`],
+  paused: [],
+  // Not here: a privileged container, which the machine of the tests does not allow (no CAP_SYS_RESOURCE).
+};
+
+let stack: Stack;
+let report: ProbeReport;
+let output: string;
+const churn = { stopped: false, started: 0, done: Promise.resolve() };
+
+/** Runs a container in the background. A start that fails is an error of this test. */
+const start = (name: string, options: string[], command: string[] = [], image = IMAGE) =>
+  docker("run", "-d", "--name", name, ...options, image, ...command);
+
+/** Starts a container every 2 s that lives for 8 s (field case A5). */
+async function startShortLived(): Promise<void> {
+  while (!churn.stopped) {
+    await start(named(`short-${churn.started++}`), ["--rm"], ["sleep", "8"]);
+    await sleep(2000);
+  }
+}
+
+/** Docker doubles the delay before each restart, up to a minute. */
+async function backedOff(name: string): Promise<void> {
+  await eventually(async () => {
+    const state = await docker("inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name);
+    const [what, restarts] = state.split(" ");
+    expect(what).toBe("restarting");
+    expect(Number(restarts)).toBeGreaterThanOrEqual(7);
+  });
+}
+
+beforeAll(async () => {
+  await buildShellImage(IMAGE, DOCKER_HOST);
+  await docker("tag", IMAGE, LONGEST_IMAGE);
+  for (let n = 0; n < CRASH_LOOPS; n++)
+    await start(named(`crashy-${n}`), ["--restart=always"], ["sh", "-c", `exit ${n + 1}`]);
+  for (const [name, options] of Object.entries(WELL_BEHAVED)) await start(named(name), options);
+  await start(LONG_NAME, []);
+  await start(named("longest-image"), [], [], LONGEST_IMAGE);
+  for (let n = 0; n < ORDINARY; n++) await start(named(`ordinary-${n}`), []);
+  await start(named("exited"), [], ["sh", "-c", "exit 3"]);
+  await docker("create", "--name", named("created"), IMAGE);
+  await docker("pause", named("paused"));
+  for (let n = 0; n < CRASH_LOOPS; n++) await backedOff(named(`crashy-${n}`));
+
+  stack = await Stack.create();
+  churn.done = startShortLived();
+  output = await succeeded(stack.up(...WITH_POLICIES));
+  ({ probeReport: report } = await stack.outputs<{ probeReport: ProbeReport }>());
+});
+
+afterAll(async () => {
+  churn.stopped = true;
+  await churn.done;
+  const mine = await docker("ps", "--all", "--quiet", "--filter", `name=^/${PREFIX}`);
+  await docker("rm", "-f", ...mine.split("\n").filter(Boolean));
+  await docker("rmi", LONGEST_IMAGE);
+  await stack.remove();
+});
+
+const wellBehaved = () => [
+  ...Object.keys(WELL_BEHAVED).map(named),
+  ...[...Array(ORDINARY).keys()].map((n) => named(`ordinary-${n}`)),
+  named("longest-image"),
+  LONG_NAME,
+];
+
+/** The samples of the containers of this test, by the label `name`. */
+async function samplesByName(): Promise<Map<string, Sample[]>> {
+  const result = new Map<string, Sample[]>();
+  for (const sample of await query(stack.prometheus, `{job="cadvisor",name=~"${PREFIX}-.+"}`)) {
+    const name = sample.metric["name"] ?? "";
+    result.set(name, [...(result.get(name) ?? []), sample]);
+  }
+  return result;
+}
+
+describe("A deploy on a host with broken, odd and short-lived containers", () => {
+  it("succeeds", () => {
+    expect(output).not.toContain("error:");
+    expect(churn.started).toBeGreaterThan(5);
+  });
+
+  it("stores the complete series of every well-behaved container", async () => {
+    const required = Object.keys(REQUIRED_METRICS);
+    const samples = await samplesByName();
+    for (const name of wellBehaved()) {
+      const own = samples.get(cut(name)) ?? [];
+      expect([name, own.map(({ metric }) => metric["__name__"])]).toEqual([
+        name,
+        expect.arrayContaining(required),
+      ]);
+      for (const { metric } of own) for (const label of REQUIRED_LABELS) expect(metric[label]).toBeTruthy();
+    }
+  });
+
+  it("keeps the target cadvisor up", async () => {
+    expect(await query(stack.prometheus, 'min_over_time(up{job="cadvisor"}[5m]) == 1')).toHaveLength(1);
+  });
+
+  it("cuts long labels, and stores no label that is not documented", async () => {
+    const samples = await samplesByName();
+    const labels = (name: string) => samples.get(cut(named(name)))?.[0]?.metric ?? {};
+    expect(labels("long-labels")).toMatchObject({
+      compose_project: cut(FOUR_KB),
+      compose_service: cut(FOUR_KB),
+      llm_server: cut(FOUR_KB),
+    });
+    expect(labels("unicode")).toMatchObject({
+      compose_project: "😀".repeat(200),
+      compose_service: 'Grüße "\\n" \n 世界',
+    });
+    expect(labels("many-gpus")).toMatchObject({ nvidia_visible_devices: "a".repeat(200) });
+    expect(labels("longest-image")).toMatchObject({ image: cut(LONGEST_IMAGE) });
+    expect(Object.keys(labels("many-labels"))).toHaveLength(Object.keys(labels("ordinary-0")).length);
+  });
+
+  it("reports the containers that crash, and no well-behaved one", () => {
+    const [listed = "", complete = ""] = ["listed by name", "required metrics"].map(
+      (name) => report.findings.find(({ check }) => check.includes(name))?.actual,
+    );
+    expect(listed).toMatch(/^\d+ of \d+ containers are not listed: /);
+    for (let n = 0; n < CRASH_LOOPS; n++)
+      expect(listed).toMatch(
+        new RegExp(`${named(`crashy-${n}`)} \\((restarting, exit status ${n + 1}|started \\d+ s ago)`),
+      );
+    for (const name of wellBehaved()) expect(listed).not.toContain(`${cut(name)} (`);
+    expect(complete).not.toContain("incomplete");
+    expect(output).toContain("note: every running container is listed by name");
+  });
+
+  it("finds the reason of each gap while containers end", async () => {
+    const gap = (id: string) => ({ container: { id, name: id.slice(0, 4), environment: "" }, missing: "?" });
+    const running = await docker("inspect", "--format", "{{.Id}}", named("ordinary-0"));
+    const reasons = await reasonsForGaps([gap("0f".repeat(32)), gap(running)], Date.now(), 30);
+    expect(reasons).toEqual([expect.objectContaining({ name: running.slice(0, 4), mayClose: true })]);
+  });
+});
