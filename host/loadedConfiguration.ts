@@ -1,4 +1,5 @@
 import { APPLIED_FOLDER } from "../prometheus/config";
+import { withoutVersion } from "../prometheus/secretFiles";
 import { DEFAULT_ADDRESS, docker } from "./docker";
 
 /** The configuration of a running Prometheus. */
@@ -41,5 +42,5 @@ export async function loadedConfiguration(
     },
   );
   const [text = "", drift = ""] = output.split(`${SEPARATOR}\n`);
-  return { text, drift: drift.trim().slice(0, MAX_DRIFT_LENGTH) };
+  return { text: withoutVersion(text), drift: drift.trim().slice(0, MAX_DRIFT_LENGTH) };
 }

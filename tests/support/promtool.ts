@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { dump } from "js-yaml";
@@ -19,7 +19,10 @@ afterAll(() => rm(folder, { recursive: true }));
 
 /** Runs promtool, of the release that is deployed, in a folder with some files. */
 export async function runPromtool(files: Record<string, string>, ...args: string[]): Promise<string> {
-  for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(path.join(folder, path.dirname(name)), { recursive: true });
+    await writeFile(path.join(folder, name), content);
+  }
   return run(promtool, args, { cwd: folder });
 }
 
