@@ -10,11 +10,12 @@ export interface LoadedConfiguration {
   drift: string;
 }
 
-const SEPARATOR = "----";
+/** No line of a configuration; one of dashes would be the end of a certificate. */
+const SEPARATOR = "==== end of the loaded files";
 
 /** Prints the loaded files, and compares each with its edited version; the time makes a repeated edit a new one. */
 const SCRIPT = [
-  `cd ${APPLIED_FOLDER} && cat prometheus.yml rules.* && echo ${SEPARATOR} && for file in *; do`,
+  `cd ${APPLIED_FOLDER} && cat prometheus.yml rules.* && echo "${SEPARATOR}" && for file in *; do`,
   'cmp -s "$file" "../$file" || { echo "$file was edited, $(stat -c %y "../$file" 2>&1)"; diff -U 0 "$file" "../$file"; };',
   "done",
 ].join(" ");
