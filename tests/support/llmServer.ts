@@ -6,11 +6,12 @@ import { docker } from "./docker";
 
 /** The label values that vLLM writes of its configuration, one label for each field, and of its adapters. */
 const FIELDS = Array.from({ length: 40 }, (_, i) => `field_${i}="value ${i}"`).join(",");
-const ADAPTERS = Array.from({ length: 120 }, (_, i) => `adapter-${String(i).padStart(3, "0")}-of-team`).join(
-  ",",
-);
+const ADAPTERS = Array.from(
+  { length: 120 },
+  (_, i) => `adapter-${String(i).padStart(3, "0")}-of-a-team`,
+).join(",");
 
-/** A page such as vLLM's: one series has 40 labels, another one has a label of 2,400 characters. */
+/** A page such as vLLM's: one series has 40 labels, another one has a label of 2,639 characters. */
 const PAGE = [
   "# TYPE vllm:cache_config_info gauge",
   `vllm:cache_config_info{${FIELDS}} 1`,

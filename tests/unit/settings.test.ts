@@ -396,6 +396,23 @@ describe("The keys of a scrape job", () => {
   });
 });
 
+describe("Examples of scrape jobs in the documentation", () => {
+  const blocks = [...readFileSync("docs/settings.md", "utf8").matchAll(/^```yaml\n(config:[^]*?)^```/gm)];
+  const examples = blocks.map(([, text = ""]) => load(text) as { config: Record<string, object[]> });
+
+  it.each(examples.map(({ config }) => config["llm-metrics:scrapeJobs"] ?? []))(
+    "are accepted: %j",
+    (...jobs) => {
+      const scrapeJobs = jobs.map((example) =>
+        "tls_config" in example
+          ? { ...example, tls_config: { ca: CERTIFICATE, cert: CERTIFICATE, key: KEY } }
+          : example,
+      );
+      expect(parse({ ...defaults, scrapeJobs }, WITH_JOB_SECRETS).scrapeJobs).toHaveLength(jobs.length);
+    },
+  );
+});
+
 describe("Secrets of scrape jobs", () => {
   it.each([
     ["authorization.credentials", { authorization: { credentials: "hunter2-1" } }],
