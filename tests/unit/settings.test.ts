@@ -150,7 +150,6 @@ const bad: [key: string, values: Record<string, unknown>][] = [
     "scrapeJobs[0].relabel_configs[0].source_labels[0]",
     { scrapeJobs: [{ ...job, relabel_configs: [{ source_labels: ["a-b"] }] }] },
   ],
-  // prometheus/prometheus issue 3046 and others: an interval beyond the lookback of five minutes gives series with gaps.
   ["scrapeJobs[0].scrape_interval", { scrapeJobs: [{ ...job, scrape_interval: "10m" }] }],
   ["scrapeJobs[0].label_limit", { scrapeJobs: [{ ...job, label_limit: -1 }] }],
   ["scrapeJobs[0].body_size_limit", { scrapeJobs: [{ ...job, body_size_limit: "much" }] }],
@@ -396,6 +395,45 @@ describe("The keys of a scrape job", () => {
   });
 });
 
+describe("Scrape jobs from public reports", () => {
+  it.each([
+    [
+      "prometheus/prometheus issue 5107: a server that wants `Authorization: Token`",
+      { authorization: { type: "Token", credentials: "t" } },
+    ],
+    [
+      "newrelic/nri-prometheus issue 30: Vault wants X-Vault-Token",
+      { http_headers: { "X-Vault-Token": { secrets: ["t"] } } },
+    ],
+    [
+      "openvinotoolkit/model_server issue 3689: a page of type application/json",
+      { fallback_scrape_protocol: "PrometheusText0.0.4" },
+    ],
+  ])("are accepted, %s", (_, changes) => {
+    const [parsed] = parse(
+      { ...defaults, scrapeJobs: [{ ...job, ...changes }] },
+      WITH_JOB_SECRETS,
+    ).scrapeJobs;
+    expect(parsed).toEqual({ ...job, ...changes });
+  });
+
+  it.each([
+    // Prometheus and Alertmanager treat URLs as public.
+    [
+      "prometheus/alertmanager issue 1765: the password of a proxy is in plaintext",
+      { proxy_url: "http://u:hunter2@p:3128" },
+    ],
+    [
+      "prometheus/snmp_exporter issue 691: and that of another URL",
+      { http_sd_configs: [{ url: "https://u:hunter2@d/t" }] },
+    ],
+  ])("are refused without the password, %s", (_, changes) => {
+    const refusal = () => parse({ ...defaults, scrapeJobs: [{ ...job, ...changes }] }, WITH_JOB_SECRETS);
+    expect(refusal).toThrow("must be a URL without user and password");
+    expect(refusal).not.toThrow(/hunter2/);
+  });
+});
+
 describe("Examples of scrape jobs in the documentation", () => {
   const blocks = [...readFileSync("docs/settings.md", "utf8").matchAll(/^```yaml\n(config:[^]*?)^```/gm)];
   const examples = blocks.map(([, text = ""]) => load(text) as { config: Record<string, object[]> });
@@ -456,7 +494,6 @@ describe("Secrets of scrape jobs", () => {
       }
   });
 
-  // Google's group prometheus-users has many a "tls: private key does not match public key", which only a scrape shows.
   it("include a key that must be of the client's certificate", () => {
     const withKey = (tls_config: object) => () =>
       parse({ ...defaults, scrapeJobs: [{ ...job, tls_config }] }, WITH_JOB_SECRETS);
