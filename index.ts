@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
-import { ContainerMetrics, requiredResources } from "./components/containerMetrics";
+import { ContainerMetrics, requiredResources, stackConfiguration } from "./components/containerMetrics";
 import { gpuPlan } from "./components/gpuExporter";
+import { refusal } from "./host/configurationCheck";
 import { requireNoConflicts } from "./host/conflicts";
+import type { HostContainer } from "./host/facts";
 import { loadedConfiguration, type LoadedConfiguration } from "./host/loadedConfiguration";
 import { ownResources } from "./host/ownResources";
 import { readHost } from "./host/read";
@@ -24,16 +26,17 @@ async function program(): Promise<Record<string, unknown>> {
     ownResources(),
   ]);
   const gpu = gpuPlan(settings.gpu, host.facts);
+  const args = { settings, environment, host: host.facts, gpu, configurationDrift: loaded.drift };
   await requireNoConflicts(requiredResources(name, settings), own, host.usage);
+  await requireAccepted(stackConfiguration(args), {
+    loaded,
+    running: host.usage.containers.find((container) => container.name === `${name}-prometheus`),
+    image: settings.prometheusImage,
+    address: host.facts.address,
+  });
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
 
-  const stack = new ContainerMetrics(name, {
-    settings,
-    environment,
-    host: host.facts,
-    gpu,
-    configurationDrift: loaded.drift,
-  });
+  const stack = new ContainerMetrics(name, args);
   const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, configuration } = stack;
   logConfigurationChanges(loaded, configuration);
   const { scrape_configs } = configuration.config;
@@ -62,6 +65,33 @@ async function program(): Promise<Record<string, unknown>> {
     cadvisorScrapeConfig: toYaml({ scrape_configs: scrape_configs.slice(0, 1) }),
     probeReport: stack.report,
   };
+}
+
+/**
+ * Has a changed configuration checked by the running promtool, in previews too, where its release is the one that will load it. On
+ * a first deploy, and with a new image, the step that loads the configuration checks it.
+ */
+async function requireAccepted(
+  { files }: PrometheusConfiguration,
+  {
+    loaded,
+    running,
+    image,
+    address,
+  }: {
+    loaded: LoadedConfiguration;
+    running: HostContainer | undefined;
+    image: string;
+    address: string;
+  },
+): Promise<void> {
+  const isLoaded = loaded.text === Object.values(files).join("");
+  if (isLoaded || running?.image !== image) return;
+  const reason = await refusal(running.name, files["prometheus.yml"] ?? "", address);
+  if (reason)
+    throw new Error(
+      `promtool refuses the configuration of Prometheus, and nothing was changed:\n  ${reason}`,
+    );
 }
 
 /** Shows the changed lines of Prometheus's configuration, which Pulumi shows as one text. */

@@ -1,8 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { text } from "node:stream/consumers";
 import { load as parse } from "js-yaml";
-import { APPLIED_FOLDER, CONFIG_FOLDER } from "../prometheus/config";
+import { CONFIG_FOLDER, TARGETS_FOLDER } from "../lib/names";
+import { APPLIED_FOLDER } from "../prometheus/config";
+import { ofVersion, SECRETS, secretsFolder } from "../prometheus/secretFiles";
 import { retryOnContainer } from "../probes/check";
+import { refusal } from "../host/configurationCheck";
 import { docker } from "../host/docker";
 import { get } from "../host/http";
 import { Mismatch, retry } from "../lib/retry";
@@ -17,13 +20,14 @@ const RELOAD_TIMEOUT_SECONDS = 30;
 /**
  * Loads the configuration on standard input, files by name, into a running Prometheus: written beside the current one, checked
  * by the promtool of the same image, swapped in atomically and reloaded. A configuration that is refused leaves the current one
- * in force. The names of rule files change with their text, so that old and new rules lie side by side.
+ * in force. The names of rule files change with their text, and each run has a folder of its own for secrets, so that old and new
+ * files lie side by side. Only the user of Prometheus can read the secrets.
  */
 async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv): Promise<void> {
-  const { "prometheus.yml": config = "", ...rules } = parse(await text(process.stdin)) as Record<
-    string,
-    string
-  >;
+  const files = parse(await text(process.stdin)) as Record<string, string>;
+  const isSecret = (name: string) => name.startsWith(`${SECRETS}/`);
+  const secrets = Object.entries(files).filter(([name]) => isSecret(name));
+  const rules = Object.entries(files).filter(([name]) => name !== "prometheus.yml" && !isSecret(name));
   const runInContainer = (script: string) => docker(["exec", "-i", CONTAINER, "sh", "-e"], { input: script });
 
   await retryOnContainer(
@@ -37,17 +41,19 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
   // Each run has file names of its own: the command of an update that was killed may still run.
   const id = randomUUID();
   const [candidate, backup] = [`${FILE}.${id}.new`, `${FILE}.${id}.old`] as const;
-  const writeRules = Object.entries(rules).map(([name, content]) =>
-    writeCommand(`${CONFIG_FOLDER}/${name}`, content),
+  const config = ofVersion(files["prometheus.yml"] ?? "", id);
+  await runInContainer(
+    `mkdir -p ${TARGETS_FOLDER}\n` +
+      writeSecrets(secretsFolder(id), secrets) +
+      rules.map(([name, content]) => writeCommand(`${CONFIG_FOLDER}/${name}`, content)).join("") +
+      writeCommand(candidate, config),
   );
-  await runInContainer(writeRules.join("") + writeCommand(candidate, config));
   try {
     await docker(["exec", CONTAINER, "promtool", "check", "config", candidate]);
   } catch (error) {
-    await runInContainer(`rm ${candidate}`);
-    throw new Error(
-      `promtool refuses this configuration, and the old one stays in force:\n${(error as Error).message}`,
-    );
+    await runInContainer(`rm -rf ${candidate} ${secretsFolder(id)}`);
+    const reason = (await refusal(CONTAINER, config)) || (error as Error).message;
+    throw new Error(`promtool refuses this configuration, and the old one stays in force:\n  ${reason}`);
   }
 
   const before = await lastReload(PROMETHEUS_URL);
@@ -55,13 +61,22 @@ async function main({ CONTAINER = "", PROMETHEUS_URL = "" }: NodeJS.ProcessEnv):
   try {
     await retry(() => requireReloaded(PROMETHEUS_URL, before), RELOAD_TIMEOUT_SECONDS);
   } catch (error) {
-    await runInContainer(`mv ${backup} ${FILE}; ${RELOAD}`);
+    await runInContainer(`mv ${backup} ${FILE}; ${RELOAD}; rm -rf ${secretsFolder(id)}`);
     throw new Error(
       `Prometheus did not load this configuration, and the old one was restored:\n  ${(error as Error).message}`,
     );
   }
-  await runInContainer(cleanUp(backup, Object.keys(rules).join(" ")));
+  await runInContainer(cleanUp(backup, rules.map(([name]) => name).join(" ")));
   console.error("the configuration is loaded");
+}
+
+/** The part of a shell script that writes secrets where only the container's own user can read them. */
+function writeSecrets(folder: string, secrets: [name: string, content: string][]): string {
+  if (secrets.length === 0) return "";
+  const writes = secrets.map(([name, content]) =>
+    writeCommand(`${folder}/${name.slice(SECRETS.length + 1)}`, content),
+  );
+  return `umask 077; mkdir ${folder}\n${writes.join("")}umask 022\n`;
 }
 
 /** The part of a shell script that writes a text, which ends with a line break, to a file. */
@@ -74,6 +89,7 @@ function writeCommand(file: string, content: string): string {
 function cleanUp(backup: string, rules: string): string {
   return `rm ${backup}; find ${CONFIG_FOLDER} -name 'prometheus.yml.*' -mmin +10 -exec rm -f {} +
 cd ${CONFIG_FOLDER}; for file in rules.*; do case " ${rules} " in *" $file "*) ;; *) rm -f "$file";; esac; done
+for folder in ${SECRETS}.*; do case "$(cat prometheus.yml)" in *"/$folder/"*) ;; *) rm -rf "$folder";; esac; done
 rm -rf ${APPLIED_FOLDER}; mkdir -p ${APPLIED_FOLDER}; cp prometheus.yml ${rules} ${APPLIED_FOLDER}`;
 }
 

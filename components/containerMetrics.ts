@@ -58,16 +58,12 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("llm-metrics:docker:ContainerMetrics", name, {}, opts);
-    const { settings, environment, host, gpu } = args;
+    const { settings, environment, host } = args;
     const access = gatewayAccess(settings);
     this.urls = access.urls;
     this.hostLabel = settings.hostLabel || host.name;
     this.labels = [{ label: ENVIRONMENT_LABEL, value: environment }];
-    this.configuration = buildConfiguration(settings, {
-      environment,
-      host: this.hostLabel,
-      gpu: gpu.access !== undefined,
-    });
+    this.configuration = stackConfiguration(args);
 
     this.network = this.createNetwork(name, { internal: true });
     this.gateway = this.createGateway(access);
@@ -218,6 +214,19 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     );
   }
 }
+
+/** The configuration of Prometheus that {@link ContainerMetrics} loads. */
+export const stackConfiguration = ({
+  settings,
+  environment,
+  host,
+  gpu,
+}: Omit<ContainerMetricsArgs, "configurationDrift">): PrometheusConfiguration =>
+  buildConfiguration(settings, {
+    environment,
+    host: settings.hostLabel || host.name,
+    gpu: gpu.access !== undefined,
+  });
 
 /** The names and ports that {@link ContainerMetrics} of that name needs on its host. */
 export function requiredResources(name: string, settings: Settings): RequiredResources {

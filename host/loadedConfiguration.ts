@@ -1,4 +1,5 @@
 import { APPLIED_FOLDER } from "../prometheus/config";
+import { withoutVersion } from "../prometheus/secretFiles";
 import { DEFAULT_ADDRESS, docker } from "./docker";
 
 /** The configuration of a running Prometheus. */
@@ -9,11 +10,12 @@ export interface LoadedConfiguration {
   drift: string;
 }
 
-const SEPARATOR = "----";
+/** No line of a configuration; one of dashes would be the end of a certificate. */
+const SEPARATOR = "==== end of the loaded files";
 
 /** Prints the loaded files, and compares each with its edited version; the time makes a repeated edit a new one. */
 const SCRIPT = [
-  `cd ${APPLIED_FOLDER} && cat prometheus.yml rules.* && echo ${SEPARATOR} && for file in *; do`,
+  `cd ${APPLIED_FOLDER} && cat prometheus.yml rules.* && echo "${SEPARATOR}" && for file in *; do`,
   'cmp -s "$file" "../$file" || { echo "$file was edited, $(stat -c %y "../$file" 2>&1)"; diff -U 0 "$file" "../$file"; };',
   "done",
 ].join(" ");
@@ -41,5 +43,5 @@ export async function loadedConfiguration(
     },
   );
   const [text = "", drift = ""] = output.split(`${SEPARATOR}\n`);
-  return { text, drift: drift.trim().slice(0, MAX_DRIFT_LENGTH) };
+  return { text: withoutVersion(text), drift: drift.trim().slice(0, MAX_DRIFT_LENGTH) };
 }

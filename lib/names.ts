@@ -7,6 +7,12 @@ export const LLM_SERVER_LABEL = "llm-metrics.server";
 /** Docker label of a container of the stack that lists the ids of its networks. */
 export const NETWORKS_LABEL = "llm-metrics.networks";
 
+/** The folder of Prometheus's configuration in its container. */
+export const CONFIG_FOLDER = "/etc/prometheus";
+
+/** The folder in Prometheus's container for files of `file_sd_configs`, which users copy there. */
+export const TARGETS_FOLDER = `${CONFIG_FOLDER}/targets`;
+
 /** User and group `nobody`, which the stack's programs run as. */
 export const NOBODY = 65_534;
 

@@ -1,4 +1,5 @@
 import { dump } from "js-yaml";
+import { CONFIG_FOLDER } from "../lib/names";
 import { certificateDetails, type Settings } from "../settings";
 import {
   containerRules,
@@ -18,9 +19,7 @@ import {
   prometheusJob,
   type ScrapeConfig,
 } from "./scrapeConfigs";
-
-/** The folder of Prometheus's configuration in its container. */
-export const CONFIG_FOLDER = "/etc/prometheus";
+import { withSecretFiles } from "./secretFiles";
 
 /** The folder with a copy of each file as it was last loaded. Differences from these copies are drift. */
 export const APPLIED_FOLDER = `${CONFIG_FOLDER}/applied`;
@@ -55,14 +54,22 @@ export interface PrometheusConfiguration {
   rules: RuleGroup[];
   /** The files of the configuration folder, by name: `prometheus.yml` and its rule file. */
   files: Record<string, string>;
+  /** The files with the secrets of scrape jobs, by their path in the configuration folder. */
+  secretFiles: Record<string, string>;
 }
 
 /** Builds the configuration from the settings. The same settings always produce the same text. */
 export function buildConfiguration(settings: Settings, context: PrometheusContext): PrometheusConfiguration {
   const rules = buildRules(settings, context);
   const file = rulesFile(rules);
-  const config = buildConfig(settings, context, `${CONFIG_FOLDER}/${file.name}`);
-  return { config, rules, files: { "prometheus.yml": toYaml(config), [file.name]: file.text } };
+  const { jobs: scrapeJobs, files: secretFiles } = withSecretFiles(settings.scrapeJobs);
+  const config = buildConfig({ ...settings, scrapeJobs }, context, `${CONFIG_FOLDER}/${file.name}`);
+  return {
+    config,
+    rules,
+    files: { "prometheus.yml": toYaml(config), [file.name]: file.text },
+    secretFiles,
+  };
 }
 
 function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[] {

@@ -5,13 +5,11 @@ import { cadvisorRelabeling, keepMetrics } from "./relabeling";
 
 /** An entry of Prometheus's `scrape_configs`. */
 export interface ScrapeConfig extends ExtraScrapeJob {
-  honor_timestamps?: boolean;
-  body_size_limit: string;
+  body_size_limit: string | 0;
   sample_limit: number;
   label_limit: number;
   label_name_length_limit: number;
   label_value_length_limit: number;
-  static_configs: { targets: string[]; labels: Record<string, string> }[];
 }
 
 /**
@@ -24,6 +22,18 @@ const LIMITS = {
   label_limit: 40,
   label_name_length_limit: 200,
   label_value_length_limit: 2_000,
+} as const;
+
+/**
+ * Limits of a job of the user's own, far above what LLM servers send: vLLM's `vllm:cache_config_info` has about 40 labels, one for
+ * each field of its CacheConfig, and `vllm:lora_requests_info` lists the names of all adapters in one label, some 20 characters
+ * each (vllm-project/vllm, vllm/v1/metrics/loggers.py). The size of the body limits them together.
+ */
+const EXTRA_LIMITS = {
+  ...LIMITS,
+  label_limit: 200,
+  label_name_length_limit: 500,
+  label_value_length_limit: 65_536,
 } as const;
 
 /**
@@ -91,15 +101,30 @@ export const gatewayJob = (host: string): ScrapeConfig => ({
   ],
 });
 
-/** A job of the setting `scrapeJobs` with the label `host` and the limits. The setting can override the sample limit. */
+/** A job of the setting `scrapeJobs`, with the label `host` and with limits where the job sets none of its own. */
 export function extraJob(job: ExtraScrapeJob, host: string): ScrapeConfig {
+  const discovered = job.file_sd_configs ?? job.http_sd_configs ?? job.dns_sd_configs;
   return {
     ...job,
-    ...LIMITS,
-    sample_limit: job.sample_limit ?? LIMITS.sample_limit,
-    static_configs: job.static_configs.map(({ targets, labels }) => ({
+    body_size_limit: job.body_size_limit ?? EXTRA_LIMITS.body_size_limit,
+    sample_limit: job.sample_limit ?? EXTRA_LIMITS.sample_limit,
+    label_limit: job.label_limit ?? EXTRA_LIMITS.label_limit,
+    label_name_length_limit: job.label_name_length_limit ?? EXTRA_LIMITS.label_name_length_limit,
+    label_value_length_limit: job.label_value_length_limit ?? EXTRA_LIMITS.label_value_length_limit,
+    static_configs: job.static_configs?.map(({ targets, labels }) => ({
       targets,
       labels: { host, ...labels },
     })),
+    relabel_configs: discovered
+      ? [hostWhereMissing(host), ...(job.relabel_configs ?? [])]
+      : job.relabel_configs,
   };
 }
+
+/** Gives targets of service discovery the label `host`, unless they have it. */
+const hostWhereMissing = (host: string) => ({
+  source_labels: ["host"],
+  regex: "",
+  target_label: "host",
+  replacement: host,
+});

@@ -34,6 +34,14 @@ export const duration = text(
   "a duration above zero, such as 30s, 5m or 15d",
 );
 
+/** Prometheus treats a series without a sample for five minutes as gone. */
+const MAX_SCRAPE_INTERVAL_SECONDS = 120;
+
+export const scrapeInterval = duration.refine(
+  (value) => !(durationSeconds(value) > MAX_SCRAPE_INTERVAL_SECONDS),
+  { error: "must be 2m at most, as Prometheus treats a series without samples for five minutes as gone" },
+);
+
 export const size = text(
   (value) => sizeMebibytes(value) >= 64,
   "a size of at least 64MB, such as 512MB or 10GB",
@@ -75,6 +83,17 @@ export const regex = text(
   (pattern) => succeeds(() => RE2JS.compile(pattern)),
   "a regular expression of RE2 syntax (no look-ahead, no back-references)",
 );
+
+/** A URL. Prometheus shows URLs in its pages and its API, so one with a password is refused. */
+export const url = text(
+  (value) =>
+    URL.canParse(value) && /^https?:/.test(value) && !new URL(value).password && !new URL(value).username,
+  "a URL without user and password, such as http://discovery:8080/targets",
+);
+
+/** A key that Prometheus knows and a stack cannot use; `reason` ends the sentence "must not be set: ". */
+export const notUsable = <Value = string>(reason: string) =>
+  z.custom<Value>(() => false, { error: `must not be set: ${reason}` }).optional();
 
 export const isCertificate = (pem: string): boolean => succeeds(() => new X509Certificate(pem));
 export const isPrivateKey = (pem: string): boolean => succeeds(() => createPrivateKey(pem));

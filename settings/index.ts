@@ -1,10 +1,13 @@
+import leven from "leven";
 import { z } from "zod";
+import { SECRET_PARENTS } from "./httpClient";
 import { schema, SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
+import { secretPaths, whyNoDiscovery, type ExtraScrapeJob } from "./scrapeJobs";
 
 export { certificateDetails, isLoopback } from "./gateway";
 export { IMAGE_REQUIREMENTS } from "./images";
 export { SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
-export { OWN_JOBS, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";
+export { moveJobSecrets, OWN_JOBS, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";
 
 /** The namespace of the settings: the project's name. */
 const NAMESPACE = "llm-metrics";
@@ -25,8 +28,11 @@ export function parseSettings(config: Record<string, unknown>, encrypted: readon
   );
   const problems = [...wrongNamespaces(config), ...plaintextSecrets(values, encrypted)];
   const result = schema.safeParse(values);
+  if (result.success && !encrypted.includes(`${NAMESPACE}:scrapeJobs`))
+    problems.push(...plaintextJobSecrets(result.data.scrapeJobs));
   if (result.success && problems.length === 0) return result.data;
-  problems.push(...(result.error?.issues ?? []).flatMap((issue) => describeIssue(issue, values)));
+  const hidden = encrypted.map((key) => key.slice(NAMESPACE.length + 1));
+  problems.push(...(result.error?.issues ?? []).flatMap((issue) => describeIssue(issue, values, hidden)));
   throw new Error(
     `these settings are refused, and nothing was changed:\n${[...new Set(problems)].map((p) => `  - ${p}`).join("\n")}`,
   );
@@ -59,12 +65,49 @@ const plaintextSecrets = (values: Record<string, unknown>, encrypted: readonly s
       `${NAMESPACE}:${key} is in plaintext, but must be a secret: set it by \`pulumi config set --secret ${key}\``,
   );
 
-function describeIssue(issue: z.core.$ZodIssue, values: Record<string, unknown>): string[] {
-  if (issue.code === "unrecognized_keys")
+/** Pulumi reports which settings have an encrypted part, and not which part of them is encrypted. */
+const plaintextJobSecrets = (jobs: readonly ExtraScrapeJob[]): string[] =>
+  jobs.flatMap((job, index) =>
+    secretPaths(job)
+      .map((path) => keyPath(["scrapeJobs", index, ...path]))
+      .map(
+        (path) =>
+          `${path} is in plaintext, but must be a secret: set it by \`pulumi config set --secret --path '${path.slice(NAMESPACE.length + 1)}'\``,
+      ),
+  );
+
+function describeIssue(
+  issue: z.core.$ZodIssue,
+  values: Record<string, unknown>,
+  hidden: readonly string[],
+): string[] {
+  if (issue.code === "unrecognized_keys") {
+    const known = keysAt(schema, issue.path);
     return issue.keys.map(
-      (key) => `${keyPath([...issue.path, key])} is not a setting: remove it, or correct its spelling`,
+      (key) => `${keyPath([...issue.path, key])} is not a setting: ${whyUnknown(key, known)}`,
     );
-  return [`${keyPath(issue.path)} is ${shown(values, issue.path)}, but ${requirement(issue)}`];
+  }
+  return [`${keyPath(issue.path)} is ${shown(values, issue.path, hidden)}, but ${requirement(issue)}`];
+}
+
+/** The known key that an unknown one resembles most, with a third of its letters wrong at most, or why there is no such key. */
+function whyUnknown(key: string, known: string[]): string {
+  const reason = whyNoDiscovery(key);
+  const mostWrong = reason ? 1 : key.length / 3;
+  const distance = (name: string) => leven(key.toLowerCase(), name.toLowerCase());
+  const [nearest] = known
+    .filter((name) => distance(name) <= mostWrong)
+    .sort((a, b) => distance(a) - distance(b));
+  return nearest ? `did you mean ${nearest}?` : (reason ?? "remove it, or correct its spelling");
+}
+
+/** The keys that the schema has at a path. */
+function keysAt(type: unknown, [part, ...rest]: readonly PropertyKey[]): string[] {
+  if (type instanceof z.ZodOptional) return keysAt(type.unwrap(), part === undefined ? [] : [part, ...rest]);
+  if (type instanceof z.ZodArray) return keysAt(type.element, rest);
+  if (type instanceof z.ZodRecord) return keysAt(type.valueType, rest);
+  if (!(type instanceof z.ZodObject)) return [];
+  return part === undefined ? Object.keys(type.shape) : keysAt(type.shape[String(part)], rest);
 }
 
 /** What a value must be, where the schema's own message would be zod's. */
@@ -92,11 +135,16 @@ const keyPath = (path: readonly PropertyKey[]) =>
     ":",
   );
 
-/** The value at a path, as the error shows it. */
-function shown(values: unknown, path: readonly PropertyKey[]): string {
+/** The value at a path, as the error shows it; never one that is a secret or can have one in it. */
+function shown(values: unknown, path: readonly PropertyKey[], hidden: readonly string[]): string {
   const value = path.reduce((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], values);
   if (value === undefined) return "missing";
-  if (SECRET_KEYS.includes(String(path[0]))) return value === "" ? '""' : "[secret]";
+  const [setting, ...parts] = path.map(String);
+  if (
+    [...hidden, ...SECRET_KEYS].includes(setting ?? "") ||
+    parts.some((part) => SECRET_PARENTS.includes(part))
+  )
+    return value === "" ? '""' : "[secret]";
   const json = JSON.stringify(value);
   return json.length > 200 ? `${json.slice(0, 60)}…` : json;
 }

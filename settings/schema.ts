@@ -1,16 +1,19 @@
 import { z } from "zod";
-import { durationSeconds } from "../lib/units";
-import { duration, flag, hostLabel, hostPort, memory, oneOf, port, size, type Refuse } from "./formats";
+import {
+  duration,
+  flag,
+  hostLabel,
+  hostPort,
+  memory,
+  oneOf,
+  port,
+  scrapeInterval,
+  size,
+  type Refuse,
+} from "./formats";
 import { checkGateway, gatewaySettings } from "./gateway";
 import { imageOf } from "./images";
 import { checkScrapeJobs, extraScrapeJob } from "./scrapeJobs";
-
-/** Prometheus treats a series without a sample for five minutes as gone. */
-const MAX_SCRAPE_INTERVAL_SECONDS = 120;
-
-const scrapeInterval = duration.refine((value) => !(durationSeconds(value) > MAX_SCRAPE_INTERVAL_SECONDS), {
-  error: "must be 2m at most, as Prometheus treats a series without samples for five minutes as gone",
-});
 
 /** Every setting of a stack; `Pulumi.yaml` describes each key and has its default. */
 export const schema = z

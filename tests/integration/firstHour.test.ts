@@ -100,7 +100,8 @@ describe("The first hour of a newcomer", () => {
   });
 
   it("sets settings of a stack that is not deployed yet, lists and secrets too", async () => {
-    for (const file of ["chain.pem", "key.pem"]) writeFileSync(path.join(clone, file), "pem\n");
+    for (const file of ["chain.pem", "key.pem", "token", "client.key"])
+      writeFileSync(path.join(clone, file), "pem\n");
     await succeed("npm run pulumi -- stack init --no-select prod");
     for (const command of [
       "npm run pulumi -- config set bindAddress 192.0.2.7 --stack prod",
@@ -110,6 +111,8 @@ describe("The first hour of a newcomer", () => {
       "npm run pulumi -- config set --path 'tlsNames[1]' 192.0.2.7 --stack prod",
       "npm run pulumi -- config set docker:host ssh://ops@llm-1 --stack prod",
       "npm run pulumi -- config set --path 'alertmanagers[0]' alertmanager:9093 --stack dev",
+      "npm run pulumi -- config set --secret --path 'scrapeJobs[0].authorization.credentials' --stack dev < token",
+      "npm run pulumi -- config set --secret --path 'scrapeJobs[1].tls_config.key' --stack dev < client.key",
       "npm run pulumi -- config set prometheusImage prom/prometheus:v3.14.0 --stack NAME",
     ])
       await succeed(command);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -7,6 +7,7 @@ import { run } from "../../lib/run";
 import { gatewayAccess } from "../../caddy/gatewayAccess";
 import { settings } from "../support/settings";
 import { Authority, type Certified } from "../support/certificates";
+import { commandLinesDuring } from "../support/commandLines";
 import { docker } from "../support/docker";
 import { eventually } from "../support/eventually";
 import { query } from "../support/prometheus";
@@ -35,7 +36,7 @@ describe("Gateway on another address, with TLS and logins", () => {
   let stack: Stack;
   let users: string;
   let upOutput: string;
-  const commandLines = new Set<string>();
+  let commandLines: string;
 
   beforeAll(async () => {
     folder = await mkdtemp(path.join(os.tmpdir(), "gateway-"));
@@ -51,23 +52,14 @@ describe("Gateway on another address, with TLS and logins", () => {
       },
       { secrets: { tlsKey: server.key, users } },
     );
-    const watch = setInterval(noteCommandLines, 100);
-    upOutput = await succeeded(stack.up());
-    clearInterval(watch);
+    commandLines = await commandLinesDuring(async () => {
+      upOutput = await succeeded(stack.up());
+    });
   });
   afterAll(async () => {
     await stack.remove();
     await rm(folder, { recursive: true });
   });
-
-  function noteCommandLines(): void {
-    for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry)))
-      try {
-        commandLines.add(readFileSync(`/proc/${pid}/cmdline`, "utf8"));
-      } catch {
-        // It ended.
-      }
-  }
 
   const port = (which: "cadvisor" | "prometheus") => new URL(stack[which]).port;
 
@@ -169,7 +161,7 @@ describe("Gateway on another address, with TLS and logins", () => {
       state: await stack.state(),
       inspect: await docker("inspect", ...containers),
       logs: await run("sh", ["-c", `for c in ${containers.join(" ")}; do docker logs $c 2>&1; done`]),
-      commandLines: [...commandLines].join("\n"),
+      commandLines,
     };
     const keyLine = server.key.split("\n")[1] ?? "";
     const hashes = changed.split("\n").flatMap((line) => line.split(":")[1] ?? []);

@@ -42,13 +42,14 @@ export async function declare(
   facts: Partial<HostFacts> = {},
   environment = "dev",
   configurationDrift = "",
+  encrypted?: readonly string[],
 ) {
   declared = [];
   const stack = new ContainerMetrics(`llm-metrics-${environment}`, {
-    settings: settings(changes),
+    settings: settings(changes, encrypted),
     environment,
     host: { ...host, ...facts },
-    gpu: gpuPlan(settings(changes).gpu, { ...host, ...facts }),
+    gpu: gpuPlan(settings(changes, encrypted).gpu, { ...host, ...facts }),
     configurationDrift,
   });
   await new Promise((resolve) => stack.report.apply(resolve));

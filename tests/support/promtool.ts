@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { dump } from "js-yaml";
@@ -22,8 +22,19 @@ afterAll(() => rm(folder, { recursive: true }));
 
 /** Runs promtool, of the release that is deployed, in a folder with some files. */
 export async function runPromtool(files: Record<string, string>, ...args: string[]): Promise<string> {
-  for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(path.join(folder, path.dirname(name)), { recursive: true });
+    await writeFile(path.join(folder, name), content);
+  }
   return run(promtool, args, { cwd: folder });
+}
+
+/** Has a `docker` on the PATH whose containers are this machine with promtool. */
+export async function standInForDocker(): Promise<void> {
+  const docker = path.join(folder, "docker");
+  // docker exec -i CONTAINER COMMAND
+  await writeFile(docker, '#!/bin/sh\nshift 3\nexec "$@"\n', { mode: 0o755 });
+  process.env["PATH"] = [folder, path.dirname(promtool), process.env["PATH"]].join(":");
 }
 
 /** Runs promtool's own unit tests of rules, which are evaluated every 30 s. */

@@ -128,7 +128,7 @@ export class Stack {
   /** What {@link Stack.open} needs to open the stack in another test file. */
   description = () => ({ name: this.name, folder: this.folder, settings: this.settings });
 
-  /** Changes settings of the stack, and secret ones. The other settings stay. */
+  /** Changes settings of the stack, and secret ones, by their key or a path such as `a[0].b`. The other settings stay. */
   async configure(settings: Record<string, unknown>, secrets: Record<string, string> = {}): Promise<void> {
     this.settings = { ...this.settings, ...settings };
     const file = path.join(this.folder, `Pulumi.${this.name}.yaml`);
@@ -144,7 +144,7 @@ export class Stack {
     };
     await writeFile(file, dump({ ...rest, config }, { skipInvalid: true }));
     for (const [key, value] of Object.entries(secrets))
-      await succeeded(this.execute("pulumi", ["config", "set", "--secret", key], value));
+      await succeeded(this.execute("pulumi", ["config", "set", "--secret", "--path", key], value));
   }
 
   /** Updates the stack. Policies are checked where `--policy-pack` names them. */

@@ -1,5 +1,5 @@
 import type { Expectation } from "../../../probes/report";
-import { settings } from "../../support/settings";
+import { settings, WITH_JOB_SECRETS } from "../../support/settings";
 import { declare, declared, files, prometheusYml } from "../../support/declare";
 
 test("cAdvisor monitors and never controls: one capability, nothing writable, nothing privileged", async () => {
@@ -126,7 +126,7 @@ test("two environments share no name on the host", async () => {
 test("the host label is the daemon's name unless the settings give one", async () => {
   const label = async (changes: object) => {
     const { configuration } = await declare(changes);
-    return prometheusYml(configuration).scrape_configs[0]?.static_configs[0]?.labels["host"];
+    return prometheusYml(configuration).scrape_configs[0]?.static_configs?.[0]?.labels?.["host"];
   };
   expect(await label({})).toBe("llm-1");
   expect(await label({ hostLabel: "rack-7" })).toBe("rack-7");
@@ -137,6 +137,17 @@ test("a changed configuration is loaded, not deployed: the container's inputs st
   const after = await declare({ retentionTime: "30d", alertmanagers: ["am:9093"] });
   expect(after.prometheus).toEqual(before.prometheus);
   expect(after.configuration["stdin"]).not.toBe(before.configuration["stdin"]);
+});
+
+test("secrets of scrape jobs reach Prometheus by a secret standard input, and are in no other input", async () => {
+  const job = { job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] };
+  const scrapeJobs = [{ ...job, authorization: { credentials: "hunter2" } }];
+  const { configuration, stack } = await declare({ scrapeJobs }, {}, "dev", "", WITH_JOB_SECRETS);
+  expect(configuration["stdin"]).toMatchObject({ value: expect.stringContaining("hunter2") as unknown });
+  for (const { inputs } of declared.filter(({ name }) => !name.endsWith("-configuration")))
+    expect(JSON.stringify(inputs)).not.toContain("hunter2");
+  expect(JSON.stringify([stack.configuration.files, stack.configuration.config])).not.toContain("hunter2");
+  expect((await declare({ scrapeJobs: [job] })).configuration["stdin"]).toEqual(expect.any(String));
 });
 
 test("a manual edit of the configuration makes the step run again that loads the declared one", async () => {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
@@ -138,10 +138,33 @@ test("a missing Docker CLI is an error before anything is changed; one that fail
   );
 });
 
-test("the loaded configuration is read with the edits since", async () => {
-  standIn("docker", "printf 'global: {}\\n----\\nprometheus.yml was edited, 12:00\\n-a\\n+b\\n'");
-  expect(await loadedConfiguration("prometheus", `unix://${socket}`)).toEqual({
-    text: "global: {}\n",
-    drift: "prometheus.yml was edited, 12:00\n-a\n+b",
+describe("The loaded configuration", () => {
+  const version = "01234567-89ab-cdef-0123-456789abcdef";
+  /** Lines such as those of a job with a client certificate. */
+  const config = (host: string) =>
+    `ca: |\n  -----BEGIN CERTIFICATE-----\n  -----END CERTIFICATE-----\nkey_file: /etc/prometheus/secrets.${version}/a.key\nhost: ${host}\n`;
+
+  /** Puts a container's configuration folder here, with an edit of its prometheus.yml. */
+  function configurationWith(edited: string): void {
+    const configuration = path.join(folder, "prometheus");
+    mkdirSync(path.join(configuration, "applied"), { recursive: true });
+    for (const place of ["", "applied"])
+      writeFileSync(path.join(configuration, place, "rules.1.yml"), "groups: []\n");
+    writeFileSync(path.join(configuration, "applied/prometheus.yml"), config("a"));
+    writeFileSync(path.join(configuration, "prometheus.yml"), edited);
+    // docker exec CONTAINER sh -c SCRIPT
+    standIn("docker", `exec sh -c "$(printf %s "$5" | sed 's#/etc/prometheus#${configuration}#')"`);
+  }
+  const loaded = () => loadedConfiguration("prometheus", `unix://${socket}`);
+
+  it("is read as the settings give it, without edits", async () => {
+    configurationWith(config("a"));
+    const text = `${config("a").replace(`secrets.${version}`, "secrets")}groups: []\n`;
+    expect(await loaded()).toEqual({ text, drift: "" });
+  });
+
+  it("is read with the edits since", async () => {
+    configurationWith(config("b"));
+    expect((await loaded()).drift).toMatch(/^prometheus.yml was edited, [^]*-host: a\n\+host: b$/);
   });
 });

@@ -4,7 +4,8 @@ import { CONTAINER_METRICS } from "../../../prometheus/catalogue";
 import { buildConfiguration, toYaml } from "../../../prometheus/config";
 import { llmServerRelabeling } from "../../../prometheus/llmServers";
 import { cadvisorRelabeling } from "../../../prometheus/relabeling";
-import { settings } from "../../support/settings";
+import { ofVersion, withoutVersion } from "../../../prometheus/secretFiles";
+import { FULL_JOB, KEY, settings, WITH_JOB_SECRETS } from "../../support/settings";
 
 const context = { environment: "test", host: "llm-1", gpu: false };
 const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
@@ -29,10 +30,117 @@ test("every job has limits, and an extra job may set its own sample limit and la
   ];
   const jobs = configOf({ scrapeJobs }).scrape_configs;
   expect(jobs.map((job) => job.sample_limit)).toEqual([20_000, 20_000, 20_000, 20_000, 7]);
-  expect(jobs.slice(3).map((job) => job.static_configs[0]?.labels)).toEqual([
+  expect(jobs.slice(3).map((job) => job.static_configs?.[0]?.labels)).toEqual([
     { host: "llm-1" },
     { host: "elsewhere" },
   ]);
+});
+
+test("a job of the user's own has limits far above what LLM servers send, and may set each of them, 0 for none", () => {
+  const limitsOf = (changes: object) => {
+    const job = { job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }], ...changes };
+    return configOf({ scrapeJobs: [job] }).scrape_configs.at(-1);
+  };
+  const { label_limit = 0, label_value_length_limit = 0, label_name_length_limit = 0 } = limitsOf({}) ?? {};
+  // vLLM: 41 labels of vllm:cache_config_info. Azure/prometheus-collector issue 775: 73 labels of Kafka.
+  expect(label_limit).toBeGreaterThan(2 * 73);
+  // vLLM: 2,409 characters for 120 adapters in vllm:lora_requests_info. hubblo-org/scaphandre issue 416: 4,478 of a command line.
+  expect(label_value_length_limit).toBeGreaterThan(2 * 4478);
+  expect(label_name_length_limit).toBeGreaterThan(200);
+  const own = {
+    body_size_limit: 0,
+    sample_limit: 0,
+    label_limit: 0,
+    label_name_length_limit: 7,
+    label_value_length_limit: 100_000,
+    keep_dropped_targets: 3,
+  };
+  expect(limitsOf(own)).toMatchObject(own);
+});
+
+test("targets of service discovery get the label host, before the job's own relabeling", () => {
+  const rule = { source_labels: ["host"], target_label: "machine" };
+  const job = { job_name: "dns", dns_sd_configs: [{ names: ["llm"], type: "A", port: 8000 }] };
+  const [plain, relabeled] = configOf({
+    scrapeJobs: [job, { ...job, job_name: "more", relabel_configs: [rule] }],
+  }).scrape_configs.slice(-2);
+  const host = { source_labels: ["host"], regex: "", target_label: "host", replacement: "llm-1" };
+  expect(plain?.relabel_configs).toEqual([host]);
+  expect(relabeled?.relabel_configs).toEqual([host, rule]);
+  expect(toYaml({ scrape_configs: plain ? [plain] : [] })).not.toContain("static_configs");
+});
+
+describe("Secrets of scrape jobs", () => {
+  const secrets = [
+    "secret-of-oauth2",
+    "secret-of-a-header",
+    "secret-2",
+    "secret-of-basic-auth",
+    "secret-of-discovery",
+  ];
+
+  it("are in files, which the configuration names, and nowhere else", () => {
+    const { files, secretFiles } = buildConfiguration(
+      settings({ scrapeJobs: [FULL_JOB] }, WITH_JOB_SECRETS),
+      context,
+    );
+    const text = JSON.stringify(files);
+    for (const secret of [...secrets, KEY.split("\n")[1] ?? ""]) {
+      expect(text).not.toContain(secret);
+      expect(JSON.stringify(secretFiles)).toContain(secret);
+    }
+    for (const name of Object.keys(secretFiles)) expect(text).toContain(`/etc/prometheus/${name}`);
+    expect(secretFiles).toMatchObject({
+      "secrets/full.oauth2.client_secret": "secret-of-oauth2\n",
+      "secrets/full.http_headers.X-Api-Key.secrets.1": "secret-2\n",
+      "secrets/full.http_sd_configs.1.authorization.credentials": "secret-of-discovery\n",
+    });
+  });
+
+  it("do not change the configuration, nor a file's name, so that neither lets them be guessed", () => {
+    const job = (credentials: string) => ({
+      job_name: "vllm",
+      authorization: { credentials },
+      static_configs: [{ targets: ["vllm:8000"] }],
+    });
+    const built = ["a", "b"].map((credentials) =>
+      buildConfiguration(settings({ scrapeJobs: [job(credentials)] }, WITH_JOB_SECRETS), context),
+    );
+    expect(built[0]?.files).toEqual(built[1]?.files);
+    expect(Object.keys(built[0]?.secretFiles ?? {})).toEqual(["secrets/vllm.authorization.credentials"]);
+  });
+
+  // prometheus/prometheus issue 5221, kubernetes/kubernetes issue 52919: `invalid header field value "Bearer …\\n"`.
+  it("are written without the line break that an editor or `echo` ends them with", () => {
+    const job = { job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] };
+    const scrapeJobs = [{ ...job, authorization: { credentials: "token\n" } }];
+    const { secretFiles } = buildConfiguration(settings({ scrapeJobs }, WITH_JOB_SECRETS), context);
+    // Prometheus reads the file without the line break. Source: prometheus/common, config/http_config.go, FileSecret.
+    expect(Object.values(secretFiles)).toEqual(["token\n"]);
+  });
+
+  it("are in files of their own for jobs whose names a shell or a file system would change", () => {
+    const names = ["../../x", "a b", "a;rm -rf $HOME", "a'b", "ü", "x".repeat(300)];
+    const scrapeJobs = names.map((job_name, n) => ({
+      job_name,
+      authorization: { credentials: `secret-${n}` },
+      static_configs: [{ targets: ["vllm:8000"] }],
+    }));
+    const { secretFiles } = buildConfiguration(settings({ scrapeJobs }, WITH_JOB_SECRETS), context);
+    expect(Object.keys(secretFiles)).toHaveLength(names.length);
+    for (const file of Object.keys(secretFiles)) expect(file).toMatch(/^secrets\/[\w.-]{1,200}$/);
+  });
+
+  it("lie in a folder of each version, of which a comparison with the settings knows nothing", () => {
+    const { files } = buildConfiguration(settings({ scrapeJobs: [FULL_JOB] }, WITH_JOB_SECRETS), context);
+    const config = files["prometheus.yml"] ?? "";
+    const loaded = ofVersion(config, "01234567-89ab-cdef-0123-456789abcdef");
+    expect(loaded).toContain(
+      "/etc/prometheus/secrets.01234567-89ab-cdef-0123-456789abcdef/full.tls_config.key",
+    );
+    expect(loaded).not.toContain("/secrets/");
+    expect(withoutVersion(loaded)).toBe(config);
+  });
 });
 
 test("Alertmanagers appear only when the settings name them", () => {
