@@ -115,8 +115,9 @@ async function configurationLoaded(prometheus: string): Promise<string> {
 }
 
 async function fresh(prometheus: string, interval: number): Promise<string> {
-  // Of anything but a selector, timestamp() is now.
-  const [age] = await query(prometheus, 'time() - timestamp(up{job="cadvisor"}) and up == 1');
+  // Of anything but a selector, timestamp() is now. A series with a previous host label, of a Prometheus that was replaced, has
+  // no stale marker, and lasts for five minutes.
+  const [age] = await query(prometheus, 'min(time() - timestamp(up{job="cadvisor"}) and up == 1)');
   if (age && age.value <= 2 * interval + 5) return `last scrape ${age.value.toFixed(0)} s ago`;
 
   const actual = age
