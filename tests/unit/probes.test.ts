@@ -248,8 +248,9 @@ function host(containers: HostContainer[], inspectFails?: Error): void {
     const asked = containers.filter(({ name }) => args.includes(idOf(name)));
     const stdout = JSON.stringify(asked.filter(({ vanishes }) => !vanishes).map(inspection));
     if (!asked.some(({ vanishes }) => vanishes)) return Promise.resolve(stdout);
-    const error = Object.assign(new Error("exit status 1"), { stdout });
-    return Promise.reject(new Error("docker inspect failed: Error: No such object: 0f", { cause: error }));
+    // The message has only the end of a long output.
+    const cause = { stdout, stderr: "Error: No such container: 0f" };
+    return Promise.reject(new Error("docker inspect failed: …", { cause }));
   });
 }
 
