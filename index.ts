@@ -1,13 +1,15 @@
+import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics, requiredResources } from "./components/containerMetrics";
-import { gpuPlan } from "./components/gpuExporter";
+import { failedGpu, gpuPlan } from "./components/gpuExporter";
 import { requireNoConflicts } from "./host/conflicts";
+import { gpuTrial } from "./host/gpuTrial";
 import { loadedConfiguration, type LoadedConfiguration } from "./host/loadedConfiguration";
-import { ownResources } from "./host/ownResources";
-import { readHost } from "./host/read";
+import { ownResources, type OwnResources } from "./host/ownResources";
+import { readHost, type Host } from "./host/read";
 import { toYaml, type PrometheusConfiguration } from "./prometheus/config";
 import { configurationDiff } from "./prometheus/configurationDiff";
-import { parseSettings } from "./settings";
+import { parseSettings, type Settings } from "./settings";
 
 /** The program: it checks settings and host before it declares resources. docs/outputs.md describes the outputs. */
 export = () => program().catch(fail);
@@ -23,7 +25,7 @@ async function program(): Promise<Record<string, unknown>> {
     loadedConfiguration(`${name}-prometheus`, dockerHost),
     ownResources(),
   ]);
-  const gpu = gpuPlan(settings.gpu, host.facts);
+  const gpu = gpuPlan(settings.gpu, host.facts, await gpuFailure(name, settings, host, own));
   await requireNoConflicts(requiredResources(name, settings), own, host.usage);
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
 
@@ -35,6 +37,8 @@ async function program(): Promise<Record<string, unknown>> {
     configurationDrift: loaded.drift,
   });
   const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, configuration } = stack;
+  for (const { metric, reason } of stack.unavailable)
+    void pulumi.log.info(`not available on this host: ${metric}: ${reason}`);
   logConfigurationChanges(loaded, configuration);
   const { scrape_configs } = configuration.config;
   return {
@@ -62,6 +66,29 @@ async function program(): Promise<Record<string, unknown>> {
     cadvisorScrapeConfig: toYaml({ scrape_configs: scrape_configs.slice(0, 1) }),
     probeReport: stack.report,
   };
+}
+
+/**
+ * Why a container with GPUs does not start on the host; undefined where one starts, or none is needed. An update tries, unless the
+ * exporter runs. A preview starts nothing: it takes what the last update found.
+ */
+async function gpuFailure(
+  stackName: string,
+  { gpu, gpuExporterImage: image }: Settings,
+  { facts, usage }: Host,
+  own: OwnResources,
+): Promise<string | undefined> {
+  const access = facts.gpus;
+  const exporter = `${stackName}-gpu-exporter`;
+  const runs = usage.containers.some(({ name, running }) => name === exporter && running);
+  if (gpu === "off" || !access || (runs && isDeepStrictEqual(own.gpuAccess, access))) return undefined;
+  if (pulumi.runtime.isDryRun()) {
+    void pulumi.log.info("the update will find out whether a container with GPUs starts");
+    return own.gpuReason === failedGpu(access) ? "as the last update found" : undefined;
+  }
+  const failure = await gpuTrial({ access, image, name: `${stackName}-gpu-trial`, address: facts.address });
+  if (failure) void pulumi.log.warn(`${failedGpu(access)}: ${failure}`);
+  return failure;
 }
 
 /** Shows the changed lines of Prometheus's configuration, which Pulumi shows as one text. */

@@ -8,6 +8,8 @@ export interface RunOptions {
   cwd?: string;
   /** Variables that are added to {@link childEnvironment}. */
   env?: NodeJS.ProcessEnv;
+  /** Seconds after which it is ended, which is a failure. Default: none. */
+  timeout?: number;
   /** Whether to return its standard error too, in order with the output. Default: no. */
   stderr?: boolean;
 }
@@ -27,7 +29,7 @@ export const childEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env, PULU
 export async function run(
   program: string,
   args: readonly string[] = [],
-  { input = "", cwd, env, stderr: withStderr = false }: RunOptions = {},
+  { input = "", cwd, env, timeout = 0, stderr: withStderr = false }: RunOptions = {},
 ): Promise<string> {
   try {
     const { stdout, all } = await execa(program, args, {
@@ -36,6 +38,7 @@ export async function run(
       extendEnv: false,
       stripFinalNewline: false,
       all: withStderr,
+      timeout: timeout * 1000,
       ...(cwd && { cwd }),
     });
     return all ?? stdout;

@@ -36,6 +36,7 @@ export function checks(expectation: Expectation): Check[] {
     ),
     ...gpuChecks(expectation, scraped),
     ...scrapeJobChecks(expectation),
+    ...unavailableChecks(expectation),
   ];
 }
 
@@ -66,6 +67,20 @@ function scrapeJobChecks({ scrapeJobs, prometheusUrl, containers }: Expectation)
       container: containers.prometheus,
       deadline: 0,
       query: () => scrapeJobStates(prometheusUrl, scrapeJobs),
+    },
+  ];
+}
+
+/** What the host cannot provide is reported, and fails nothing. */
+function unavailableChecks({ unavailable, containers }: Expectation): Check[] {
+  if (unavailable.length === 0) return [];
+  const list = unavailable.map(({ metric, reason }) => `${metric} (${reason})`).join("; ");
+  return [
+    {
+      name: "the metrics that this host does not provide",
+      container: containers.cadvisor,
+      deadline: 0,
+      query: () => Promise.resolve(list),
     },
   ];
 }

@@ -1,6 +1,14 @@
 import { dump } from "js-yaml";
 import { certificateDetails, type Settings } from "../settings";
-import { gatewayRules, GPU_RULES, monitoringRules, rulesFile, type RuleGroup } from "./rules";
+import {
+  gatewayRules,
+  GPU_RULES,
+  monitoringRules,
+  rulesFile,
+  unavailableRules,
+  type RuleGroup,
+  type UnavailableMetric,
+} from "./rules";
 import {
   cadvisorJob,
   dcgmJob,
@@ -39,6 +47,8 @@ export interface PrometheusContext {
   host: string;
   /** Whether the GPU exporter is deployed. */
   gpu: boolean;
+  /** The metrics that the host cannot provide. Default: none. */
+  unavailable?: readonly UnavailableMetric[];
 }
 
 /** The configuration of a Prometheus. */
@@ -59,13 +69,15 @@ export function buildConfiguration(settings: Settings, context: PrometheusContex
 
 function buildRules(
   { scrapeInterval, tlsCertificate }: Settings,
-  { host, gpu }: PrometheusContext,
+  { host, gpu, unavailable = [] }: PrometheusContext,
 ): RuleGroup[] {
   const certificate = tlsCertificate
     ? { host, expires: certificateDetails(tlsCertificate).expires }
     : undefined;
   const rules = [monitoringRules(host, scrapeInterval), gatewayRules(certificate)];
-  return gpu ? [...rules, GPU_RULES] : rules;
+  if (gpu) rules.push(GPU_RULES);
+  if (unavailable.length > 0) rules.push(unavailableRules(host, unavailable));
+  return rules;
 }
 
 function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: string): PrometheusConfig {

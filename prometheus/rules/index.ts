@@ -5,6 +5,7 @@ import type { RuleGroup } from "./types";
 export { gatewayRules } from "./gateway";
 export { GPU_RULES } from "./gpu";
 export { monitoringRules } from "./monitoring";
+export { unavailableRules, type UnavailableMetric } from "./unavailable";
 export type { AlertingRule, RecordingRule, RuleGroup } from "./types";
 
 /**

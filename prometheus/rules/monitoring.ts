@@ -2,6 +2,12 @@ import { durationSeconds } from "../../lib/units";
 import { OWN_JOBS } from "../../settings";
 import type { RuleGroup } from "./types";
 
+/** It has been scraped twice since its start. */
+const STARTED = `time() - process_start_time_seconds{job="${OWN_JOBS.cadvisor}"} > 60`;
+
+const MEASURED = (range: string) =>
+  `(changes(container_cpu_usage_seconds_total{job="${OWN_JOBS.cadvisor}"}[${range}]) > 0)`;
+
 /**
  * Alerts about the monitoring itself. Each description has the next step, and a test of the fault shows that the alert fires.
  *
@@ -79,6 +85,19 @@ export function monitoringRules(host: string, scrapeInterval: string): RuleGroup
           summary: "The target {{ $labels.instance }} of the job {{ $labels.job }} is down",
           description:
             "See the error on the page /targets of Prometheus, and the log of the target's container.",
+        },
+      },
+      {
+        alert: "ContainerMetricsMissing",
+        // cAdvisor measures containers that Docker lists, itself among them, and without Docker it exposes what it measured last
+        // (google/cadvisor, container/docker/handler.go). A measured cAdvisor uses CPU. Two scrapes must differ in that.
+        expr: `up{job="${OWN_JOBS.cadvisor}"} == 1 and on (host) ${STARTED} unless on (host) ${MEASURED(scrapes(2, 5))}`,
+        for: scrapes(1),
+        labels: { severity: "critical" },
+        annotations: {
+          summary: "cAdvisor on {{ $labels.host }} runs, and measures no container",
+          description:
+            "Docker or containerd does not answer it: see its log and that of Docker, then restart its container.",
         },
       },
     ],

@@ -22,6 +22,9 @@ export const host: HostFacts = {
   address: "unix:///run/docker.sock",
   dockerSocket: "/run/docker.sock",
   socketGroup: 998,
+  kernelLog: true,
+  selinux: false,
+  unaccounted: [],
 };
 export const runtime: Partial<HostFacts> = { gpus: { runtime: "nvidia" } };
 

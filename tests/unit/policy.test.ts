@@ -301,6 +301,9 @@ test("what the program declares keeps to every policy, with GPUs and without", a
     address: "unix:///run/docker.sock",
     dockerSocket: "/run/docker.sock",
     socketGroup: 1,
+    kernelLog: true,
+    selinux: true,
+    unaccounted: [],
   };
   const ways = [{ runtime: "nvidia" }, { cdiDevice: "nvidia.com/gpu=all" }, undefined];
   for (const [gpus, dockerAccess] of ways.flatMap((way) => [

@@ -41,6 +41,7 @@ const ask = (name: string) => {
     scrapeJobs: ["vllm", "sglang", "tgi"],
     metrics: [],
     labels: [],
+    unavailable: [{ metric: "container_oom_events_total", reason: "no kernel log" }],
     gpu: { measured: true, exporter: "gpu-exporter" } as const,
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
@@ -196,4 +197,8 @@ test("a GPU that fell off the bus is reported by its UUID", async () => {
   await expect(ask("GPU driver answers")).resolves.toBe("2 GPUs and MIG devices");
   samples({ gpu_exporter_driver_up: [[{}, 1]], gpu_up: gpus(0) });
   await expect(ask("GPU driver answers")).rejects.toThrow("1 of 2 do not answer: GPU-b");
+});
+
+test("metrics that the host does not provide are reported with their reasons, and fail nothing", async () => {
+  await expect(ask("does not provide")).resolves.toBe("container_oom_events_total (no kernel log)");
 });
