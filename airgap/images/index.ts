@@ -77,6 +77,9 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
   }),
 };
 
+/** Whether {@link buildImage} knows an image. */
+export const canBuild = (reference: string): boolean => reference in RECIPES;
+
 /**
  * Gives a Docker daemon an image that it cannot pull, made from Go modules. An official image of that name is left alone.
  *

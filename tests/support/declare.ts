@@ -42,7 +42,7 @@ beforeAll(async () => {
 /** Declares the stack of an environment and gives the component and what it declared. */
 export async function declare(
   changes: Partial<Record<keyof Settings, unknown>> = {},
-  facts: Partial<HostFacts> = {},
+  { failure, ...facts }: Partial<HostFacts> & { failure?: string } = {},
   environment = "dev",
   configurationDrift = "",
 ) {
@@ -51,7 +51,7 @@ export async function declare(
     settings: settings(changes),
     environment,
     host: { ...host, ...facts },
-    gpu: gpuPlan(settings(changes).gpu, { ...host, ...facts }),
+    gpu: gpuPlan(settings(changes).gpu, { ...host, ...facts }, failure),
     configurationDrift,
   });
   await new Promise((resolve) => stack.report.apply(resolve));

@@ -10,7 +10,7 @@ import {
   GPU_METRICS,
 } from "../../prometheus/catalogue";
 import { policies } from "../../policy/policies";
-import { gatewayRules, GPU_RULES, monitoringRules } from "../../prometheus/rules";
+import { gatewayRules, GPU_RULES, monitoringRules, unavailableRules } from "../../prometheus/rules";
 import { SETTING_KEYS } from "../../settings";
 
 /** The first column and the last one of the tables of a document. */
@@ -40,7 +40,12 @@ describe("Documentation", () => {
   });
 
   it("has all alerts and recording rules", () => {
-    const groups = [monitoringRules("h", "30s"), gatewayRules({ host: "h", expires: 0 }), GPU_RULES];
+    const groups = [
+      monitoringRules("h", "30s"),
+      gatewayRules({ host: "h", expires: 0 }),
+      GPU_RULES,
+      unavailableRules("h", [{ metric: "m", reason: "r" }]),
+    ];
     const rules = groups.flatMap((group) => group.rules);
     expect(names("docs/metrics.md")).toEqual(
       expect.arrayContaining(rules.map((rule) => ("alert" in rule ? rule.alert : rule.record))),
