@@ -5,8 +5,8 @@ import type { RuleGroup } from "./types";
 /** It has been scraped twice since its start. */
 const STARTED = `time() - process_start_time_seconds{job="${OWN_JOBS.cadvisor}"} > 60`;
 
-const MEASURED = (range: string) =>
-  `(changes(container_cpu_usage_seconds_total{job="${OWN_JOBS.cadvisor}"}[${range}]) > 0)`;
+/** Seconds within which cAdvisor measures each container again, also where it is scraped more often. */
+const MEASURED_EVERY = 40;
 
 /**
  * Alerts about the monitoring itself. Each description has the next step, and a test of the fault shows that the alert fires.
@@ -16,6 +16,8 @@ const MEASURED = (range: string) =>
  */
 export function monitoringRules(host: string, scrapeInterval: string): RuleGroup {
   const scrapes = (n: number, seconds = 0) => `${Math.ceil(n * durationSeconds(scrapeInterval)) + seconds}s`;
+  const range = `${Math.max(MEASURED_EVERY, 2 * durationSeconds(scrapeInterval) + 5)}s`;
+  const measured = `(changes(container_cpu_usage_seconds_total{job="${OWN_JOBS.cadvisor}"}[${range}]) > 0)`;
   return {
     name: "monitoring",
     rules: [
@@ -91,7 +93,7 @@ export function monitoringRules(host: string, scrapeInterval: string): RuleGroup
         alert: "ContainerMetricsMissing",
         // cAdvisor measures containers that Docker lists, itself among them, and without Docker it exposes what it measured last
         // (google/cadvisor, container/docker/handler.go). A measured cAdvisor uses CPU. Two scrapes must differ in that.
-        expr: `up{job="${OWN_JOBS.cadvisor}"} == 1 and on (host) ${STARTED} unless on (host) ${MEASURED(scrapes(2, 5))}`,
+        expr: `up{job="${OWN_JOBS.cadvisor}"} == 1 and on (host) ${STARTED} unless on (host) ${measured}`,
         for: scrapes(1),
         labels: { severity: "critical" },
         annotations: {

@@ -1,4 +1,4 @@
-import { reloadDaemon, restartContainerd, restartDaemon } from "../support/daemonControl";
+import { reloadDaemon, restartContainerd, restartDaemon, whileDaemonHangs } from "../support/daemonControl";
 import { docker, startContainer } from "../support/docker";
 import { eventually } from "../support/eventually";
 import { query } from "../support/prometheus";
@@ -76,6 +76,18 @@ describe.each(["socket", "proxy"])("With dockerAccess %s", (dockerAccess) => {
       expect(seconds).toBeLessThan(TWO_SCRAPES);
     },
   );
+
+  it("an alert fires within two minutes where the daemon does not answer", async () => {
+    const start = Date.now();
+    await whileDaemonHangs(() =>
+      eventually(async () => {
+        const alerts = 'ALERTS{alertstate="firing",alertname=~"ContainerMetricsMissing|TargetDown"}';
+        expect(await query(stack.prometheus, alerts)).not.toEqual([]);
+      }),
+    );
+    expect((Date.now() - start) / 1000).toBeLessThan(120);
+    await secondsUntilNamed();
+  });
 
   it("has nothing to change after that", async () => {
     await succeeded(stack.preview("--expect-no-changes", "--refresh"));

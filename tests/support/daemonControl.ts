@@ -26,6 +26,17 @@ export async function configureRuntime(name: "nvidia" | "other", program: string
   });
 }
 
+/** Keeps the daemon from answering during some work, as a hanging one. */
+export async function whileDaemonHangs(work: () => Promise<void>): Promise<void> {
+  const pid = await daemonPid();
+  process.kill(pid, "SIGSTOP");
+  try {
+    await work();
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+}
+
 /** Kills the daemon's own containerd, which the daemon starts again, with a new socket. */
 export async function restartContainerd(): Promise<void> {
   const folder = path.join(DAEMON_FOLDER, "exec-root/containerd");
