@@ -84,7 +84,9 @@ async function gpuFailure(
   if (gpu === "off" || !access || (runs && isDeepStrictEqual(own.gpuAccess, access))) return undefined;
   if (pulumi.runtime.isDryRun()) {
     void pulumi.log.info("the update will find out whether a container with GPUs starts");
-    return own.gpuReason === failedGpu(access) ? "as the last update found" : undefined;
+    // With "on", the driver may have been loaded since, and a refused preview would keep `pulumi up` from trying.
+    const isExpected = gpu === "auto" && own.gpuReason === failedGpu(access);
+    return isExpected ? "as the last update found" : undefined;
   }
   const failure = await gpuTrial({ access, image, name: `${stackName}-gpu-trial`, address: facts.address });
   if (failure) void pulumi.log.warn(`${failedGpu(access)}: ${failure}`);

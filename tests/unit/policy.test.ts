@@ -139,6 +139,10 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
         [container({ volumes: [{ hostPath: "/run/containerd/containerd.sock", readOnly: true }] })],
       ],
       [
+        "mounts /var/run/docker/containerd, which gives it control of the host",
+        [container({ volumes: [{ hostPath: "/var/run/docker/containerd", readOnly: true }] })],
+      ],
+      [
         "mounts /srv/docker.sock",
         [container({ mounts: [{ type: "bind", source: "/srv/docker.sock", target: "/d", readOnly: true }] })],
       ],
