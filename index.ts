@@ -7,6 +7,7 @@ import { gpuTrial } from "./host/gpuTrial";
 import { loadedConfiguration, type LoadedConfiguration } from "./host/loadedConfiguration";
 import { ownResources, type OwnResources } from "./host/ownResources";
 import { readHost, type Host } from "./host/read";
+import { describeUnavailable } from "./host/unavailable";
 import { toYaml, type PrometheusConfiguration } from "./prometheus/config";
 import { configurationDiff } from "./prometheus/configurationDiff";
 import { parseSettings, type Settings } from "./settings";
@@ -37,8 +38,8 @@ async function program(): Promise<Record<string, unknown>> {
     configurationDrift: loaded.drift,
   });
   const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, configuration } = stack;
-  for (const { metric, reason } of stack.unavailable)
-    void pulumi.log.info(`not available on this host: ${metric}: ${reason}`);
+  for (const what of describeUnavailable(stack.unavailable))
+    void pulumi.log.info(`not available on this host: ${what}`);
   logConfigurationChanges(loaded, configuration);
   const { scrape_configs } = configuration.config;
   return {

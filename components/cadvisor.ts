@@ -84,6 +84,8 @@ function flags(proxy?: DockerProxy): string[] {
     // Twice per scrape: cAdvisor stretches each interval by up to itself, and no two scrapes should see the same sample.
     "--housekeeping_interval=15s",
     "--allow_dynamic_housekeeping=false",
+    // How soon cAdvisor tries a container again that Docker or containerd did not answer about, by default a minute.
+    "--global_housekeeping_interval=20s",
     "--enable_metrics=cpu,memory,network,disk,diskIO,oom_event",
     "--store_container_labels=false",
     `--whitelisted_container_labels=${EXPORTED_CONTAINER_LABELS.join(",")}`,

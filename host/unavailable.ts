@@ -15,6 +15,15 @@ export function unavailableMetrics(host: HostFacts, gpuFailure?: string): Unavai
   ];
 }
 
+/** A sentence for each reason, with the metrics that it is about. */
+export function describeUnavailable(unavailable: readonly UnavailableMetric[]): string[] {
+  const reasons = [...new Set(unavailable.map(({ reason }) => reason))];
+  return reasons.map((reason) => {
+    const metrics = unavailable.filter((one) => one.reason === reason).map(({ metric }) => metric);
+    return `${metrics.join(", ")} (${reason})`;
+  });
+}
+
 const KERNEL_LOG: UnavailableMetric = {
   metric: "container_oom_events_total",
   reason:

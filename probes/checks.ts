@@ -1,5 +1,6 @@
 import { runningContainers } from "./containers";
 import { get, query, type Sample } from "../host/http";
+import { describeUnavailable } from "../host/unavailable";
 import { Mismatch } from "../lib/retry";
 import type { Check } from "./check";
 import { gpuChecks } from "./gpuChecks";
@@ -74,13 +75,12 @@ function scrapeJobChecks({ scrapeJobs, prometheusUrl, containers }: Expectation)
 /** What the host cannot provide is reported, and fails nothing. */
 function unavailableChecks({ unavailable, containers }: Expectation): Check[] {
   if (unavailable.length === 0) return [];
-  const list = unavailable.map(({ metric, reason }) => `${metric} (${reason})`).join("; ");
   return [
     {
       name: "the metrics that this host does not provide",
       container: containers.cadvisor,
       deadline: 0,
-      query: () => Promise.resolve(list),
+      query: () => Promise.resolve(describeUnavailable(unavailable).join("; ")),
     },
   ];
 }

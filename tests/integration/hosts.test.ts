@@ -68,7 +68,7 @@ describe("A host", () => {
 
   it("without the kernel log gets every other metric, and report and alert say which one is missing, and why", async () => {
     const output = await succeeded(stack.up());
-    expect(output).toMatch(/not available on this host: container_oom_events_total: .*\/dev\/kmsg/);
+    expect(output).toMatch(/not available on this host: container_oom_events_total \(.*\/dev\/kmsg/);
     const { HostConfig: host } = await inspect(stack.resource("cadvisor"));
     expect([host.Devices ?? [], host.CapAdd ?? []]).toEqual([[], []]);
     expect(await finding("does not provide")).toContain(

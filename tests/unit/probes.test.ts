@@ -41,7 +41,11 @@ const ask = (name: string) => {
     scrapeJobs: ["vllm", "sglang", "tgi"],
     metrics: [],
     labels: [],
-    unavailable: [{ metric: "container_oom_events_total", reason: "no kernel log" }],
+    unavailable: [
+      { metric: "container_oom_events_total", reason: "no kernel log" },
+      { metric: "container_fs_usage_bytes", reason: "containerd" },
+      { metric: "container_fs_limit_bytes", reason: "containerd" },
+    ],
     gpu: { measured: true, exporter: "gpu-exporter" } as const,
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
@@ -200,5 +204,7 @@ test("a GPU that fell off the bus is reported by its UUID", async () => {
 });
 
 test("metrics that the host does not provide are reported with their reasons, and fail nothing", async () => {
-  await expect(ask("does not provide")).resolves.toBe("container_oom_events_total (no kernel log)");
+  await expect(ask("does not provide")).resolves.toBe(
+    "container_oom_events_total (no kernel log); container_fs_usage_bytes, container_fs_limit_bytes (containerd)",
+  );
 });
