@@ -106,14 +106,14 @@ describe("A container that mounts Docker's socket", () => {
     const { cadvisor } = await scripts();
     expect(await ends(cadvisor, 1, 'echo \'x{id="/",image="",name=""}\'')).toBe(true);
     expect(await ends(cadvisor, 1, "exit 1")).toBe(true);
-  });
+  }, 30_000);
 
   it("waits, as proxy of containerd, until Docker is connected to containerd again", async () => {
     const { proxy } = await scripts({ containerdSocket: "/run/containerd/containerd.sock" });
     const onlyContainerd = proxy.replace(/.*docker\.sock.*\n/, "");
     expect(await ends(onlyContainerd, 0)).toBe(true);
     expect(await ends(onlyContainerd, 0, 'echo \'"Name":"Engine"\'')).toBe(false);
-  });
+  }, 30_000);
 });
 
 test("Prometheus runs as nobody, without capabilities, and writes only to its two volumes", async () => {
