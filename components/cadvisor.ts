@@ -105,15 +105,16 @@ const kernelLog = (host: HostFacts): Pick<docker.ContainerArgs, "devices" | "cap
       }
     : {};
 
-const METRICS = `http://127.0.0.1:${SERVERS.cadvisor.port}/metrics`;
+const URL = `http://127.0.0.1:${SERVERS.cadvisor.port}`;
 
 /**
- * Ends cAdvisor when it has no container names half a minute after its start, so that Docker starts it again. It connects to
+ * Ends cAdvisor when it serves no container name half a minute after its start, so that Docker starts it again. It connects to
  * Docker and containerd once, when it starts, and goes without names for good where one of them does not answer in time: as
  * while the daemon itself starts, with many containers (google/cadvisor issue 3531).
  */
 const EXIT_WITHOUT_NAMES = [
-  `{ sleep 30; wget -T 20 -qO- ${METRICS} | grep -q ',name="[^"]' || {`,
+  `{ sleep 30; until wget -q --spider ${URL}/healthz; do sleep 5; done;`,
+  `wget -qO- ${URL}/metrics | grep -q ',name="[^"]' || {`,
   'echo "no container has a name: exiting, to connect to Docker again" >&2; kill $$; }; } &',
 ].join(" ");
 

@@ -35,9 +35,9 @@ export function checks(expectation: Expectation): Check[] {
     check("the required metrics are there with their labels", cadvisor, scraped, () =>
       complete(prometheusUrl, expectation),
     ),
+    ...unavailableChecks(expectation),
     ...gpuChecks(expectation, scraped),
     ...scrapeJobChecks(expectation),
-    ...unavailableChecks(expectation),
   ];
 }
 
