@@ -6,6 +6,7 @@ import {
   type RunningContainer,
 } from "./containers";
 import { get, query, type Sample } from "../host/http";
+import { describeUnavailable } from "../host/unavailable";
 import { cut } from "../lib/labels";
 import { Mismatch } from "../lib/retry";
 import { describeGaps, type Advice, type Check } from "./check";
@@ -49,6 +50,7 @@ export function checks(expectation: Expectation): Check[] {
       ),
       advisory: () => complete(expectation, explain),
     },
+    ...unavailableChecks(expectation),
     ...gpuChecks(expectation, scraped, explain),
     ...scrapeJobChecks(expectation),
   ];
@@ -81,6 +83,19 @@ function scrapeJobChecks({ scrapeJobs, prometheusUrl, containers }: Expectation)
       container: containers.prometheus,
       deadline: 0,
       query: () => scrapeJobStates(prometheusUrl, scrapeJobs),
+    },
+  ];
+}
+
+/** What the host cannot provide is reported, and fails nothing. */
+function unavailableChecks({ unavailable, containers }: Expectation): Check[] {
+  if (unavailable.length === 0) return [];
+  return [
+    {
+      name: "the metrics that this host does not provide",
+      container: containers.cadvisor,
+      deadline: 0,
+      query: () => Promise.resolve(describeUnavailable(unavailable).join("; ")),
     },
   ];
 }

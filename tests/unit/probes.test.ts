@@ -44,6 +44,11 @@ const checkNamed = (name: string): Check => {
     scrapeJobs: ["vllm", "sglang", "tgi"],
     metrics: ["container_memory_rss", "container_start_time_seconds"],
     labels: ["name", "image"],
+    unavailable: [
+      { metric: "container_oom_events_total", reason: "no kernel log" },
+      { metric: "container_fs_usage_bytes", reason: "containerd" },
+      { metric: "container_fs_limit_bytes", reason: "containerd" },
+    ],
     gpu: { measured: true, exporter: "gpu-exporter" } as const,
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
@@ -436,4 +441,10 @@ describe("Advice", () => {
     const result = advise(() => Promise.reject(new Error("docker: broken")), 0, neverCalled);
     expect((await result).actual).toBe("unknown: docker: broken");
   });
+});
+
+test("metrics that the host does not provide are reported with their reasons, and fail nothing", async () => {
+  await expect(ask("does not provide")).resolves.toBe(
+    "container_oom_events_total (no kernel log); container_fs_usage_bytes, container_fs_limit_bytes (containerd)",
+  );
 });
