@@ -88,7 +88,9 @@ describe("through a command", () => {
     const deaf = createServer((socket) => socket.destroy());
     await new Promise<void>((resolve) => deaf.listen(0, "127.0.0.1", resolve));
     const agent = agentOverCommand(bridge((deaf.address() as AddressInfo).port));
-    await expect(fetch("http://docker/", { agent })).rejects.toThrow(/ended|hang up|closed|Premature|ECONNRESET/);
+    await expect(fetch("http://docker/", { agent })).rejects.toThrow(
+      /ended|hang up|closed|Premature|ECONNRESET/,
+    );
     deaf.close();
   });
 });
