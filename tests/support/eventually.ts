@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Repeats an assertion until it holds. After 90 s, its last failure is thrown. */
-export async function eventually(assertion: () => Promise<void>): Promise<void> {
-  for (const end = Date.now() + 90_000; ;) {
+/** Repeats an assertion until it holds. At the deadline, by default after 90 s, its last failure is thrown. */
+export async function eventually(assertion: () => Promise<void>, seconds = 90): Promise<void> {
+  for (const end = Date.now() + seconds * 1000; ;) {
     try {
       await assertion();
       return;
