@@ -116,7 +116,7 @@ export const caddyInputs = (config: object, before = ":") => ({
   command: [
     "sh",
     "-c",
-    `${before}\nprintf %s "$CONFIG" > ${CADDY_FILE}; exec caddy run --config ${CADDY_FILE}`,
+    `${before}; printf %s "$CONFIG" > ${CADDY_FILE}; exec caddy run --config ${CADDY_FILE}`,
   ],
   user: `${NOBODY}:${NOBODY}`,
   // The program file in the official image has this capability, and does not start where it is out of the bounding set. As

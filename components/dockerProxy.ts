@@ -104,6 +104,7 @@ const exitOnDeadSockets = ({ containerdSocket }: HostFacts): string =>
   [
     exitOnDeadSocket(DOCKER_SOCKET),
     ...(containerdSocket ? [exitOnDeadSocket(CONTAINERD_SOCKET, CONTAINERD_ANSWERS)] : []),
+    ":", // caddyInputs goes on with a semicolon, which cannot follow `&`.
   ].join("\n");
 
 /** containerd's socket has root's group, unless its administrator set another one. */
