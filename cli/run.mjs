@@ -37,6 +37,7 @@ const COMMANDS = {
   pulumi: "cli/pulumi.ts",
   test: "tests/run.ts",
   bench: "benchmarks/run.ts",
+  mutate: "tests/rules/mutate.ts",
 };
 
 process.exitCode = 1; // Until the command is done: what ends early has failed.

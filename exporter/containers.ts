@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { LLM_SERVER_LABEL } from "../lib/names";
+import { ALERTS_LABEL, LLM_SERVER_LABEL } from "../lib/names";
 import { llmServer } from "../prometheus/llmServers";
 import { gpuAllocation, type GpuAllocation, type Runtimes } from "./allocation";
 import { containersOf } from "./cgroup";
@@ -15,6 +15,8 @@ export interface Container {
     llm_server: string;
     compose_project: string;
     compose_service: string;
+    /** "none" where the container label `llm-metrics.alerts` has that value; otherwise empty, which Prometheus stores as no label. */
+    alerts: string;
   };
   /** The GPUs that it may use. */
   allocation: GpuAllocation | undefined;
@@ -134,6 +136,7 @@ function labelsOf({ Name, Config: { Image: image, Labels } }: ContainerInspectio
     llm_server: llmServer(image, label(LLM_SERVER_LABEL)),
     compose_project: label("com.docker.compose.project"),
     compose_service: label("com.docker.compose.service"),
+    alerts: label(ALERTS_LABEL) === "none" ? "none" : "",
   };
 }
 

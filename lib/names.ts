@@ -4,6 +4,9 @@ export const ENVIRONMENT_LABEL = "llm-metrics.environment";
 /** Docker label of a container that overrides the LLM server that its image indicates; `none` means that it is none. */
 export const LLM_SERVER_LABEL = "llm-metrics.server";
 
+/** Docker label of a container; with the value `none`, no alert is about this container. */
+export const ALERTS_LABEL = "llm-metrics.alerts";
+
 /** Docker label of a container of the stack that lists the ids of its networks. */
 export const NETWORKS_LABEL = "llm-metrics.networks";
 

@@ -28,6 +28,8 @@ const OPTIONAL_METRICS: Metrics = {
     "Enforcement periods in which the container was throttled; only with a CPU limit",
   container_cpu_cfs_throttled_seconds_total:
     "Total time that the container was throttled, in seconds; only with a CPU limit",
+  container_memory_total_active_file_bytes:
+    "Page cache that was used recently, in bytes; part of the working set, though the kernel frees it before it kills",
   container_network_receive_bytes_total: "Bytes received, by interface; absent with --network none or host",
   container_network_receive_packets_dropped_total: "Received packets dropped, by interface",
   container_network_transmit_bytes_total: "Bytes sent, by interface; absent with --network none or host",
@@ -60,6 +62,7 @@ export const HOST_METRICS: readonly string[] = [
 
 /** The metrics of Prometheus about itself that it keeps. */
 export const PROMETHEUS_METRICS: readonly string[] = [
+  "go_gc_heap_live_bytes",
   "process_cpu_seconds_total",
   "process_resident_memory_bytes",
   "process_start_time_seconds",
@@ -67,6 +70,7 @@ export const PROMETHEUS_METRICS: readonly string[] = [
   "prometheus_config_last_reload_success_timestamp_seconds",
   "prometheus_config_last_reload_successful",
   "prometheus_notifications_dropped_total",
+  "prometheus_rule_evaluation_failures_total",
   "prometheus_target_scrapes_exceeded_sample_limit_total",
   "prometheus_tsdb_compactions_failed_total",
   "prometheus_tsdb_head_samples_appended_total",
@@ -89,7 +93,7 @@ export const GATEWAY_METRICS: Metrics = {
   process_resident_memory_bytes: "Resident memory of the gateway, in bytes",
 };
 
-/** The labels that every metric of a container's GPU has in addition to `gpu`, `gpu_uuid` and `gpu_model`. The last three can be empty. */
+/** The labels that every metric of a container's GPU has in addition to `gpu`, `gpu_uuid` and `gpu_model`. The last four can be empty. */
 export const GPU_CONTAINER_LABELS = [
   "id",
   "name",
@@ -97,6 +101,7 @@ export const GPU_CONTAINER_LABELS = [
   "llm_server",
   "compose_project",
   "compose_service",
+  "alerts",
 ] as const;
 
 /** The metrics of each GPU that a running container may use or uses. */

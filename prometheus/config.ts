@@ -4,11 +4,12 @@ import { certificateDetails, type Settings } from "../settings";
 import {
   containerRules,
   gatewayRules,
-  GPU_RULES,
+  gpuRules,
   monitoringRules,
   rulesFile,
   scrapeLimitRules,
   unavailableRules,
+  withSettings,
   type RuleGroup,
   type UnavailableMetric,
 } from "./rules";
@@ -77,20 +78,20 @@ export function buildConfiguration(settings: Settings, context: PrometheusContex
 }
 
 function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[] {
-  const { scrapeInterval, tlsCertificate } = settings;
+  const { scrapeInterval, tlsCertificate, alerts, prometheusMemory } = settings;
   const { host, gpu, unavailable = [] } = context;
   const certificate = tlsCertificate
     ? { host, expires: certificateDetails(tlsCertificate).expires }
     : undefined;
   const rules = [
-    monitoringRules(host, scrapeInterval),
-    containerRules(scrapeInterval),
-    scrapeLimitRules(buildScrapeConfigs(settings, context), scrapeInterval),
-    gatewayRules(certificate),
+    monitoringRules(host, scrapeInterval, alerts, prometheusMemory),
+    containerRules(scrapeInterval, alerts),
+    scrapeLimitRules(buildScrapeConfigs(settings, context), scrapeInterval, alerts),
+    gatewayRules(certificate, alerts),
   ];
-  if (gpu) rules.push(GPU_RULES);
+  if (gpu) rules.push(gpuRules(alerts));
   if (unavailable.length > 0) rules.push(unavailableRules(host, unavailable));
-  return rules;
+  return withSettings(rules, alerts);
 }
 
 function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: string): PrometheusConfig {

@@ -1,5 +1,5 @@
 import { MAX_LABEL_LENGTH } from "../lib/labels";
-import { LLM_SERVER_LABEL } from "../lib/names";
+import { ALERTS_LABEL, LLM_SERVER_LABEL } from "../lib/names";
 import type { RelabelConfig } from "../settings";
 import { CONTAINER_METRICS, HOST_METRICS } from "./catalogue";
 import { llmServerRelabeling } from "./llmServers";
@@ -14,6 +14,7 @@ const COMPOSE_LABELS: Readonly<Record<string, string>> = {
 export const EXPORTED_CONTAINER_LABELS: readonly string[] = [
   ...Object.keys(COMPOSE_LABELS),
   LLM_SERVER_LABEL,
+  ALERTS_LABEL,
 ];
 
 /** The environment variables that cAdvisor must export for {@link cadvisorRelabeling}. */
@@ -75,6 +76,7 @@ export function cadvisorRelabeling(): RelabelConfig[] {
       replacement: "",
     },
     ...llmServerRelabeling(exported(LLM_SERVER_LABEL)),
+    { source_labels: [exported(ALERTS_LABEL)], regex: "none", target_label: "alerts", replacement: "none" },
     // After the LLM server was recognized by the whole image. Names that are equal so far differ in the id.
     ...["name", "image", "interface", "device"].map((label) => cutLabel(label, BEGINNING)),
     cutLabel("id", END),

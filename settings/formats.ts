@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIPv4 } from "node:net";
+import leven from "leven";
 import { RE2JS } from "re2js";
 import { z } from "zod";
 import { durationSeconds, sizeMebibytes } from "../lib/units";
@@ -10,6 +11,24 @@ export type Refuse = (path: (string | number)[], message: string) => void;
 /** A string that must satisfy `test`; `accepted` follows "must be" in the error message. */
 export const text = (test: (value: string) => boolean, accepted: string) =>
   z.string({ error: `must be ${accepted}` }).refine(test, { error: `must be ${accepted}` });
+
+/**
+ * The known word that an unknown one resembles most.
+ *
+ * @param mostWrong how many letters may be wrong. Default: a third of the word's
+ * @returns undefined where none does
+ */
+export function nearest(
+  word: string,
+  known: readonly string[],
+  mostWrong = word.length / 3,
+): string | undefined {
+  const distance = (name: string) => leven(word.toLowerCase(), name.toLowerCase());
+  const [best] = known
+    .filter((name) => distance(name) <= mostWrong)
+    .sort((a, b) => distance(a) - distance(b));
+  return best;
+}
 
 /** One of the given words. */
 export const oneOf = <const Word extends string>(...words: [Word, ...Word[]]) =>
@@ -33,6 +52,31 @@ export const duration = text(
   (value) => durationSeconds(value) > 0,
   "a duration above zero, such as 30s, 5m or 15d",
 );
+
+/** A number, also as text: `pulumi config set --path` stores one with a decimal point so. */
+const numeric = (test: (value: number) => boolean, accepted: string) =>
+  z
+    .union(
+      [
+        z.number(),
+        z
+          .string()
+          .regex(/^\d+(\.\d+)?$/)
+          .transform(Number),
+      ],
+      {
+        error: `must be ${accepted}`,
+      },
+    )
+    .refine(test, { error: `must be ${accepted}` });
+
+export const ratio = numeric(
+  (value) => value > 0 && value <= 1,
+  "a number above 0 and at most 1, such as 0.9",
+);
+
+/** A number above another one. */
+export const above = (least: number) => numeric((value) => value > least, `a number above ${least}`);
 
 /** Prometheus treats a series without a sample for five minutes as gone. */
 const MAX_SCRAPE_INTERVAL_SECONDS = 120;

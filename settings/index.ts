@@ -1,9 +1,10 @@
-import leven from "leven";
 import { z } from "zod";
+import { nearest } from "./formats";
 import { SECRET_PARENTS } from "./httpClient";
 import { schema, SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
 import { secretPaths, whyNoDiscovery, type ExtraScrapeJob } from "./scrapeJobs";
 
+export { ALERT_DEFAULTS, ALERT_NAMES, alertSettings, type AlertName, type AlertSettings } from "./alerts";
 export { certificateDetails, isLoopback } from "./gateway";
 export { IMAGE_REQUIREMENTS } from "./images";
 export { SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
@@ -38,11 +39,11 @@ export function parseSettings(config: Record<string, unknown>, encrypted: readon
   );
 }
 
-/** Lists and booleans come as JSON text from `pulumi config`. */
+/** Lists, objects and booleans come as JSON text from `pulumi config`. */
 function decoded(key: string, value: unknown): unknown {
   const type = (schema.shape as Partial<Record<string, z.ZodType>>)[key];
-  if (typeof value !== "string" || !(type instanceof z.ZodArray || type instanceof z.ZodBoolean))
-    return value;
+  const isJson = [z.ZodArray, z.ZodObject, z.ZodBoolean].some((json) => type instanceof json);
+  if (typeof value !== "string" || !isJson) return value;
   try {
     return JSON.parse(value) as unknown;
   } catch {
@@ -90,15 +91,11 @@ function describeIssue(
   return [`${keyPath(issue.path)} is ${shown(values, issue.path, hidden)}, but ${requirement(issue)}`];
 }
 
-/** The known key that an unknown one resembles most, with a third of its letters wrong at most, or why there is no such key. */
+/** The known key that an unknown one resembles most, or why there is no such key. */
 function whyUnknown(key: string, known: string[]): string {
   const reason = whyNoDiscovery(key);
-  const mostWrong = reason ? 1 : key.length / 3;
-  const distance = (name: string) => leven(key.toLowerCase(), name.toLowerCase());
-  const [nearest] = known
-    .filter((name) => distance(name) <= mostWrong)
-    .sort((a, b) => distance(a) - distance(b));
-  return nearest ? `did you mean ${nearest}?` : (reason ?? "remove it, or correct its spelling");
+  const near = nearest(key, known, reason ? 1 : undefined);
+  return near ? `did you mean ${near}?` : (reason ?? "remove it, or correct its spelling");
 }
 
 /** The keys that the schema has at a path. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { alertSettings } from "./alerts";
 import {
   duration,
   flag,
@@ -51,6 +52,8 @@ export const schema = z
     outbound: flag,
     scrapeJobs: z.array(extraScrapeJob),
     alertmanagers: z.array(hostPort),
+    /** Thresholds and times of the alerts, and which of them are off. */
+    alerts: alertSettings,
   })
   .superRefine((settings, context) => {
     const refuse: Refuse = (path, message) => {

@@ -1,4 +1,5 @@
-import { OWN_JOBS } from "../../settings";
+import { durationSeconds } from "../../lib/units";
+import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
 import type { AlertingRule, RuleGroup } from "./types";
 
 /** The number of requests in the last five minutes that the gateway answered with a status code. */
@@ -6,11 +7,11 @@ const requests = (code: string) =>
   `sum by (host) (increase(caddy_http_request_duration_seconds_count{job="${OWN_JOBS.gateway}",code=~"${code}"}[5m]))`;
 
 /** A browser sends its first request without a password, so a few responses with 401 are normal. */
-const ALERTS: AlertingRule[] = [
+const requestAlerts = (alerts: AlertSettings): AlertingRule[] => [
   {
     alert: "GatewayDown",
     expr: `up{job="${OWN_JOBS.gateway}"} == 0`,
-    for: "2m",
+    for: alerts.gatewayDownFor,
     labels: { severity: "critical" },
     annotations: {
       summary: "The gateway on {{ $labels.host }} is down",
@@ -20,7 +21,7 @@ const ALERTS: AlertingRule[] = [
   },
   {
     alert: "GatewayLoginsRefused",
-    expr: `${requests("401")} > 20`,
+    expr: `${requests("401")} > ${alerts.gatewayLoginsRefused}`,
     labels: { severity: "warning" },
     annotations: {
       summary: "Many logins to the gateway on {{ $labels.host }} fail",
@@ -30,7 +31,7 @@ const ALERTS: AlertingRule[] = [
   },
   {
     alert: "GatewayRequestsRefused",
-    expr: `${requests("400|403|413|421")} > 20`,
+    expr: `${requests("400|403|413|421")} > ${alerts.gatewayRequestsRefused}`,
     labels: { severity: "warning" },
     annotations: {
       summary: "The gateway on {{ $labels.host }} rejects many requests",
@@ -46,20 +47,30 @@ interface Certificate {
   expires: number;
 }
 
-/** The rules about the gateway, and about its certificate where the settings have one. */
-export const gatewayRules = (certificate?: Certificate): RuleGroup => ({
+/**
+ * The rules about the gateway, and about its certificate where the settings have one.
+ *
+ * @param alerts thresholds and times
+ */
+export const gatewayRules = (
+  certificate?: Certificate,
+  alerts: AlertSettings = ALERT_DEFAULTS,
+): RuleGroup => ({
   name: "gateway",
-  rules: certificate ? [...ALERTS, ...certificateRules(certificate)] : ALERTS,
+  rules: [...requestAlerts(alerts), ...(certificate ? certificateRules(certificate, alerts) : [])],
 });
 
 const EXPIRY = "gateway_certificate_expiry_timestamp_seconds";
 
 /** Caddy does not export the expiry of a certificate, so it is a constant in the rule. */
-const certificateRules = ({ host, expires }: Certificate): RuleGroup["rules"] => [
+const certificateRules = (
+  { host, expires }: Certificate,
+  { gatewayCertificateExpires }: AlertSettings,
+): RuleGroup["rules"] => [
   { record: EXPIRY, expr: `vector(${expires})`, labels: { job: OWN_JOBS.gateway, host } },
   {
     alert: "GatewayCertificateExpires",
-    expr: `${EXPIRY}{job="${OWN_JOBS.gateway}"} - time() < 14 * 86400`,
+    expr: `${EXPIRY}{job="${OWN_JOBS.gateway}"} - time() < ${durationSeconds(gatewayCertificateExpires)}`,
     labels: { severity: "warning" },
     annotations: {
       summary:

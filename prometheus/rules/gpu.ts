@@ -1,50 +1,189 @@
+import { sizeBytes } from "../../lib/units";
+import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
 import { GPU_CONTAINER_LABELS } from "../catalogue";
-import type { RuleGroup } from "./types";
+import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
 
-const CONTAINER = ["host", ...GPU_CONTAINER_LABELS].join(", ");
+const CONTAINER_LABELS = ["host", ...GPU_CONTAINER_LABELS].join(", ");
 
 const forGpuContainers = (expr: string) =>
-  `sum by (${CONTAINER}) (${expr}) and on (host, id) container_gpu_info`;
+  `sum by (${CONTAINER_LABELS}) (${expr}) and on (host, id) container_gpu_info`;
+
+/** Identify a GPU and a container in an annotation. */
+const GPU = "The GPU {{ $labels.gpu }} ({{ $labels.gpu_model }}) on {{ $labels.host }}";
+const CONTAINER = "The container {{ $labels.name }} on {{ $labels.host }}";
+
+/** The driver's names of the reasons that are faults: heat, and too little power. Others, such as sw_power_cap, are normal. */
+const FAULTS = ["hw_thermal_slowdown", "sw_thermal_slowdown", "hw_power_brake_slowdown"];
 
 /**
  * CPU, memory and GPU use of containers with GPUs: one series per container each, all with the same labels, so that each can be
- * divided by any other. An alert for containers that request devices that the host does not have.
+ * divided by any other.
  */
-export const GPU_RULES: RuleGroup = {
+const RECORDS: RecordingRule[] = [
+  {
+    record: "gpu_container:cpu_usage_cores:rate5m",
+    expr: forGpuContainers("rate(container_cpu_usage_seconds_total[5m])"),
+  },
+  {
+    record: "gpu_container:memory_working_set_bytes:sum",
+    expr: forGpuContainers("container_memory_working_set_bytes"),
+  },
+  {
+    record: "gpu_container:gpu_memory_used_bytes:sum",
+    expr: `sum by (${CONTAINER_LABELS}) (container_gpu_memory_used_bytes)`,
+  },
+  {
+    record: "gpu_container:gpu_memory_total_bytes:sum",
+    expr: `sum by (${CONTAINER_LABELS}) (container_gpu_memory_total_bytes)`,
+  },
+  {
+    record: "gpu_container:gpu_utilization_ratio:avg",
+    expr: `avg by (${CONTAINER_LABELS}) (container_gpu_utilization_ratio)`,
+  },
+];
+
+/**
+ * Recording rules for containers with GPUs, and alerts about their GPUs, the driver and the GPU exporter.
+ *
+ * @param alerts thresholds and times
+ */
+export const gpuRules = (alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => ({
   name: "gpu_containers",
-  rules: [
-    {
-      record: "gpu_container:cpu_usage_cores:rate5m",
-      expr: forGpuContainers("rate(container_cpu_usage_seconds_total[5m])"),
+  rules: [...RECORDS, ...sourceAlerts(alerts), ...deviceAlerts(alerts), ...containerAlerts(alerts)],
+});
+
+/** Alerts about what the exporter reads: the driver and Docker. */
+const sourceAlerts = (alerts: AlertSettings): AlertingRule[] => [
+  {
+    alert: "GpuDriverDown",
+    expr: "gpu_exporter_driver_up == 0",
+    for: alerts.gpuDriverDownFor,
+    labels: { severity: "critical" },
+    annotations: {
+      summary: "The NVIDIA driver on {{ $labels.host }} does not respond",
+      description: `For ${alerts.gpuDriverDownFor}, nvidia-smi has failed or timed out (gpu_exporter_driver_up is {{ $value }}). The log of the GPU exporter has the reason.`,
     },
-    {
-      record: "gpu_container:memory_working_set_bytes:sum",
-      expr: forGpuContainers("container_memory_working_set_bytes"),
+  },
+  {
+    alert: "GpuExporterDockerDown",
+    expr: "gpu_exporter_docker_up == 0",
+    for: alerts.gpuDockerDownFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "Docker on {{ $labels.host }} does not answer the GPU exporter",
+      description: `For ${alerts.gpuDockerDownFor}, GPU use is assigned to no container (gpu_exporter_docker_up is {{ $value }}). See the logs of the GPU exporter and of Docker.`,
     },
-    {
-      record: "gpu_container:gpu_memory_used_bytes:sum",
-      expr: `sum by (${CONTAINER}) (container_gpu_memory_used_bytes)`,
+  },
+  {
+    alert: "GpuMetricsMissing",
+    // Containers that had GPUs within a day. One that is done with a GPU that was not allocated to it misses nothing, and
+    // GpuAllocationUnmatched reports those whose GPUs are gone.
+    expr: [
+      `count by (host) (container_last_seen{job="${OWN_JOBS.cadvisor}",alerts!="none"}`,
+      'and on (host, id) last_over_time(container_gpu_info{allocation!="none"}[1d])',
+      "unless on (host, id) container_gpu_info",
+      "unless on (host, id) container_gpu_unmatched_devices)",
+    ].join(" "),
+    for: alerts.gpuMetricsMissingFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "Containers with GPUs on {{ $labels.host }} have no GPU metrics",
+      description:
+        "{{ $value }} containers run and had GPU metrics before. See the target of the job gpu on the page /targets, and the log of the GPU exporter.",
     },
-    {
-      record: "gpu_container:gpu_memory_total_bytes:sum",
-      expr: `sum by (${CONTAINER}) (container_gpu_memory_total_bytes)`,
+  },
+];
+
+/** Alerts about GPUs, whichever container uses them. */
+const deviceAlerts = (alerts: AlertSettings): AlertingRule[] => [
+  {
+    alert: "GpuLost",
+    // Without the driver, no GPU answers, and GpuDriverDown fires. A MIG device ("3:0") is lost with its GPU.
+    expr: 'gpu_up{gpu!~".*:.*"} == 0 and on (host, job, instance) gpu_exporter_driver_up == 1',
+    for: alerts.gpuLostFor,
+    labels: { severity: "critical" },
+    annotations: {
+      summary: `${GPU} does not respond`,
+      description:
+        "The driver responds, and this GPU does not (gpu_up is {{ $value }}): most likely it fell off the bus. `dmesg` shows an Xid error. Move its containers to another GPU.",
     },
-    {
-      record: "gpu_container:gpu_utilization_ratio:avg",
-      expr: `avg by (${CONTAINER}) (container_gpu_utilization_ratio)`,
+  },
+  {
+    alert: "GpuEccErrorsUncorrected",
+    expr: `round(increase(gpu_ecc_errors_total{type="uncorrected"}[${alerts.gpuEccWindow}])) > 0`,
+    labels: { severity: "critical" },
+    annotations: {
+      summary: `${GPU} has memory errors that ECC did not correct`,
+      description: `{{ $value }} errors in the last ${alerts.gpuEccWindow}. Results can be wrong, and processes can have ended. See \`nvidia-smi -q -d ECC,ROW_REMAPPER\`.`,
     },
-    {
-      alert: "GpuAllocationUnmatched",
-      expr: "container_gpu_unmatched_devices > 0",
-      // MIG devices are created and removed while containers start.
-      for: "2m",
-      labels: { severity: "warning" },
-      annotations: {
-        summary:
-          "The container {{ $labels.name }} on {{ $labels.host }} requests GPUs that the host does not have: {{ $value }}",
-        description:
-          "The log of the GPU exporter has their ids. Compare them with `nvidia-smi -L`: after a change of MIG devices or GPUs, create the container again with ids that exist.",
-      },
+  },
+  {
+    alert: "GpuThrottled",
+    expr: `avg_over_time(gpu_throttle_reason_active{reason=~"${FAULTS.join("|")}"}[10m]) > ${alerts.gpuThrottledRatio}`,
+    for: alerts.gpuThrottledFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `${GPU} is slowed down by heat or power ({{ $labels.reason }})`,
+      description:
+        "The driver reported {{ $labels.reason }} in {{ $value | humanizePercentage }} of the scrapes of the last ten minutes. Check fans, airflow and power supply.",
     },
-  ],
-};
+  },
+  {
+    alert: "GpuHot",
+    expr: `gpu_temperature_celsius > ${alerts.gpuHotCelsius}`,
+    for: alerts.gpuHotFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `${GPU} is hot`,
+      description: `It has {{ $value }} °C, and has been above ${alerts.gpuHotCelsius} °C for ${alerts.gpuHotFor}. Check fans and airflow.`,
+    },
+  },
+  {
+    alert: "GpuMemoryHeldByHost",
+    expr: `gpu_host_memory_used_bytes > ${sizeBytes(alerts.gpuHostMemory)}`,
+    for: alerts.gpuHostMemoryFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `Processes outside of containers hold memory of a GPU on {{ $labels.host }}`,
+      description:
+        "On the GPU {{ $labels.gpu }}, they hold {{ $value | humanize1024 }}B, which no container can use. `nvidia-smi` lists them.",
+    },
+  },
+];
+
+/** Alerts about the GPUs of containers, but for those with the label `llm-metrics.alerts=none`. */
+const containerAlerts = (alerts: AlertSettings): AlertingRule[] => [
+  {
+    alert: "GpuAllocationUnmatched",
+    expr: 'container_gpu_unmatched_devices{alerts!="none"} > 0',
+    // MIG devices are created and removed while containers start.
+    for: alerts.gpuUnmatchedFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `${CONTAINER} requests GPUs that the host does not have: {{ $value }}`,
+      description:
+        "The log of the GPU exporter has their ids. Compare them with `nvidia-smi -L`: after a change of MIG devices or GPUs, create the container again with ids that exist.",
+    },
+  },
+  {
+    alert: "GpuAllocatedIdle",
+    // The maximum over an hour, so that failed scrapes do not start the time again.
+    expr: 'max_over_time(container_gpu_utilization_ratio{alerts!="none"}[1h]) == 0 and on (host, id, gpu_uuid) container_gpu_info{allocation!="none"}',
+    for: alerts.gpuIdleFor,
+    labels: { severity: "info" },
+    annotations: {
+      summary: `${CONTAINER} does not use its GPU {{ $labels.gpu }}`,
+      description: `The GPU is allocated to it, and its utilization has been {{ $value }} for ${alerts.gpuIdleFor}. Stop the container, or give the GPU to another one.`,
+    },
+  },
+  {
+    alert: "GpuUsedWithoutAllocation",
+    expr: 'container_gpu_info{allocation="none",alerts!="none"} == 1',
+    for: alerts.gpuUnallocatedFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `${CONTAINER} uses the GPU {{ $labels.gpu }} without an allocation`,
+      description: `For ${alerts.gpuUnallocatedFor}, it has had processes on {{ $value }} GPU with this UUID: {{ $labels.gpu_uuid }}. A privileged container can use every GPU: start it with \`--gpus\` instead.`,
+    },
+  },
+];

@@ -1,14 +1,33 @@
 import { createHash } from "node:crypto";
 import { dump } from "js-yaml";
+import type { AlertSettings } from "../../settings";
 import type { RuleGroup } from "./types";
 
 export { containerRules } from "./containers";
 export { gatewayRules } from "./gateway";
-export { GPU_RULES } from "./gpu";
+export { gpuRules } from "./gpu";
 export { monitoringRules } from "./monitoring";
 export { scrapeLimitRules } from "./scrapeLimits";
 export { unavailableRules, type UnavailableMetric } from "./unavailable";
 export type { AlertingRule, RecordingRule, RuleGroup } from "./types";
+
+/** The rules as the settings have them: without alerts that are off, and each alert with the address of its runbook. */
+export const withSettings = (
+  groups: readonly RuleGroup[],
+  { disabled, runbooks }: AlertSettings,
+): RuleGroup[] =>
+  groups
+    .map(({ name, rules }) => ({
+      name,
+      rules: rules
+        .filter((rule) => !("alert" in rule && disabled.includes(rule.alert)))
+        .map((rule) => {
+          if (!("alert" in rule)) return rule;
+          const runbook_url = `${runbooks}#${rule.alert.toLowerCase()}`;
+          return { ...rule, annotations: { ...rule.annotations, runbook_url } };
+        }),
+    }))
+    .filter(({ rules }) => rules.length > 0);
 
 /**
  * The file of rule groups. Its name depends on its text, so that a new configuration and its rules can be checked while the

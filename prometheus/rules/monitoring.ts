@@ -1,6 +1,6 @@
 import { durationSeconds } from "../../lib/units";
-import { OWN_JOBS } from "../../settings";
-import type { RuleGroup } from "./types";
+import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
+import type { AlertingRule, RuleGroup } from "./types";
 
 /** It has been scraped twice since its start. */
 const STARTED = `time() - process_start_time_seconds{job="${OWN_JOBS.cadvisor}"} > 60`;
@@ -13,14 +13,24 @@ const MEASURED_EVERY = 40;
  *
  * @param host value of the label `host`
  * @param scrapeInterval the alerts tolerate two missed scrapes; four are a fault
+ * @param alerts thresholds and times
+ * @param memory limit of Prometheus's container, in MiB
  */
-export function monitoringRules(host: string, scrapeInterval: string): RuleGroup {
+export function monitoringRules(
+  host: string,
+  scrapeInterval: string,
+  alerts: AlertSettings = ALERT_DEFAULTS,
+  memory = 1024,
+): RuleGroup {
   const scrapes = (n: number, seconds = 0) => `${Math.ceil(n * durationSeconds(scrapeInterval)) + seconds}s`;
   const range = `${Math.max(MEASURED_EVERY, 2 * durationSeconds(scrapeInterval) + 5)}s`;
   const measured = `(changes(container_cpu_usage_seconds_total{job="${OWN_JOBS.cadvisor}"}[${range}]) > 0)`;
   return {
     name: "monitoring",
     rules: [
+      watchdog(host),
+      ...prometheusAlerts(alerts, memory),
+      ...collectorAlerts(alerts),
       {
         alert: "PrometheusNotIngestingSamples",
         // With a full disk, Prometheus loses samples about itself too. It still evaluates rules and sends alerts.
@@ -105,3 +115,104 @@ export function monitoringRules(host: string, scrapeInterval: string): RuleGroup
     ],
   };
 }
+
+/** Fires always, so that its absence shows a fault between Prometheus and its receiver. */
+const watchdog = (host: string): AlertingRule => ({
+  alert: "Watchdog",
+  expr: "vector(1)",
+  labels: { severity: "none", host },
+  annotations: {
+    summary: "The alerts of {{ $labels.host }} arrive",
+    description: "This alert always fires. Where it stops to arrive, no other alert arrives either.",
+  },
+});
+
+/** Alerts about the resources of Prometheus, its rules and its notifications. */
+const prometheusAlerts = (alerts: AlertSettings, memory: number): AlertingRule[] => [
+  {
+    alert: "PrometheusMemoryNearLimit",
+    // What is alive after a garbage collection. The memory of the process includes garbage, which Go collects near the limit
+    // (--auto-gomemlimit), and blocks that it maps, which the kernel can drop.
+    expr: `go_gc_heap_live_bytes{job="${OWN_JOBS.prometheus}"} / ${memory * 1024 ** 2} > ${alerts.prometheusMemoryRatio}`,
+    for: alerts.prometheusMemoryFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "Prometheus on {{ $labels.host }} is near its memory limit",
+      description:
+        "Its data takes {{ $value | humanizePercentage }} of the limit. Raise prometheusMemory, or store fewer series: the page /tsdb-status shows which metrics have the most.",
+    },
+  },
+  {
+    alert: "PrometheusSeriesNearLimit",
+    expr: `prometheus_tsdb_head_series > ${alerts.prometheusSeries}`,
+    for: alerts.prometheusSeriesFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "Prometheus on {{ $labels.host }} has many series",
+      description:
+        "It has {{ $value }} series in memory, with those of containers that ended in the last hours. The page /tsdb-status shows which metrics have the most.",
+    },
+  },
+  {
+    alert: "PrometheusRuleFailures",
+    expr: `round(increase(prometheus_rule_evaluation_failures_total[${alerts.ruleFailuresWindow}])) > 0`,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "Prometheus on {{ $labels.host }} fails to evaluate rules",
+      description: `{{ $value }} evaluations of the group {{ $labels.rule_group }} failed in the last ${alerts.ruleFailuresWindow}: its alerts can be missing. The page /rules shows the error.`,
+    },
+  },
+  {
+    alert: "PrometheusNotificationsFailing",
+    // Prometheus sends an alert that fires again each minute.
+    expr: "increase(prometheus_notifications_dropped_total[5m]) > 0",
+    for: alerts.notificationsFailingFor,
+    labels: { severity: "critical" },
+    annotations: {
+      summary: "Prometheus on {{ $labels.host }} cannot notify an Alertmanager",
+      description:
+        "{{ $value | humanize }} alerts for {{ $labels.alertmanager }} were dropped in the last five minutes. The log of Prometheus has the reason.",
+    },
+  },
+  {
+    alert: "PrometheusWALCorrupted",
+    // It counts most corruptions when it starts, and then from 0.
+    expr: [
+      "prometheus_tsdb_wal_corruptions_total > 0",
+      `and (time() - process_start_time_seconds{job="${OWN_JOBS.prometheus}"} < ${durationSeconds(alerts.walCorruptedWindow)}`,
+      `or increase(prometheus_tsdb_wal_corruptions_total[${alerts.walCorruptedWindow}]) > 0)`,
+    ].join(" "),
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "Prometheus on {{ $labels.host }} found its WAL corrupt",
+      description: `It truncated the WAL there, {{ $value }} times, and lost samples of the last three hours at most. See its log, and check the disk.`,
+    },
+  },
+];
+
+/** Alerts about cAdvisor's answers. */
+const collectorAlerts = (alerts: AlertSettings): AlertingRule[] => [
+  {
+    alert: "CadvisorScrapeErrors",
+    // One container that ends during a scrape costs the whole scrape (google/cadvisor, metrics/prometheus.go).
+    expr: `avg_over_time(container_scrape_error[10m]) > ${alerts.cadvisorErrorRatio}`,
+    for: alerts.cadvisorErrorFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "cAdvisor on {{ $labels.host }} fails to measure its containers",
+      description:
+        "In {{ $value | humanizePercentage }} of the scrapes of the last ten minutes, it reported no container. Its log has the reason.",
+    },
+  },
+  {
+    alert: "ClockSkew",
+    expr: `max by (host, job, instance) (abs(timestamp(container_last_seen) - container_last_seen)) > ${durationSeconds(alerts.clockSkew)}`,
+    for: alerts.clockSkewFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "The clock of {{ $labels.instance }} differs from that of Prometheus",
+      description:
+        "cAdvisor there is {{ $value | humanizeDuration }} apart. Rates and ages of its containers are wrong: synchronize the clocks, as by NTP.",
+    },
+  },
+];

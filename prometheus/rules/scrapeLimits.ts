@@ -1,4 +1,5 @@
 import { durationSeconds, sizeBytes } from "../../lib/units";
+import { ALERT_DEFAULTS, type AlertSettings } from "../../settings";
 import type { RuleGroup } from "./types";
 
 /** The part of a scrape job that its limits depend on. */
@@ -8,24 +9,26 @@ export interface LimitedJob {
   body_size_limit?: string | 0 | undefined;
 }
 
-/** Fraction of a limit from which an alert fires. */
-const NEAR = 0.8;
-
 /**
  * Alerts about the limits of scrapes: Prometheus rejects a whole scrape that exceeds one. They apply to the jobs of the setting
  * `scrapeJobs` as well.
  *
  * @param jobs all scrape jobs, the stack's own first: Prometheus exposes no metric of their body size limits
  * @param scrapeInterval the alerts tolerate one scrape
+ * @param alerts the fraction of a limit from which an alert fires
  */
-export function scrapeLimitRules(jobs: readonly LimitedJob[], scrapeInterval: string): RuleGroup {
+export function scrapeLimitRules(
+  jobs: readonly LimitedJob[],
+  scrapeInterval: string,
+  { scrapeLimitRatio: near }: AlertSettings = ALERT_DEFAULTS,
+): RuleGroup {
   const twoScrapes = `${Math.ceil(2 * durationSeconds(scrapeInterval))}s`;
   return {
     name: "scrape_limits",
     rules: [
       {
         alert: "ScrapeSampleLimitNear",
-        expr: `scrape_samples_post_metric_relabeling / (scrape_sample_limit > 0) > ${NEAR}`,
+        expr: `scrape_samples_post_metric_relabeling / (scrape_sample_limit > 0) > ${near}`,
         for: twoScrapes,
         labels: { severity: "warning" },
         annotations: {
@@ -37,7 +40,7 @@ export function scrapeLimitRules(jobs: readonly LimitedJob[], scrapeInterval: st
       },
       {
         alert: "ScrapeBodySizeLimitNear",
-        expr: bodySizeNear(jobs),
+        expr: bodySizeNear(jobs, near),
         for: twoScrapes,
         labels: { severity: "warning" },
         annotations: {
@@ -50,7 +53,7 @@ export function scrapeLimitRules(jobs: readonly LimitedJob[], scrapeInterval: st
       {
         alert: "ScrapeTimeoutNear",
         // TargetDown reports scrapes that fail.
-        expr: `(scrape_duration_seconds > ${NEAR} * scrape_timeout_seconds) and up == 1`,
+        expr: `(scrape_duration_seconds > ${near} * scrape_timeout_seconds) and up == 1`,
         for: twoScrapes,
         labels: { severity: "warning" },
         annotations: {
@@ -78,11 +81,11 @@ export function scrapeLimitRules(jobs: readonly LimitedJob[], scrapeInterval: st
 }
 
 /** Jobs with another limit than the first one are named. All others share a condition, so that a further job changes no rule. */
-function bodySizeNear(jobs: readonly LimitedJob[]): string {
+function bodySizeNear(jobs: readonly LimitedJob[], ratio: number): string {
   const [shared = 0] = jobs.map(limitOf);
   const named = jobs.filter((job) => limitOf(job) !== shared);
   const near = (matchers: string[], limit: number) =>
-    `scrape_body_size_bytes{${matchers.join(",")}} > ${Math.floor(NEAR * limit)}`;
+    `scrape_body_size_bytes{${matchers.join(",")}} > ${Math.floor(ratio * limit)}`;
   return [
     near(
       named.map(({ job_name }) => `job!=${JSON.stringify(job_name)}`),

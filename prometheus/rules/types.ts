@@ -1,4 +1,6 @@
-/** A recording rule of Prometheus. */
+import type { AlertName } from "../../settings";
+
+/** A recording rule of Prometheus. Its name is level:metric:operation. */
 export interface RecordingRule {
   record: string;
   expr: string;
@@ -7,11 +9,12 @@ export interface RecordingRule {
 
 /** An alerting rule of Prometheus. */
 export interface AlertingRule {
-  alert: string;
+  alert: AlertName;
   expr: string;
   for?: string;
-  labels: { severity: "critical" | "warning" | "info" };
-  annotations: { summary: string; description: string };
+  labels: { severity: "critical" | "warning" | "info" | "none"; host?: string };
+  /** {@link withSettings} adds the address of the runbook. */
+  annotations: { summary: string; description: string; runbook_url?: string };
 }
 
 export interface RuleGroup {

@@ -72,6 +72,27 @@ describe("Changed setting", () => {
     await stack.configure({ scrapeJobs: [] });
   });
 
+  it("of an alert applies without a restart, and not to a container with the label llm-metrics.alerts=none", async () => {
+    const before = await idOf("prometheus");
+    await buildShellImage("example/web:1", DOCKER_HOST);
+    const start = (...labels: string[]) =>
+      docker("run", "-d", "--memory", "64m", ...labels, "example/web:1", "sh", "-c", "sleep 1000");
+    const started = [await start(), await start("--label", "llm-metrics.alerts=none")];
+    await stack.configure({ alerts: { containerMemoryRatio: 0.0001, containerMemoryFor: "1s" } });
+    await succeeded(up());
+    expect(await idOf("prometheus")).toBe(before);
+    const [alerted = "", exempt = ""] = started.map((id) => `id=~".*${id}.*"`);
+    const count = async (series: string) => (await query(stack.prometheus, series)).length;
+    const firing = 'alertname="ContainerMemoryNearLimit",alertstate="firing"';
+    await eventually(async () => {
+      expect(await count(`ALERTS{${firing},${alerted}}`)).toBe(1);
+      expect(await count(`container:memory_limit_used:ratio{alerts="none",${exempt}} > 0.0001`)).toBe(1);
+    });
+    expect(await count(`ALERTS{${exempt}}`)).toBe(0);
+    await docker("rm", "-f", ...started);
+    await stack.configure({ alerts: undefined });
+  });
+
   it("is rejected in the preview by its key, with all other bad settings", async () => {
     const before = [await idOf("cadvisor"), await idOf("prometheus")];
     const bad = {

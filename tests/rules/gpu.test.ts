@@ -1,4 +1,4 @@
-import { GPU_RULES, rulesFile, type AlertingRule } from "../../prometheus/rules";
+import { gpuRules, rulesFile } from "../../prometheus/rules";
 import { testRules } from "../support/promtool";
 
 describe("GPU rules", () => {
@@ -15,7 +15,7 @@ describe("GPU rules", () => {
       eval_time: "10m",
       exp_samples: [{ labels: `gpu_container:${record}{${labels(name)}}`, value }],
     });
-    await testRules(rulesFile([GPU_RULES]), [
+    await testRules(rulesFile([gpuRules()]), [
       {
         interval: "30s",
         input_series: [
@@ -36,37 +36,6 @@ describe("GPU rules", () => {
           expected("gpu_memory_used_bytes:sum", "chat", 61),
           expected("gpu_memory_total_bytes:sum", "chat", 160),
           expected("gpu_utilization_ratio:avg", "chat", 0.4),
-        ],
-      },
-    ]);
-  });
-
-  it("report a container that requests devices that the host does not have, not one that starts with its MIG device", async () => {
-    const unmatched = (name: string, values: string) => ({
-      series: `container_gpu_unmatched_devices{host="h",name="${name}",job="gpu"}`,
-      values,
-    });
-    const alertsAt = (eval_time: string, exp_alerts: object[]) => ({
-      eval_time,
-      alertname: "GpuAllocationUnmatched",
-      exp_alerts,
-    });
-    const [{ annotations }] = GPU_RULES.rules.filter((rule) => "alert" in rule) as [AlertingRule];
-    await testRules(rulesFile([GPU_RULES]), [
-      {
-        interval: "30s",
-        input_series: [unmatched("old", "2x20"), unmatched("starting", "1 1 _ stale")],
-        alert_rule_test: [
-          alertsAt("1m", []),
-          alertsAt("5m", [
-            {
-              exp_labels: { severity: "warning", host: "h", name: "old", job: "gpu" },
-              exp_annotations: {
-                ...annotations,
-                summary: "The container old on h requests GPUs that the host does not have: 2",
-              },
-            },
-          ]),
         ],
       },
     ]);

@@ -1,9 +1,10 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { dump } from "js-yaml";
 import { buildPrometheus, type PrometheusRelease } from "../../airgap/toolchain/prometheus";
 import { run } from "../../lib/run";
+import { promtoolInput, promtoolResults, RESULTS, type TestedRules } from "./ruleTests";
 import { settings } from "./settings";
 
 const BUILD_MILLISECONDS = 1_800_000;
@@ -45,4 +46,20 @@ export async function testRules(
   const file = dump({ rule_files: [name], evaluation_interval: "30s", tests });
   const output = await runPromtool({ [name]: text, "test.yml": file }, "test", "rules", "test.yml");
   expect(output).toContain("SUCCESS");
+}
+
+/**
+ * Runs tests of rules, all in one process.
+ *
+ * @returns the tests that fail, by their names, each with the reason
+ */
+export async function failedTests(tested: readonly TestedRules[]): Promise<Record<string, string>> {
+  const { files, args } = promtoolInput(tested);
+  // Where a test fails, promtool fails, and has written the results.
+  await runPromtool(files, ...args).catch(() => undefined);
+  const results = promtoolResults(await readFile(path.join(folder, RESULTS), "utf8")).flat();
+  expect(results).toHaveLength(tested.flatMap(({ tests }) => tests).length);
+  return Object.fromEntries(
+    results.flatMap(({ name, reason }) => (reason === undefined ? [] : [[name, reason]])),
+  );
 }

@@ -11,15 +11,8 @@ import {
   GPU_METRICS,
 } from "../../prometheus/catalogue";
 import { policies } from "../../policy/policies";
-import {
-  containerRules,
-  gatewayRules,
-  GPU_RULES,
-  monitoringRules,
-  scrapeLimitRules,
-  unavailableRules,
-} from "../../prometheus/rules";
-import { IMAGE_REQUIREMENTS, SETTING_KEYS } from "../../settings";
+import { ALERT_DEFAULTS, ALERT_NAMES, IMAGE_REQUIREMENTS, SETTING_KEYS } from "../../settings";
+import { RULES } from "../rules/alertCases";
 
 /** The first column and the last one of the tables of a document. */
 const rows = (file: string): [string, string][] =>
@@ -50,22 +43,40 @@ describe("Documentation", () => {
   });
 
   it("has all alerts and recording rules", () => {
-    const groups = [
-      monitoringRules("h", "30s"),
-      containerRules("30s"),
-      scrapeLimitRules([], "30s"),
-      gatewayRules({ host: "h", expires: 0 }),
-      GPU_RULES,
-      unavailableRules("h", [{ metric: "m", reason: "r" }]),
-    ];
-    const rules = groups.flatMap((group) => group.rules);
+    const rules = RULES.flatMap((group) => group.rules);
     expect(names("docs/metrics.md")).toEqual(
       expect.arrayContaining(rules.map((rule) => ("alert" in rule ? rule.alert : rule.record))),
     );
   });
 
+  it("has the severity of each alert", () => {
+    for (const { alert, labels } of RULES.flatMap(({ rules }) => rules).filter((rule) => "alert" in rule)) {
+      const row = new RegExp(`^\\| \`${alert}\` +\\| ${labels.severity} +\\|`, "m");
+      expect(readFileSync("docs/metrics.md", "utf8")).toMatch(row);
+    }
+  });
+
+  it("has a runbook of each alert, and no others, each with a query and what to do", () => {
+    const [, ...sections] = readFileSync("docs/runbooks.md", "utf8").split(/^## /m);
+    expect(sections.map((section) => section.split("\n")[0]).sort()).toEqual([...ALERT_NAMES].sort());
+    for (const section of sections) {
+      expect(section).toMatch(/^- Query: `/m);
+      expect(section).toMatch(/^- Do: /m);
+    }
+  });
+
   it("has all settings, and no others", () => {
-    expect(names("docs/settings.md").sort()).toEqual([...SETTING_KEYS].sort());
+    const alerts = Object.keys(ALERT_DEFAULTS).map((key) => `alerts.${key}`);
+    expect(names("docs/settings.md").sort()).toEqual([...SETTING_KEYS, ...alerts].sort());
+  });
+
+  it("has the default of each threshold and time of the alerts", () => {
+    for (const [key, value] of Object.entries(ALERT_DEFAULTS)) {
+      const shown = Array.isArray(value) ? "none" : `\`${value}\``;
+      expect(readFileSync("docs/settings.md", "utf8")).toMatch(
+        new RegExp(`^\\| \`alerts[.]${key}\` +\\| ${shown} +\\|`, "m"),
+      );
+    }
   });
 
   it("has the first version of each image that works, as the description of its setting has", () => {

@@ -114,6 +114,19 @@ describe("Metrics of containers", () => {
     expect(label("id")).toBe(`/system.slice/docker-${containerId(name)}.scope`);
   });
 
+  it("have the label alerts for a container that is exempted from alerts, and for no other", async () => {
+    const exempted = { name: "dev", image: "a:1", pids: [11], config: allGpus };
+    exporter.docker.run([
+      { ...exempted, labels: { "llm-metrics.alerts": "none" } },
+      { ...exempted, name: "chat", pids: [12], labels: { "llm-metrics.alerts": "all" } },
+    ]);
+    const series = await exporter.scrape();
+    expect(values(series, "container_gpu_info", "name", "alerts", "gpu")).toMatchObject({
+      "dev none 0": 1,
+      "chat  0": 1,
+    });
+  });
+
   it("leave out memory that the driver does not report, and keep the other values", async () => {
     exporter.runContainers({
       processes: [{ pid: 11, gpu: 0, memory: "[Insufficient Permissions]", sm: 30 }],

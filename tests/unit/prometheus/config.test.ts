@@ -1,11 +1,12 @@
 import { load } from "js-yaml";
 import { RE2JS } from "re2js";
+import { ALERT_DEFAULTS } from "../../../settings";
 import { CONTAINER_METRICS } from "../../../prometheus/catalogue";
 import { buildConfiguration, toYaml } from "../../../prometheus/config";
 import { llmServerRelabeling } from "../../../prometheus/llmServers";
 import { cadvisorRelabeling } from "../../../prometheus/relabeling";
 import { ofVersion, withoutVersion } from "../../../prometheus/secretFiles";
-import { FULL_JOB, KEY, settings, WITH_JOB_SECRETS } from "../../support/settings";
+import { CERTIFICATE, FULL_JOB, KEY, settings, WITH_JOB_SECRETS } from "../../support/settings";
 
 const context = { environment: "test", host: "llm-1", gpu: false };
 const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
@@ -147,6 +148,59 @@ test("Alertmanagers appear only when the settings name them", () => {
   expect(configOf()).not.toHaveProperty("alerting");
   expect(configOf({ alertmanagers: ["am:9093"] }).alerting).toEqual({
     alertmanagers: [{ static_configs: [{ targets: ["am:9093"] }] }],
+  });
+});
+
+describe("Alerts", () => {
+  const rulesOf = (alerts: object) =>
+    buildConfiguration(settings({ alerts, tlsCertificate: CERTIFICATE, tlsKey: KEY }), {
+      ...context,
+      gpu: true,
+    }).rules.flatMap(({ rules }) => rules.flatMap((rule) => ("alert" in rule ? [rule] : [])));
+  const rule = (alert: string, alerts: object = {}) => rulesOf(alerts).find((one) => one.alert === alert);
+
+  it("have the thresholds and times of the setting", () => {
+    expect(rule("GpuHot")).toMatchObject({ expr: "gpu_temperature_celsius > 85", for: "10m" });
+    expect(rule("GpuHot", { gpuHotCelsius: 70, gpuHotFor: "1h" })).toMatchObject({
+      expr: "gpu_temperature_celsius > 70",
+      for: "1h",
+    });
+  });
+
+  it("change with each key of the setting", () => {
+    const other = (value: unknown) => {
+      if (typeof value === "number") return value / 2;
+      return String(value).endsWith("B") ? "7GB" : "7m";
+    };
+    const before = JSON.stringify(rulesOf({}));
+    for (const [key, value] of Object.entries(ALERT_DEFAULTS))
+      if (!["disabled", "runbooks"].includes(key))
+        expect([key, JSON.stringify(rulesOf({ [key]: other(value) }))]).not.toEqual([key, before]);
+  });
+
+  it("are as many as there are names, less those that are turned off", () => {
+    const names = rulesOf({ disabled: ["GpuHot", "Watchdog"] }).map(({ alert }) => alert);
+    expect(names).not.toContain("GpuHot");
+    expect(names).not.toContain("Watchdog");
+    expect(names).toHaveLength(rulesOf({}).length - 2);
+  });
+
+  it("leave out a group whose alerts are all turned off", () => {
+    const disabled = ["GatewayDown", "GatewayLoginsRefused", "GatewayRequestsRefused"];
+    const { rules } = buildConfiguration(settings({ alerts: { disabled } }), context);
+    expect(rules.map(({ name }) => name)).not.toContain("gateway");
+  });
+
+  it("refer to their runbooks, by a path of the repository or by the URL of the setting", () => {
+    const runbook = (alerts?: object) => rule("GpuLost", alerts)?.annotations.runbook_url;
+    expect(runbook()).toBe("docs/runbooks.md#gpulost");
+    const runbooks = "https://git.example.org/metrics/docs/runbooks.md";
+    expect(runbook({ runbooks })).toBe(`${runbooks}#gpulost`);
+  });
+
+  it("are about GPUs only where GPUs are measured", () => {
+    const { rules } = buildConfiguration(settings(), context);
+    expect(JSON.stringify(rules)).not.toContain("Gpu");
   });
 });
 

@@ -1,7 +1,7 @@
 import { RE2JS } from "re2js";
 import { cut, cutStart } from "../../../lib/labels";
 import { llmServer } from "../../../prometheus/llmServers";
-import { cadvisorRelabeling } from "../../../prometheus/relabeling";
+import { cadvisorRelabeling, EXPORTED_CONTAINER_LABELS } from "../../../prometheus/relabeling";
 import { cadvisorJob } from "../../../prometheus/scrapeConfigs";
 
 type Labels = Record<string, string>;
@@ -99,6 +99,20 @@ describe("Labels of cAdvisor", () => {
     expect(stored(container({ image }))).toMatchObject({ llm_server: "vllm", image: cut(image) });
     expect(llmServer(image, "")).toBe("vllm");
     expect(llmServer("a:1", "x".repeat(300))).toBe("x".repeat(200));
+  });
+});
+
+describe("The container label llm-metrics.alerts", () => {
+  const alerts = (value?: string) =>
+    stored(container(value === undefined ? {} : { container_label_llm_metrics_alerts: value }));
+
+  it("becomes the label alerts, which exempts a container from alerts", () => {
+    expect(EXPORTED_CONTAINER_LABELS).toContain("llm-metrics.alerts");
+    expect(alerts("none")).toHaveProperty("alerts", "none");
+  });
+
+  it.each(["", "all", "None", "none2", undefined])("with the value %j changes no series", (value) => {
+    expect(alerts(value)).not.toHaveProperty("alerts");
   });
 });
 

@@ -1,0 +1,994 @@
+import {
+  containerRules,
+  gatewayRules,
+  gpuRules,
+  monitoringRules,
+  scrapeLimitRules,
+  unavailableRules,
+  type RuleGroup,
+} from "../../prometheus/rules";
+import { alertSettings, type AlertName } from "../../settings";
+
+/** Series with samples every 30 s, in promtool's notation, and the times at which an alert about them is silent, and fires. */
+export interface AlertCase {
+  /** Ends the sentence "The alert is silent …" or "The alert fires …". */
+  name: string;
+  series: Record<string, string>;
+  silent: string[];
+  /** Without any, the case is a look-alike. */
+  fires?: string[];
+}
+
+const TWO_WEEKS_AND_TEN_MINUTES = 14 * 86_400 + 600;
+
+/** The alerts with the defaults of the settings, but for a time that would take long to evaluate. */
+const ALERTS = alertSettings.parse({ gpuIdleFor: "3h" });
+
+/** A rule of either kind. */
+export type Rule = RuleGroup["rules"][number];
+
+/** The rules of a stack that has all of them. */
+export const RULES: RuleGroup[] = [
+  monitoringRules("h", "30s", ALERTS, 1024),
+  containerRules("30s", ALERTS),
+  scrapeLimitRules([{ job_name: "cadvisor", body_size_limit: "128MB" }], "30s", ALERTS),
+  gatewayRules({ host: "h", expires: TWO_WEEKS_AND_TEN_MINUTES }, ALERTS),
+  gpuRules(ALERTS),
+  unavailableRules("h", [{ metric: "container_gpu_*", reason: "the driver is not loaded" }]),
+];
+
+/** A series of a job's target, such as `up{job="cadvisor",…}`. */
+const of =
+  (job: string) =>
+  (metric: string, labels = "") =>
+    `${metric}{job="${job}",instance="${job}:1",host="h"${labels && `,${labels}`}}`;
+const cadvisor = of("cadvisor");
+const prometheus = of("prometheus");
+const gateway = of("gateway");
+const exporter = of("gpu");
+
+const named = (name: string, id = name) => `id="/docker/${id}",name="${name}",image="example/${name}:1"`;
+/** A series of a container, as cAdvisor exposes it. */
+const container = (metric: string, name = "chat", more = "") =>
+  cadvisor(metric, named(name) + (more && `,${more}`));
+const EXEMPT = 'alerts="none"';
+
+const GPU = 'gpu="0",gpu_uuid="GPU-0",gpu_model="NVIDIA H200"';
+const MIG = 'gpu="0:1",gpu_uuid="MIG-0",gpu_model="NVIDIA H200 MIG"';
+/** A series of a GPU, and one of a container's GPU. */
+const gpu = (metric: string, more = "", device = GPU) => exporter(metric, device + (more && `,${more}`));
+const gpuOf = (metric: string, more = "", name = "chat") =>
+  exporter(metric, `${named(name)},${GPU}${more && `,${more}`}`);
+
+const GIB = 1024 ** 3;
+/** Samples of a container that is seen from the beginning, in each scrape, for some scrapes more. */
+const seen = (scrapes: number) => `0+30x${scrapes}`;
+/** A pattern of samples, again and again. */
+const repeated = (pattern: string, times: number) => Array<string>(times).fill(pattern).join(" ");
+
+const memory = (workingSet: string, activeFile: string, limit: string) => ({
+  [container("container_memory_working_set_bytes")]: workingSet,
+  [container("container_memory_total_active_file_bytes")]: activeFile,
+  [container("container_spec_memory_limit_bytes")]: limit,
+});
+const throttled = (periods: string, more = "") => ({
+  [container("container_cpu_cfs_throttled_periods_total", "chat", more)]: periods,
+  [container("container_spec_cpu_period", "chat", more)]: "100000x200",
+});
+const drops = (received: string, sent: string) => ({
+  [container("container_network_receive_packets_dropped_total", "chat", 'interface="eth0"')]: received,
+  [container("container_network_transmit_packets_dropped_total", "chat", 'interface="eth0"')]: sent,
+});
+
+const CONTAINERS = {
+  ContainerOOMKilled: [
+    {
+      name: "for ten minutes after a process was killed",
+      series: { [cadvisor("up")]: "1x100", [container("container_oom_events_total")]: "0x20 1x80" },
+      silent: ["10m", "22m"],
+      fires: ["11m", "18m"],
+    },
+    {
+      name: "about a container that was killed before its first scrape",
+      series: { [cadvisor("up")]: "1x100", [container("container_oom_events_total")]: "_x20 2x80" },
+      silent: ["9m30s"],
+      fires: ["11m"],
+    },
+    {
+      name: "about kills since cAdvisor was started again",
+      series: { [cadvisor("up")]: "1x100", [container("container_oom_events_total")]: "3x40 2x60" },
+      silent: ["20m"],
+      fires: ["21m"],
+    },
+    {
+      name: "where the last kill was long ago, and where cAdvisor restarts and counts from 0",
+      series: { [cadvisor("up")]: "1x100", [container("container_oom_events_total")]: "5x40 0x60" },
+      silent: ["1m", "18m", "30m"],
+    },
+    {
+      name: "about a container with the label alerts=none",
+      series: {
+        [cadvisor("up")]: "1x100",
+        [container("container_oom_events_total", "chat", EXEMPT)]: "0x20 1x80",
+      },
+      silent: ["12m"],
+    },
+  ],
+  ContainerRestarting: [
+    {
+      name: "for an hour after two restarts",
+      series: { [container("container_start_time_seconds")]: "1x20 600x20 1200x200" },
+      silent: ["15m", "75m"],
+      fires: ["21m", "65m"],
+    },
+    {
+      name: "between restarts in which the container has no series",
+      series: {
+        [container("container_start_time_seconds")]: "1x0 stale _x9 300x0 stale _x9 600x0 stale _x20",
+      },
+      silent: ["6m"],
+      fires: ["12m"],
+    },
+    {
+      name: "after one restart, by a deploy or a reboot",
+      series: { [container("container_start_time_seconds")]: "1x20 stale _x4 760x200" },
+      silent: ["14m", "60m"],
+    },
+    {
+      name: "while cAdvisor restarts",
+      series: { [container("container_start_time_seconds")]: repeated("1x20 stale _x3", 4) },
+      silent: ["20m", "40m"],
+    },
+    {
+      name: "where Compose creates the container anew",
+      series: Object.fromEntries(
+        [1, 2, 3, 4].map((n) => [
+          cadvisor("container_start_time_seconds", named("chat", `${n}`)),
+          `_x${10 * n} ${300 * n}x9 stale`,
+        ]),
+      ),
+      silent: ["15m", "24m"],
+    },
+    {
+      name: "about a container with the label alerts=none",
+      series: { [container("container_start_time_seconds", "chat", EXEMPT)]: "1x20 600x20 1200x200" },
+      silent: ["21m"],
+    },
+  ],
+  ContainerUnhealthy: [
+    {
+      name: "after ten minutes",
+      series: {
+        [container("container_health_state")]: "1x60 0x100",
+        [container("container_start_time_seconds")]: "0x200",
+      },
+      silent: ["40m"],
+      fires: ["41m"],
+    },
+    {
+      name: "where a start never ends",
+      series: {
+        [container("container_health_state")]: "0x200",
+        [container("container_start_time_seconds")]: "0x200",
+      },
+      silent: ["29m"],
+      fires: ["32m"],
+    },
+    {
+      name: "while a server loads its model",
+      series: {
+        [container("container_health_state")]: "0x50 1x100",
+        [container("container_start_time_seconds")]: "0x200",
+      },
+      silent: ["19m", "25m", "40m"],
+    },
+    {
+      name: "about a container without a health check, a check that fails for minutes, and the label alerts=none",
+      series: {
+        [container("container_health_state")]: "-1x200",
+        [container("container_health_state", "slow")]: "1x60 0x16 1x100",
+        [container("container_health_state", "dev", EXEMPT)]: "1x60 0x100",
+        ...Object.fromEntries(
+          [
+            container("container_start_time_seconds"),
+            container("container_start_time_seconds", "slow"),
+            container("container_start_time_seconds", "dev", EXEMPT),
+          ].map((series) => [series, "0x200"]),
+        ),
+      },
+      silent: ["38m", "60m"],
+    },
+  ],
+  ContainerGone: [
+    {
+      name: "five minutes after a container ended, for an hour",
+      series: {
+        [container("container_last_seen")]: `${seen(130)} stale`,
+        [container("container_start_time_seconds")]: "0x130 stale",
+        [container("container_last_seen", "web")]: seen(300),
+      },
+      silent: ["70m", "135m"],
+      fires: ["72m", "128m"],
+    },
+    {
+      name: "about a container that ran for less than an hour",
+      series: {
+        [container("container_last_seen", "job")]: `${seen(100)} stale`,
+        [container("container_start_time_seconds", "job")]: "0x100 stale",
+        [container("container_last_seen", "web")]: seen(300),
+      },
+      silent: ["57m", "70m"],
+    },
+    {
+      name: "about a container that another one of its name replaces",
+      series: {
+        [container("container_last_seen")]: `${seen(130)} stale`,
+        [container("container_start_time_seconds")]: "0x130 stale",
+        [cadvisor("container_last_seen", named("chat", "b"))]: "_x135 4050+30x200",
+      },
+      silent: ["72m", "90m"],
+    },
+    {
+      name: "about a container that is renamed",
+      series: {
+        [container("container_last_seen")]: `${seen(130)} stale`,
+        [container("container_start_time_seconds")]: "0x130 stale",
+        [cadvisor("container_last_seen", named("chat-2", "chat"))]: "_x131 3930+30x200",
+      },
+      silent: ["72m", "90m"],
+    },
+    {
+      name: "while cAdvisor or Docker is down",
+      series: {
+        [container("container_last_seen")]: `${seen(130)} stale _x40 5160+30x100`,
+        [container("container_start_time_seconds")]: "0x130 stale _x40 0x100",
+        [container("container_last_seen", "web")]: `${seen(130)} stale _x40 5160+30x100`,
+      },
+      silent: ["72m", "80m", "87m", "100m"],
+    },
+    {
+      name: "after Prometheus was down",
+      series: {
+        [container("container_last_seen")]: `${seen(130)} _x60 5730+30x100`,
+        [container("container_start_time_seconds")]: "0x130 _x60 0x100",
+      },
+      silent: ["96m", "102m"],
+    },
+    {
+      name: "about a container with the label alerts=none",
+      series: {
+        [container("container_last_seen", "chat", EXEMPT)]: `${seen(130)} stale`,
+        [container("container_start_time_seconds", "chat", EXEMPT)]: "0x130 stale",
+        [container("container_last_seen", "web")]: seen(300),
+      },
+      silent: ["72m"],
+    },
+  ],
+  ContainerMemoryNearLimit: [
+    {
+      name: "above 90 % of the limit",
+      series: memory("55x20 95x100", "1x120", "100x120"),
+      silent: ["9m", "15m"],
+      fires: ["16m"],
+    },
+    {
+      name: "where cAdvisor does not report the active page cache",
+      series: {
+        [container("container_memory_working_set_bytes")]: "99x100",
+        [container("container_memory_rss")]: "95x100",
+        [container("container_spec_memory_limit_bytes")]: "100x100",
+      },
+      silent: ["4m"],
+      fires: ["6m"],
+    },
+    {
+      name: "about a server whose mapped weights fill the limit",
+      series: {
+        ...memory("98x100", "60x100", "100x100"),
+        [container("container_memory_rss")]: "30x100",
+      },
+      silent: ["20m"],
+    },
+    { name: "without a limit", series: memory("98x100", "0x100", "0x100"), silent: ["20m"] },
+    {
+      name: "about a container with the label alerts=none",
+      series: {
+        [container("container_memory_rss", "chat", EXEMPT)]: "95x100",
+        [container("container_spec_memory_limit_bytes", "chat", EXEMPT)]: "100x100",
+      },
+      silent: ["20m"],
+    },
+  ],
+  ContainerCPUThrottled: [
+    { name: "in a third of all periods", series: throttled("0+90x200"), silent: ["18m"], fires: ["21m"] },
+    { name: "in a fifth of all periods", series: throttled("0+60x200"), silent: ["40m"] },
+    {
+      name: "about a container that is nearly idle, and throttled whenever it runs",
+      series: { ...throttled("0+6x200"), [container("container_cpu_cfs_periods_total")]: "0+6x200" },
+      silent: ["40m"],
+    },
+    {
+      name: "about a container that is busy for ten minutes",
+      series: throttled("0x20 0+300x20 6000x100"),
+      silent: ["20m", "26m"],
+    },
+    {
+      name: "about a container with the label alerts=none",
+      series: throttled("0+90x200", EXEMPT),
+      silent: ["20m"],
+    },
+  ],
+  ContainerNetworkDrops: [
+    {
+      name: "above ten packets per second, received and sent",
+      series: drops("0+240x100", "0+120x100"),
+      silent: ["13m30s"],
+      fires: ["16m"],
+    },
+    { name: "below ten packets per second", series: drops("0+240x100", "0x100"), silent: ["20m"] },
+    { name: "about a burst", series: drops("0x20 0+9000x2 18000x100", "0x130"), silent: ["15m", "22m"] },
+    {
+      name: "about a container with the label alerts=none",
+      series: Object.fromEntries(
+        Object.entries(drops("0+240x100", "0+120x100")).map(([series, values]) => [
+          series.replace("}", `,${EXEMPT}}`),
+          values,
+        ]),
+      ),
+      silent: ["20m"],
+    },
+  ],
+} satisfies Partial<Record<AlertName, AlertCase[]>>;
+
+const throttledFor = (reason: string, values: string) => ({
+  [gpu("gpu_throttle_reason_active", `reason="${reason}"`)]: values,
+});
+
+const GPUS = {
+  GpuDriverDown: [
+    {
+      name: "after two minutes",
+      series: { [exporter("gpu_exporter_driver_up")]: "1x20 0x50" },
+      silent: ["12m"],
+      fires: ["13m"],
+    },
+    {
+      name: "after a slow answer",
+      series: { [exporter("gpu_exporter_driver_up")]: "1x20 0x2 1x50" },
+      silent: ["12m", "14m"],
+    },
+  ],
+  GpuExporterDockerDown: [
+    {
+      name: "after five minutes",
+      series: { [exporter("gpu_exporter_docker_up")]: "1x20 0x50" },
+      silent: ["15m"],
+      fires: ["16m"],
+    },
+    {
+      name: "while Docker restarts",
+      series: { [exporter("gpu_exporter_docker_up")]: "1x20 0x6 1x50" },
+      silent: ["13m", "16m"],
+    },
+  ],
+  GpuMetricsMissing: [
+    {
+      name: "where the exporter reports nothing of a container that has a GPU",
+      series: {
+        [container("container_last_seen")]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x20 stale",
+      },
+      silent: ["15m"],
+      fires: ["16m"],
+    },
+    {
+      name: "about a container that ended",
+      series: {
+        [container("container_last_seen")]: `${seen(20)} stale`,
+        [container("container_last_seen", "web")]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x20 stale",
+      },
+      silent: ["20m"],
+    },
+    {
+      name: "about a container that is done with a GPU that was not allocated to it",
+      series: {
+        [container("container_last_seen")]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="none"')]: "1x20 stale",
+      },
+      silent: ["20m"],
+    },
+    {
+      name: "about a container whose MIG device is gone, and one with its metrics",
+      series: {
+        [container("container_last_seen")]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x20 stale",
+        [exporter("container_gpu_unmatched_devices", named("chat"))]: "_x21 1x100",
+        [container("container_last_seen", "web")]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="device_request"', "web")]: "1x100",
+      },
+      silent: ["20m"],
+    },
+    {
+      name: "about a container with the label alerts=none",
+      series: {
+        [container("container_last_seen", "chat", EXEMPT)]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="device_request",alerts="none"')]: "1x20 stale",
+      },
+      silent: ["20m"],
+    },
+  ],
+  GpuLost: [
+    {
+      name: "after a minute",
+      series: { [gpu("gpu_up")]: "1x20 0x50", [exporter("gpu_exporter_driver_up")]: "1x70" },
+      silent: ["11m"],
+      fires: ["12m"],
+    },
+    {
+      name: "where the whole driver is down",
+      series: { [gpu("gpu_up")]: "1x20 0x50", [exporter("gpu_exporter_driver_up")]: "1x20 0x50" },
+      silent: ["15m"],
+    },
+    {
+      name: "about a MIG device",
+      series: { [gpu("gpu_up", "", MIG)]: "1x20 0x50", [exporter("gpu_exporter_driver_up")]: "1x70" },
+      silent: ["15m"],
+    },
+  ],
+  GpuEccErrorsUncorrected: [
+    {
+      name: "for an hour after an error",
+      series: { [gpu("gpu_ecc_errors_total", 'type="uncorrected"')]: "3x20 4x200" },
+      silent: ["9m", "75m"],
+      fires: ["11m", "60m"],
+    },
+    {
+      name: "about corrected errors, errors of before, and a driver that is loaded again",
+      series: {
+        [gpu("gpu_ecc_errors_total", 'type="corrected"')]: "0+5x100",
+        [gpu("gpu_ecc_errors_total", 'type="uncorrected"')]: "7x40 0x60",
+      },
+      silent: ["15m", "30m"],
+    },
+  ],
+  GpuThrottled: [
+    ...["hw_thermal_slowdown", "sw_thermal_slowdown", "hw_power_brake_slowdown"].map((reason) => ({
+      name: `where the driver reports ${reason}`,
+      series: throttledFor(reason, "0x40 1x100"),
+      silent: ["29m"],
+      fires: ["33m"],
+    })),
+    {
+      name: "at the power limit, without load, and while the clocks are set",
+      series: {
+        ...throttledFor("sw_power_cap", "1x100"),
+        ...throttledFor("gpu_idle", "1x100"),
+        ...throttledFor("applications_clocks_setting", "1x100"),
+      },
+      silent: ["40m"],
+    },
+    {
+      name: "about heat for four minutes",
+      series: throttledFor("hw_thermal_slowdown", "0x40 1x8 0x100"),
+      silent: ["26m", "32m"],
+    },
+  ],
+  GpuHot: [
+    {
+      name: "above 85 °C for ten minutes",
+      series: { [gpu("gpu_temperature_celsius")]: "70x20 90x100" },
+      silent: ["20m"],
+      fires: ["22m"],
+    },
+    {
+      name: "at the 83 °C that the fans of some GPUs aim at, and in a peak",
+      series: {
+        [gpu("gpu_temperature_celsius")]: "83x200",
+        [gpu("gpu_temperature_celsius", "", MIG)]: "70x20 95x10 70x100",
+      },
+      silent: ["15m", "40m"],
+    },
+  ],
+  GpuMemoryHeldByHost: [
+    {
+      name: "above a gibibyte for ten minutes",
+      series: { [gpu("gpu_host_memory_used_bytes")]: `0x20 ${1.5 * GIB}x100` },
+      silent: ["20m"],
+      fires: ["22m"],
+    },
+    {
+      name: "about a desktop, and about containers that fill the GPU",
+      series: {
+        [gpu("gpu_host_memory_used_bytes")]: `${0.7 * GIB}x100`,
+        [gpu("gpu_memory_used_bytes")]: `${140 * GIB}x100`,
+        [gpuOf("container_gpu_memory_used_bytes")]: `${139 * GIB}x100`,
+        [gpuOf("container_gpu_memory_total_bytes")]: `${140 * GIB}x100`,
+      },
+      silent: ["40m"],
+    },
+  ],
+  GpuAllocationUnmatched: [
+    {
+      name: "after two minutes",
+      series: { [exporter("container_gpu_unmatched_devices", named("chat"))]: "1x50" },
+      silent: ["1m30s"],
+      fires: ["3m"],
+    },
+    {
+      name: "while a MIG device is created, without such devices, and with the label alerts=none",
+      series: {
+        [exporter("container_gpu_unmatched_devices", named("web"))]: "0x50",
+        [exporter("container_gpu_unmatched_devices", named("chat"))]: "2x1 stale",
+        [exporter("container_gpu_unmatched_devices", `${named("dev")},${EXEMPT}`)]: "2x50",
+      },
+      silent: ["3m", "10m"],
+    },
+  ],
+  GpuAllocatedIdle: [
+    {
+      name: "after the time of the settings",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: "0x500",
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x500",
+      },
+      silent: ["2h50m"],
+      fires: ["3h10m"],
+    },
+    {
+      name: "after the last use, which counts for an hour",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: "0x120 0.5x0 0x800",
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x900",
+      },
+      silent: ["4h50m"],
+      fires: ["5h10m"],
+    },
+    {
+      name: "about a server with a request each fifty minutes, and in spite of failed scrapes",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: repeated("0x99 0.3x0", 8),
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x800",
+      },
+      silent: ["3h10m", "6h30m"],
+    },
+    {
+      name: "about a GPU that is not allocated, and a container with the label alerts=none",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: "0x500",
+        [gpuOf("container_gpu_info", 'allocation="none"')]: "1x500",
+        [gpuOf("container_gpu_utilization_ratio", EXEMPT, "dev")]: "0x500",
+        [gpuOf("container_gpu_info", `allocation="cdi",${EXEMPT}`, "dev")]: "1x500",
+      },
+      silent: ["3h30m"],
+    },
+  ],
+  GpuUsedWithoutAllocation: [
+    {
+      name: "after ten minutes",
+      series: { [gpuOf("container_gpu_info", 'allocation="none"')]: "1x50" },
+      silent: ["9m30s"],
+      fires: ["11m"],
+    },
+    {
+      name: "about an allocated GPU, a short test, and a container with the label alerts=none",
+      series: {
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x50",
+        [gpuOf("container_gpu_info", 'allocation="none"', "test")]: "1x10 stale",
+        [gpuOf("container_gpu_info", `allocation="none",${EXEMPT}`, "dcgm")]: "1x50",
+      },
+      silent: ["11m", "20m"],
+    },
+  ],
+} satisfies Partial<Record<AlertName, AlertCase[]>>;
+
+const cadvisorRuns = (up = "1x100", start = "-3600x100") => ({
+  [cadvisor("up")]: up,
+  [cadvisor("process_start_time_seconds")]: start,
+});
+const cadvisorMeasures = (cpuSeconds: string) => ({
+  ...cadvisorRuns(),
+  [container("container_cpu_usage_seconds_total")]: cpuSeconds,
+});
+
+const HEALTHY = { [prometheus("up")]: "1x900" };
+
+const MONITORING = {
+  Watchdog: [{ name: "always", series: HEALTHY, silent: [], fires: ["0s", "10m"] }],
+  TargetDown: [
+    {
+      name: "after two minutes",
+      series: { [cadvisor("up")]: "1x20 0x50" },
+      silent: ["12m"],
+      fires: ["13m"],
+    },
+    {
+      name: "after two failed scrapes, and about the gateway, which has an alert of its own",
+      series: { [cadvisor("up")]: "1x20 0x2 1x50", [gateway("up")]: "1x20 0x50" },
+      silent: ["12m", "20m"],
+    },
+  ],
+  MetricUnavailable: [{ name: "always", series: HEALTHY, silent: [], fires: ["0s", "10m"] }],
+  ContainerMetricsMissing: [
+    {
+      name: "where cAdvisor exposes what it measured last, because Docker does not answer",
+      series: cadvisorMeasures("0+3x20 60x20"),
+      silent: ["10m30s", "11m"],
+      fires: ["12m"],
+    },
+    { name: "where no container has a name", series: cadvisorRuns(), silent: [], fires: ["2m"] },
+    {
+      name: "after a start without names",
+      series: cadvisorRuns("_x10 1x20", "_x10 300x20"),
+      silent: ["6m", "6m30s"],
+      fires: ["7m"],
+    },
+    {
+      name: "while one container is measured",
+      series: {
+        ...cadvisorMeasures("7x30"),
+        [container("container_cpu_usage_seconds_total", "cadvisor")]: "0+1x30",
+      },
+      silent: ["10m"],
+    },
+    {
+      name: "while cAdvisor starts",
+      series: {
+        ...cadvisorRuns("_x10 1x20", "_x10 300x20"),
+        [container("container_cpu_usage_seconds_total")]: "_x12 0+1x30",
+      },
+      silent: ["6m30s", "7m", "8m"],
+    },
+    { name: "where cAdvisor is down", series: cadvisorRuns("0x30"), silent: ["10m"] },
+  ],
+  CadvisorScrapeErrors: [
+    {
+      name: "where cAdvisor reports no container for minutes",
+      series: { [cadvisor("container_scrape_error")]: "0x40 1x100" },
+      silent: ["27m"],
+      fires: ["29m"],
+    },
+    {
+      name: "where a container ends during each fifth scrape",
+      series: { [cadvisor("container_scrape_error")]: repeated("0x3 1x0", 30) },
+      silent: ["20m", "40m"],
+    },
+  ],
+  ClockSkew: [
+    {
+      name: "where a clock is a minute ahead",
+      series: { [container("container_last_seen")]: "60+30x100" },
+      silent: ["9m30s"],
+      fires: ["11m"],
+    },
+    {
+      name: "where a clock is a minute behind",
+      series: { [container("container_last_seen")]: "-60+30x100" },
+      silent: ["9m30s"],
+      fires: ["11m"],
+    },
+    {
+      name: "where a scrape takes long",
+      series: { [container("container_last_seen")]: "20+30x100" },
+      silent: ["20m"],
+    },
+  ],
+  PrometheusBadConfig: [
+    {
+      name: "after a minute",
+      series: { [prometheus("prometheus_config_last_reload_successful")]: "1x20 0x50" },
+      silent: ["11m"],
+      fires: ["12m"],
+    },
+    {
+      name: "about an edit that is corrected at once",
+      series: { [prometheus("prometheus_config_last_reload_successful")]: "1x20 0x0 1x50" },
+      silent: ["11m", "15m"],
+    },
+  ],
+  PrometheusRuleFailures: [
+    {
+      name: "for a quarter of an hour after a failure",
+      series: { [prometheus("prometheus_rule_evaluation_failures_total")]: "0x20 3x100" },
+      silent: ["9m", "27m"],
+      fires: ["12m", "24m"],
+    },
+    {
+      name: "about failures of long ago",
+      series: { [prometheus("prometheus_rule_evaluation_failures_total")]: "30x100" },
+      silent: ["10m", "40m"],
+    },
+  ],
+  PrometheusNotificationsFailing: [
+    {
+      name: "after ten minutes in which alerts were dropped again and again",
+      series: {
+        [prometheus("prometheus_notifications_dropped_total")]:
+          `0x20 ${[...Array(10).keys()].map((n) => `${n + 1}x6`).join(" ")}`,
+      },
+      silent: ["20m"],
+      fires: ["22m"],
+    },
+    {
+      name: "while an Alertmanager restarts, twice",
+      series: { [prometheus("prometheus_notifications_dropped_total")]: "0x20 5x16 9x100" },
+      silent: ["13m", "21m", "24m"],
+    },
+  ],
+  PrometheusMemoryNearLimit: [
+    {
+      name: "above 80 % of the limit for ten minutes",
+      series: { [prometheus("go_gc_heap_live_bytes")]: `${GIB / 2}x20 ${0.85 * GIB}x100` },
+      silent: ["20m"],
+      fires: ["22m"],
+    },
+    {
+      name: "where mapped blocks and garbage fill the memory",
+      series: {
+        [prometheus("go_gc_heap_live_bytes")]: `${0.4 * GIB}x100`,
+        [prometheus("process_resident_memory_bytes")]: `${GIB}x100`,
+      },
+      silent: ["40m"],
+    },
+  ],
+  PrometheusSeriesNearLimit: [
+    {
+      name: "above 100,000 series for a quarter of an hour",
+      series: { [prometheus("prometheus_tsdb_head_series")]: "60000x20 120000x100" },
+      silent: ["25m"],
+      fires: ["27m"],
+    },
+    {
+      name: "about a peak, and below",
+      series: { [prometheus("prometheus_tsdb_head_series")]: "60000x20 120000x20 90000x100" },
+      silent: ["20m", "60m"],
+    },
+  ],
+  PrometheusNotIngestingSamples: [
+    {
+      name: "after three minutes",
+      series: { [prometheus("up")]: "1x20 _x50" },
+      silent: ["11m", "13m"],
+      fires: ["14m"],
+    },
+    {
+      name: "after two lost samples",
+      series: { [prometheus("up")]: "1x20 _x2 1x50" },
+      silent: ["12m", "14m"],
+    },
+  ],
+  PrometheusWritesFailed: [
+    {
+      name: "for three hours after a failed write",
+      series: { [prometheus("prometheus_tsdb_wal_writes_failed_total")]: "0x20 1x500" },
+      silent: ["9m", "3h30m"],
+      fires: ["12m", "2h"],
+    },
+    {
+      name: "after a restart, and without a failed write",
+      series: { [prometheus("prometheus_tsdb_wal_writes_failed_total")]: "0x20 7x5 0x100" },
+      silent: ["9m", "15m"],
+    },
+  ],
+  PrometheusWALCorrupted: [
+    {
+      name: "for three hours after a start that found the WAL corrupt",
+      series: {
+        [prometheus("prometheus_tsdb_wal_corruptions_total")]: "1x500",
+        [prometheus("process_start_time_seconds")]: "0x500",
+      },
+      silent: ["3h10m"],
+      fires: ["1m", "2h"],
+    },
+    {
+      name: "for three hours after a corruption while it runs",
+      series: {
+        [prometheus("prometheus_tsdb_wal_corruptions_total")]: "0x400 1x400",
+        [prometheus("process_start_time_seconds")]: "0x800",
+      },
+      silent: ["3h15m", "6h30m"],
+      fires: ["3h25m", "5h30m"],
+    },
+    {
+      name: "after an ordinary start",
+      series: {
+        [prometheus("prometheus_tsdb_wal_corruptions_total")]: "0x100",
+        [prometheus("process_start_time_seconds")]: "0x100",
+      },
+      silent: ["1m", "20m"],
+    },
+  ],
+  PrometheusTSDBReloadsFailing: [
+    {
+      name: "for a quarter of an hour after a failure",
+      series: { [prometheus("prometheus_tsdb_reloads_failures_total")]: "0x20 1x100" },
+      silent: ["9m", "27m"],
+      fires: ["12m", "24m"],
+    },
+    {
+      name: "about a failure of long ago",
+      series: { [prometheus("prometheus_tsdb_reloads_failures_total")]: "3x100" },
+      silent: ["10m", "40m"],
+    },
+  ],
+  PrometheusTSDBCompactionsFailing: [
+    {
+      name: "for a quarter of an hour after a failure",
+      series: { [prometheus("prometheus_tsdb_compactions_failed_total")]: "3x20 4x100" },
+      silent: ["9m", "27m"],
+      fires: ["12m", "24m"],
+    },
+    {
+      name: "about a failure of long ago",
+      series: { [prometheus("prometheus_tsdb_compactions_failed_total")]: "3x100" },
+      silent: ["10m", "40m"],
+    },
+  ],
+} satisfies Partial<Record<AlertName, AlertCase[]>>;
+
+const samples = (stored: string, limit: string) => ({
+  [cadvisor("scrape_samples_post_metric_relabeling")]: stored,
+  [cadvisor("scrape_sample_limit")]: limit,
+});
+const duration = (seconds: string, up: string) => ({
+  [cadvisor("scrape_duration_seconds")]: seconds,
+  [cadvisor("scrape_timeout_seconds")]: "10x120",
+  [cadvisor("up")]: up,
+});
+const response = (up: string, size: string) => ({
+  [cadvisor("up")]: up,
+  [cadvisor("scrape_body_size_bytes")]: size,
+});
+
+const SCRAPES = {
+  ScrapeSampleLimitNear: [
+    {
+      name: "above 80 % of the limit",
+      series: samples("15000x20 16100x100", "20000x120"),
+      silent: ["11m"],
+      fires: ["12m"],
+    },
+    { name: "without a limit", series: samples("900000x100", "0x100"), silent: ["20m"] },
+    {
+      name: "about one scrape",
+      series: samples("15000x20 16100x0 15000x90", "20000x120"),
+      silent: ["11m", "12m"],
+    },
+  ],
+  ScrapeBodySizeLimitNear: [
+    {
+      name: "above 80 % of the limit",
+      series: { [cadvisor("scrape_body_size_bytes")]: "100000000x20 110000000x100" },
+      silent: ["11m"],
+      fires: ["12m"],
+    },
+    {
+      name: "about one scrape",
+      series: { [cadvisor("scrape_body_size_bytes")]: "100000000x20 110000000x0 1000x100" },
+      silent: ["11m", "12m"],
+    },
+  ],
+  ScrapeTimeoutNear: [
+    {
+      name: "above 80 % of the timeout",
+      series: duration("7x20 9x100", "1x120"),
+      silent: ["11m"],
+      fires: ["12m"],
+    },
+    {
+      name: "where scrapes fail, which is another alert",
+      series: duration("10x120", "0x120"),
+      silent: ["20m"],
+    },
+    { name: "about one scrape", series: duration("7x20 9x0 7x100", "1x120"), silent: ["11m", "12m"] },
+  ],
+  ScrapeRejected: [
+    {
+      name: "where a response is not stored",
+      series: response("1x20 0x100", "5000x120"),
+      silent: ["11m"],
+      fires: ["12m"],
+    },
+    {
+      name: "where the response is larger than its limit",
+      series: response("1x20 0x100", "5000x20 -1x100"),
+      silent: ["11m"],
+      fires: ["12m"],
+    },
+    {
+      name: "where the target does not answer",
+      series: response("1x20 0x100", "5000x20 0x100"),
+      silent: ["20m"],
+    },
+    { name: "about one scrape", series: response("1x20 0x0 1x100", "5000x120"), silent: ["11m", "12m"] },
+  ],
+} satisfies Partial<Record<AlertName, AlertCase[]>>;
+
+/** Answers of the gateway: increments of each status code in a scrape interval. */
+const answers = (increments: Record<string, number>) =>
+  Object.fromEntries(
+    Object.entries(increments).map(([code, increment]) => [
+      gateway("caddy_http_request_duration_seconds_count", `code="${code}",server="prometheus"`),
+      `0+${increment}x100`,
+    ]),
+  );
+
+const GATEWAY = {
+  GatewayDown: [
+    {
+      name: "after two minutes",
+      series: { [gateway("up")]: "1x20 0x50" },
+      silent: ["12m"],
+      fires: ["13m"],
+    },
+    {
+      name: "after two failed scrapes, and about other targets",
+      series: { [gateway("up")]: "1x20 0x2 1x50", [cadvisor("up")]: "0x70" },
+      silent: ["12m", "20m"],
+    },
+  ],
+  GatewayLoginsRefused: [
+    { name: "on more than twenty in five minutes", series: answers({ 401: 3 }), silent: [], fires: ["10m"] },
+    {
+      name: "about a browser's first requests, and other answers",
+      series: answers({ 401: 1.5, 200: 50, 403: 50 }),
+      silent: ["10m"],
+    },
+  ],
+  GatewayRequestsRefused: [
+    {
+      name: "on more than twenty in five minutes",
+      series: answers({ 400: 0.75, 403: 0.75, 413: 0.75, 421: 0.75 }),
+      silent: [],
+      fires: ["10m"],
+    },
+    {
+      name: "about a few, and other answers",
+      series: answers({ 403: 1.5, 200: 50, 401: 50, 404: 50 }),
+      silent: ["10m"],
+    },
+  ],
+  GatewayCertificateExpires: [
+    {
+      name: "from two weeks before",
+      series: { [gateway("up")]: "1x100" },
+      silent: ["9m"],
+      fires: ["12m"],
+    },
+    { name: "while it is valid for longer", series: { [gateway("up")]: "1x100" }, silent: ["0s", "5m"] },
+  ],
+} satisfies Partial<Record<AlertName, AlertCase[]>>;
+
+/** Of each alert, series on which it fires, and series that look alike. */
+export const CASES: Readonly<Record<AlertName, readonly AlertCase[]>> = {
+  ...CONTAINERS,
+  ...GPUS,
+  ...MONITORING,
+  ...SCRAPES,
+  ...GATEWAY,
+};
+
+/** An alert, with the records that it needs. A change replaces its expression or theirs. */
+export function rulesOf(alert: AlertName, change = (rule: Rule): Rule => rule): RuleGroup[] {
+  const all = RULES.flatMap(({ rules }) => rules);
+  const rule = all.find((one) => "alert" in one && one.alert === alert);
+  if (!rule) throw new Error(`no rule has the alert ${alert}`);
+  const records = all.filter((one) => "record" in one && rule.expr.includes(one.record));
+  return [{ name: alert, rules: [...records, rule].map(change) }];
+}
+
+/** The alerts without a look-alike: they fire wherever they are configured. */
+export const ALWAYS_FIRING: readonly AlertName[] = ["Watchdog", "MetricUnavailable"];
+
+/** promtool's tests of an alert's cases: whether it fires, at each time. */
+export function promtoolTests(alert: AlertName): object[] {
+  const expr = `group(ALERTS{alertstate="firing",alertname="${alert}"})`;
+  const at = (times: string[], exp_samples: object[]) =>
+    times.map((eval_time) => ({ expr, eval_time, exp_samples }));
+  return CASES[alert].map(({ name, series, silent, fires = [] }) => ({
+    name: `${alert} ${name}`,
+    interval: "30s",
+    input_series: Object.entries(series).map(([one, values]) => ({ series: one, values })),
+    promql_expr_test: [...at(silent, []), ...at(fires, [{ labels: "{}", value: 1 }])],
+  }));
+}
