@@ -14,7 +14,7 @@ describe("Post-deploy check of container names", () => {
   it("fails when cAdvisor cannot read container names, and passes when it can", async () => {
     // The image store decides which socket the names come from.
     await replaceCadvisor(
-      (await hasContainerdStore()) ? "/run/containerd/containerd.sock" : "/var/run/docker.sock",
+      (await hasContainerdStore()) ? "/run/containerd" : "/var/run/docker.sock",
     );
     await eventually(async () => {
       // In the last scrape: other tests restart Prometheus, which then keeps the series of before for five minutes.
