@@ -1,5 +1,5 @@
 import { dump } from "js-yaml";
-import { CONFIG_FOLDER } from "../lib/names";
+import { CONFIG_FOLDER, SERVERS, target } from "../lib/names";
 import { certificateDetails, type Settings } from "../settings";
 import {
   containerRules,
@@ -88,7 +88,8 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
 }
 
 function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: string): PrometheusConfig {
-  const { scrapeInterval, alertmanagers } = settings;
+  const { scrapeInterval } = settings;
+  const alertmanagers = alertmanagerTargets(settings);
   return {
     global: {
       scrape_interval: scrapeInterval,
@@ -105,6 +106,10 @@ function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: 
     scrape_configs: buildScrapeConfigs(settings, context),
   };
 }
+
+/** The stack's own Alertmanager, where the settings have receivers, and those that exist already. */
+const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
+  notify.length > 0 ? [target(SERVERS.alertmanager), ...alertmanagers] : alertmanagers;
 
 function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
   const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];

@@ -13,6 +13,7 @@ import {
 } from "./formats";
 import { checkGateway, gatewaySettings } from "./gateway";
 import { imageOf } from "./images";
+import { checkReceivers, receiver } from "./notify";
 import { checkScrapeJobs, extraScrapeJob } from "./scrapeJobs";
 
 /** Every setting of a stack; `Pulumi.yaml` describes each key and has its default. */
@@ -51,6 +52,9 @@ export const schema = z
     outbound: flag,
     scrapeJobs: z.array(extraScrapeJob),
     alertmanagers: z.array(hostPort),
+    /** Receivers of alerts. With one, an Alertmanager is deployed. */
+    notify: z.array(receiver),
+    alertmanagerImage: imageOf("alertmanagerImage"),
   })
   .superRefine((settings, context) => {
     const refuse: Refuse = (path, message) => {
@@ -60,6 +64,7 @@ export const schema = z
       refuse(["prometheusPort"], `is also cadvisorPort: give each its own`);
     checkGateway(settings, refuse);
     checkScrapeJobs(settings.scrapeJobs, settings.scrapeInterval, refuse);
+    checkReceivers(settings.notify, refuse);
   });
 
 /** The checked settings of a stack. */
