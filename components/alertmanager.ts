@@ -49,6 +49,8 @@ export class Alertmanager extends pulumi.ComponentResource {
         // What was sent since the last snapshot is sent again after a crash. The default is 15 minutes.
         "--data.maintenance-interval=10s",
         "--cluster.listen-address=",
+        // The metrics of notifications tell which receiver fails.
+        "--enable-feature=receiver-name-in-metrics",
         `--web.external-url=${url}`,
         // The gateway removes the path of the URL.
         "--web.route-prefix=/",

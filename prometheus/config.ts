@@ -11,6 +11,7 @@ import {
   type RuleGroup,
 } from "./rules";
 import {
+  alertmanagerJob,
   cadvisorJob,
   dcgmJob,
   extraJob,
@@ -114,6 +115,7 @@ const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
 function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
   const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];
   if (gpu) jobs.push(gpuJob(host));
+  if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];
 }

@@ -63,7 +63,8 @@ export const schema = z
     if (settings.cadvisorPort === settings.prometheusPort)
       refuse(["prometheusPort"], `is also cadvisorPort: give each its own`);
     checkGateway(settings, refuse);
-    checkScrapeJobs(settings.scrapeJobs, settings.scrapeInterval, refuse);
+    const hasAlertmanager = settings.notify.length > 0;
+    checkScrapeJobs(settings.scrapeJobs, settings.scrapeInterval, hasAlertmanager, refuse);
     checkReceivers(settings.notify, refuse);
   });
 

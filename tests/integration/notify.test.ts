@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { dump } from "js-yaml";
 import { run } from "../../lib/run";
@@ -48,6 +49,13 @@ const arrives = (status: "firing" | "resolved", start: number) =>
   });
 const stopCadvisor = () => docker("stop", "--time", "1", stack.resource("cadvisor"));
 const startCadvisor = () => docker("start", stack.resource("cadvisor"));
+
+/** The commands of the documentation in Alertmanager's container. */
+const documented = () =>
+  readFileSync("docs/settings.md", "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("docker exec llm-metrics-dev-alertmanager "))
+    .map((line) => line.replace("llm-metrics-dev-alertmanager", stack.resource("alertmanager")));
 
 beforeAll(async () => {
   outside = await OutsideHost.connect();
@@ -143,16 +151,17 @@ describe("Receivers of alerts", () => {
     expect(since(start)).toEqual(["firing TargetDown cadvisor", "resolved TargetDown cadvisor"]);
   });
 
-  it("get a test alert by the documented command", async () => {
+  it("get a test alert by the documented command, and others show and silence alerts", async () => {
     const start = Date.now();
-    await inAlertmanager(
-      ...["amtool", "alert", "add", "--alertmanager.url=http://localhost:9093", "TestAlert"],
-      ...["severity=warning", "--annotation=summary=A test of the setting notify"],
-    );
+    const [test = "", query = "", silence = ""] = documented();
+    await run("sh", ["-c", test]);
     await eventually(() => {
       expect(since(start)).toContain("firing TestAlert");
       return Promise.resolve();
     });
+    expect(await run("sh", ["-c", query])).toContain("A test of the setting notify");
+    const id = await run("sh", ["-c", silence]);
+    expect(await (await alertmanager("/api/v2/silences")).text()).toContain(id.trim());
   });
 
   it("have their secrets in files that only Alertmanager reads, and nowhere in plaintext", async () => {
@@ -178,7 +187,7 @@ describe("Receivers of alerts", () => {
       loaded: await inAlertmanager("sh", "-c", "cat /etc/alertmanager/*.yml*"),
     };
     expect(places.status).toContain("0.webhook.url");
-    expect(places.logs).toContain("integration=1-telegram");
+    expect(places.logs).toContain("receiver=1-telegram");
     for (const secret of [SECRET, TOKEN, BOT])
       for (const [place, text] of Object.entries(places))
         expect([place, text.includes(secret)]).toEqual([place, false]);

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 
 /** A message of Alertmanager's webhooks, as far as tests read it. */
@@ -33,13 +34,17 @@ export class WebhookReceiver {
         });
     });
     this.server = server;
-    await new Promise<void>((resolve) => server.listen(this.port, this.address, resolve));
+    await new Promise<void>((resolve) => {
+      server.listen(this.port, this.address, resolve);
+    });
   }
 
   async stop(): Promise<void> {
     const { server } = this;
-    server?.closeAllConnections();
-    await new Promise((resolve) => (server ? server.close(resolve) : resolve(undefined)));
+    if (!server) return;
+    server.closeAllConnections();
+    server.close();
+    await once(server, "close");
   }
 
   url = (path: string): string => `http://${this.address}:${this.port}${path}`;
