@@ -1,5 +1,5 @@
 /** The alerts that one message describes; it counts the others. Telegram and Discord accept 4,096 characters. */
-const DESCRIBED = 8;
+const DESCRIBED = 7;
 
 /** Such as "[FIRING:1] ContainerOOMKilled llm-1 vllm". */
 export const TITLE =

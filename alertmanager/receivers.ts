@@ -64,12 +64,13 @@ const discordConfig = ({ url }: Options<"discord">, store: StoreSecret) => ({
 
 /**
  * A webhook, because Alertmanager's integration for Telegram logs the bot's token when the connection fails (notify/telegram), and
- * its webhooks do not log their URL. The text is one that is no YAML, which a payload would be parsed as: it begins with `[…]`.
+ * its webhooks do not log their URL. Alertmanager parses what a payload's text renders to as YAML, and `[FIRING:1] …` would be a list
+ * (template.DeepCopyWithTemplate); a text that begins with a tab is no YAML, and stays as it is. Telegram trims messages.
  */
 const telegramConfig = ({ botToken, chatId }: Options<"telegram">, store: StoreSecret) => ({
   send_resolved: true,
   url_file: store("telegram", "botToken", `https://api.telegram.org/bot${botToken}/sendMessage`),
-  payload: { chat_id: chatId, text: `${TITLE}\n\n${TEXT}`, disable_web_page_preview: true },
+  payload: { chat_id: chatId, text: `\t${TITLE}\n\n${TEXT}`, disable_web_page_preview: true },
 });
 
 const emailConfig = (

@@ -6,8 +6,8 @@ import { ALERTMANAGER_FOLDER, NOBODY, SERVERS } from "../lib/names";
 import { createContainer, createVolume, healthcheck, type Labels } from "./container";
 import { loadConfiguration } from "./deployStep";
 
-/** Memory limit in MiB: four times what it used with 1,000 alerts. */
-const MEMORY = 128;
+/** Memory limit in MiB: twice what it used with 1,000 alerts. */
+const MEMORY = 192;
 
 export interface AlertmanagerArgs {
   /** Image reference, with a tag or digest. */

@@ -1,20 +1,22 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 
-/** A message of Alertmanager's webhooks, as far as tests read it. */
+/** A message of Alertmanager, as far as tests read it; other kinds than webhooks have other fields. */
 export interface Message {
+  [field: string]: unknown;
   status: "firing" | "resolved";
   alerts: { status: string; labels: Record<string, string>; annotations: Record<string, string> }[];
 }
 
-/** A server that records the messages of Alertmanager's webhooks, by the path that they were sent to. */
+/** A server that records the messages of Alertmanager's webhooks, by the path that they were sent to. Port 0 is a free one. */
 export class WebhookReceiver {
   readonly messages: { path: string; at: number; authorization: string; body: Message }[] = [];
   private server: Server | undefined;
 
   constructor(
     private readonly address: string,
-    private readonly port: number,
+    private port = 0,
   ) {}
 
   async start(): Promise<void> {
@@ -30,13 +32,14 @@ export class WebhookReceiver {
             authorization: request.headers.authorization ?? "",
             body: JSON.parse(text) as Message,
           });
-          response.end();
+          response.end("ok"); // Slack's answer.
         });
     });
     this.server = server;
     await new Promise<void>((resolve) => {
       server.listen(this.port, this.address, resolve);
     });
+    this.port = (server.address() as AddressInfo).port;
   }
 
   async stop(): Promise<void> {
