@@ -29,8 +29,14 @@ export const INHIBIT_RULES: readonly InhibitRule[] = [
     ['alertname="PrometheusNotIngestingSamples"'],
     ['alertname!="PrometheusNotIngestingSamples"', 'severity=~"warning|info"'],
   ),
-  follows(['alertname="TargetDown"', 'job="cadvisor"'], ['alertname=~"Container.+"']),
+  follows(
+    ['alertname="TargetDown"', 'job="cadvisor"'],
+    ['alertname=~"ContainerGone|ContainerMetricsMissing|CadvisorScrapeErrors"'],
+  ),
   follows(['alertname="TargetDown"', 'job="gpu"'], ['alertname=~"Gpu.+"']),
-  follows(['alertname="GpuDriverDown"'], ['alertname=~"Gpu.+"', 'alertname!="GpuDriverDown"']),
+  follows(
+    ['alertname="GpuDriverDown"'],
+    ['alertname=~"Gpu.+"', 'alertname!~"GpuDriverDown|GpuExporterDockerDown"'],
+  ),
   follows(['alertname="GatewayDown"'], ['alertname=~"Gateway.+"', 'alertname!="GatewayDown"']),
 ];
