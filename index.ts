@@ -1,15 +1,17 @@
+import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics, requiredResources, stackConfiguration } from "./components/containerMetrics";
-import { gpuPlan } from "./components/gpuExporter";
-import { refusal } from "./host/configurationCheck";
+import { failedGpu, gpuPlan } from "./components/gpuExporter";
+import { requireAccepted } from "./host/configurationCheck";
 import { requireNoConflicts } from "./host/conflicts";
-import type { HostContainer } from "./host/facts";
+import { gpuTrial } from "./host/gpuTrial";
 import { loadedConfiguration, type LoadedConfiguration } from "./host/loadedConfiguration";
-import { ownResources } from "./host/ownResources";
-import { readHost } from "./host/read";
+import { ownResources, type OwnResources } from "./host/ownResources";
+import { readHost, type Host } from "./host/read";
+import { describeUnavailable } from "./host/unavailable";
 import { toYaml, type PrometheusConfiguration } from "./prometheus/config";
 import { configurationDiff } from "./prometheus/configurationDiff";
-import { parseSettings } from "./settings";
+import { parseSettings, type Settings } from "./settings";
 
 const NO_RECEIVER =
   "alerts are sent to no receiver, and only Prometheus shows them: set llm-metrics:notify (docs/settings.md)";
@@ -28,11 +30,10 @@ async function program(): Promise<Record<string, unknown>> {
     loadedConfiguration(`${name}-prometheus`, dockerHost),
     ownResources(),
   ]);
-  const gpu = gpuPlan(settings.gpu, host.facts);
+  const gpu = gpuPlan(settings.gpu, host.facts, await gpuFailure(name, settings, host, own));
   const args = { settings, environment, host: host.facts, gpu, configurationDrift: loaded.drift };
   await requireNoConflicts(requiredResources(name, settings), own, host.usage);
-  await requireAccepted(stackConfiguration(args), {
-    loaded,
+  await requireAccepted(stackConfiguration(args).files, loaded, {
     running: host.usage.containers.find((container) => container.name === `${name}-prometheus`),
     image: settings.prometheusImage,
     address: host.facts.address,
@@ -42,6 +43,8 @@ async function program(): Promise<Record<string, unknown>> {
 
   const stack = new ContainerMetrics(name, args);
   const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, alertmanager, configuration } = stack;
+  for (const what of describeUnavailable(stack.unavailable))
+    void pulumi.log.info(`not available on this host: ${what}`);
   logConfigurationChanges(loaded, configuration);
   const { scrape_configs } = configuration.config;
   return {
@@ -74,30 +77,28 @@ async function program(): Promise<Record<string, unknown>> {
 }
 
 /**
- * Has a changed configuration checked by the running promtool, in previews too, where its release is the one that will load it. On
- * a first deploy, and with a new image, the step that loads the configuration checks it.
+ * Why a container with GPUs does not start on the host; undefined where one starts, or none is needed. An update tries, unless the
+ * exporter runs. A preview starts nothing: it takes what the last update found.
  */
-async function requireAccepted(
-  { files }: PrometheusConfiguration,
-  {
-    loaded,
-    running,
-    image,
-    address,
-  }: {
-    loaded: LoadedConfiguration;
-    running: HostContainer | undefined;
-    image: string;
-    address: string;
-  },
-): Promise<void> {
-  const isLoaded = loaded.text === Object.values(files).join("");
-  if (isLoaded || running?.image !== image) return;
-  const reason = await refusal(running.name, files["prometheus.yml"] ?? "", address);
-  if (reason)
-    throw new Error(
-      `promtool refuses the configuration of Prometheus, and nothing was changed:\n  ${reason}`,
-    );
+async function gpuFailure(
+  stackName: string,
+  { gpu, gpuExporterImage: image }: Settings,
+  { facts, usage }: Host,
+  own: OwnResources,
+): Promise<string | undefined> {
+  const access = facts.gpus;
+  const exporter = `${stackName}-gpu-exporter`;
+  const runs = usage.containers.some(({ name, running }) => name === exporter && running);
+  if (gpu === "off" || !access || (runs && isDeepStrictEqual(own.gpuAccess, access))) return undefined;
+  if (pulumi.runtime.isDryRun()) {
+    void pulumi.log.info("the update will find out whether a container with GPUs starts");
+    // With "on", the driver may have been loaded since, and a refused preview would keep `pulumi up` from trying.
+    const isExpected = gpu === "auto" && own.gpuReason === failedGpu(access);
+    return isExpected ? "as the last update found" : undefined;
+  }
+  const failure = await gpuTrial({ access, image, name: `${stackName}-gpu-trial`, address: facts.address });
+  if (failure) void pulumi.log.warn(`${failedGpu(access)}: ${failure}`);
+  return failure;
 }
 
 /** Shows the changed lines of Prometheus's configuration, which Pulumi shows as one text. */

@@ -59,7 +59,7 @@ async function rateDeviations(
   minutes: number,
   start: (options: string[], shell: string) => Promise<string>,
 ): Promise<void> {
-  const sink = await start([], "while true; do busybox nc -l -p 9000 > /dev/null; done");
+  const sink = await start([], "while true; do sleep 100000 | busybox nc -l -p 9000 > /dev/null; done");
   const address = await docker("inspect", "--format", "{{.NetworkSettings.IPAddress}}", sink);
   const loads = await Promise.all([
     start(["--cpus", "0.3", "--name", "bench-cpu"], "while true; do true; done").then(cpuLoad),
@@ -70,7 +70,7 @@ async function rateDeviations(
     ).then(diskLoad),
     start(
       ["--name", "bench-network"],
-      `while true; do dd if=/dev/zero bs=100k count=1; sleep 0.1; done | busybox nc ${address} 9000`,
+      `while true; do while dd if=/dev/zero bs=100k count=1; do sleep 0.1; done | busybox nc ${address} 9000; sleep 1; done`,
     ).then(networkLoad),
   ]);
   const ended = await start(["--name", "bench-ended"], "sleep 100000");

@@ -1,7 +1,7 @@
 /** The clients of the Docker proxy and the ports that it listens on for them. 2376 would mean TLS to clients of Docker. */
 export const PROXY_PORTS = { cadvisor: 2375, gpuExporter: 2385 } as const;
 
-/** Paths of the sockets in the proxy's container. */
+/** Paths of the sockets in the containers that mount them. */
 export const DOCKER_SOCKET = "/var/run/docker.sock";
 export const CONTAINERD_SOCKET = "/run/containerd/containerd.sock";
 /** The folder with the filtered socket of containerd, which the proxy shares with cAdvisor. */

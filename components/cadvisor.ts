@@ -1,10 +1,18 @@
+import path from "node:path";
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { AllowedContainerd } from "../caddy/dockerProxy";
+import { CONTAINERD_SOCKET, DOCKER_SOCKET, type AllowedContainerd } from "../caddy/dockerProxy";
 import type { HostFacts } from "../host/facts";
 import { SERVERS } from "../lib/names";
 import { EXPORTED_CONTAINER_LABELS, EXPORTED_ENVIRONMENT } from "../prometheus/relabeling";
-import { createContainer, healthcheck, onlyCapabilities, type Labels } from "./container";
+import {
+  createContainer,
+  exitOnDeadSocket,
+  healthcheck,
+  onlyCapabilities,
+  readsHost,
+  type Labels,
+} from "./container";
 import type { DockerProxy } from "./dockerProxy";
 
 /** The paths of the Docker API that cAdvisor reads; its page /docker lists images. Source: google/cadvisor, container/docker. */
@@ -57,13 +65,11 @@ export class Cadvisor extends pulumi.ComponentResource {
         { network, aliases: [SERVERS.cadvisor.alias] },
         ...(proxy ? [{ network: proxy.network }] : []),
       ],
-      ...(proxy && { entrypoints: waitForProxy(proxy) }),
+      entrypoints: ["sh", "-c", startScript(proxy), "cadvisor"],
       command: flags(proxy),
       volumes: mounts(host, proxy),
-      // The kernel log reports out-of-memory kills, and reading it requires SYSLOG. Without either, container_oom_events_total
-      // stays 0.
-      devices: [{ hostPath: "/dev/kmsg", containerPath: "/dev/kmsg", permissions: "r" }],
-      capabilities: onlyCapabilities("CAP_SYSLOG"),
+      ...kernelLog(host),
+      securityOpts: readsHost(host),
       healthcheck: healthcheck(`http://127.0.0.1:${SERVERS.cadvisor.port}/healthz`),
     });
     this.registerOutputs({});
@@ -77,7 +83,7 @@ function flags(proxy?: DockerProxy): string[] {
     "--docker_only=true",
     // Each scrape measures (see cadvisorJob), and so resets this interval.
     "--housekeeping_interval=60s",
-    // A container that inotify missed is found before the next scrape.
+    // A container that inotify missed, or that Docker did not answer about, is found before the next scrape.
     "--global_housekeeping_interval=30s",
     "--allow_dynamic_housekeeping=false",
     "--enable_metrics=cpu,memory,network,disk,diskIO,oom_event",
@@ -88,19 +94,50 @@ function flags(proxy?: DockerProxy): string[] {
 }
 
 /**
- * cAdvisor's own entry point, run as soon as Docker answers. cAdvisor connects to Docker once, when it starts, and goes without
- * names otherwise; when the daemon restarts, its containers start in any order.
+ * The kernel log reports out-of-memory kills, and reading it requires SYSLOG. Without either, container_oom_events_total stays 0.
+ * Docker starts no container with a device that the host does not have.
  */
-function waitForProxy({ address, containerd }: DockerProxy): string[] {
-  const ready = `wget -q --spider "http://$0/_ping"${containerd ? " && [ -S /run/containerd/containerd.sock ]" : ""}`;
-  return ["sh", "-c", `until ${ready}; do sleep 1; done; exec cadvisor -logtostderr "$@"`, address.cadvisor];
+const kernelLog = (host: HostFacts): Pick<docker.ContainerArgs, "devices" | "capabilities"> =>
+  host.kernelLog
+    ? {
+        devices: [{ hostPath: "/dev/kmsg", containerPath: "/dev/kmsg", permissions: "r" }],
+        capabilities: onlyCapabilities("CAP_SYSLOG"),
+      }
+    : {};
+
+const URL = `http://127.0.0.1:${SERVERS.cadvisor.port}`;
+
+/**
+ * Ends cAdvisor when it serves no container name half a minute after its start, so that Docker starts it again. It connects to
+ * Docker and containerd once, when it starts, and goes without names for good where one of them does not answer in time: as
+ * while the daemon itself starts, with many containers (google/cadvisor issue 3531).
+ */
+const EXIT_WITHOUT_NAMES = [
+  `{ sleep 30; until wget -q --spider ${URL}/healthz; do sleep 5; done;`,
+  `wget -qO- ${URL}/metrics | grep -q ',name="[^"]' || {`,
+  'echo "no container has a name: exiting, to connect to Docker again" >&2; kill $$; }; } &',
+].join(" ");
+
+/** A shell script around cAdvisor's own entry point. */
+function startScript(proxy?: DockerProxy): string {
+  return [
+    proxy ? waitForProxy(proxy) : exitOnDeadSocket(DOCKER_SOCKET),
+    EXIT_WITHOUT_NAMES,
+    'exec cadvisor -logtostderr "$@"',
+  ].join("\n");
+}
+
+/** When the daemon restarts, its containers start in any order. */
+function waitForProxy({ address, containerd }: DockerProxy): string {
+  const ready = `wget -q --spider "http://${address.cadvisor}/_ping"${containerd ? ` && [ -S ${CONTAINERD_SOCKET} ]` : ""}`;
+  return `until ${ready}; do sleep 1; done`;
 }
 
 /** Read-only mounts: the Docker API for names, /proc for networks, cgroups, and the writable layers for disk use. */
 function mounts(host: HostFacts, proxy?: DockerProxy): docker.types.input.ContainerVolume[] {
   const readOnly = (hostPath: string, containerPath: string) => ({ hostPath, containerPath, readOnly: true });
   return [
-    ...(proxy ? [] : [readOnly(host.dockerSocket, "/var/run/docker.sock")]),
+    ...(proxy ? [] : [readOnly(host.dockerSocket, DOCKER_SOCKET)]),
     readOnly("/proc", "/rootfs/proc"),
     readOnly("/sys/fs/cgroup", "/sys/fs/cgroup"),
     readOnly(host.rootDirectory, `/rootfs${host.rootDirectory}`),
@@ -108,14 +145,23 @@ function mounts(host: HostFacts, proxy?: DockerProxy): docker.types.input.Contai
   ];
 }
 
-/** With the containerd image store, names come from containerd (google/cadvisor PR 3910). */
+/** The folders that contain more than the sockets of one program. */
+const SHARED_FOLDERS = ["/", "/run", "/var/run"];
+
+/**
+ * With the containerd image store, names come from containerd (google/cadvisor PR 3910). The folder of its socket is mounted, so
+ * that cAdvisor connects to a new socket there when containerd has restarted.
+ */
 function containerdMount(
   { containerdSocket }: HostFacts,
   proxy?: DockerProxy,
 ): docker.types.input.ContainerVolume[] {
+  const folder = path.posix.dirname(CONTAINERD_SOCKET);
   if (proxy?.containerd)
-    return [{ volumeName: proxy.containerd.name, containerPath: "/run/containerd", readOnly: true }];
-  return containerdSocket
-    ? [{ hostPath: containerdSocket, containerPath: "/run/containerd/containerd.sock", readOnly: true }]
-    : [];
+    return [{ volumeName: proxy.containerd.name, containerPath: folder, readOnly: true }];
+  if (!containerdSocket) return [];
+  const { dir, base } = path.posix.parse(containerdSocket);
+  return base === path.posix.basename(CONTAINERD_SOCKET) && !SHARED_FOLDERS.includes(dir)
+    ? [{ hostPath: dir, containerPath: folder, readOnly: true }]
+    : [{ hostPath: containerdSocket, containerPath: CONTAINERD_SOCKET, readOnly: true }];
 }

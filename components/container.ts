@@ -1,5 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { HostFacts } from "../host/facts";
 import { NETWORKS_LABEL, NOBODY } from "../lib/names";
 
 /** Labels of Docker resources. */
@@ -73,6 +74,35 @@ export function healthcheck(url: string): docker.types.input.ContainerHealthchec
   };
 }
 
+/** Security options of a container that reads sockets or files of the host, which SELinux denies to a confined container. */
+export const readsHost = ({ selinux }: HostFacts): string[] => [
+  ...NO_NEW_PRIVILEGES,
+  ...(selinux ? ["label=disable"] : []),
+];
+
+/** Seconds between two looks at a mounted socket, each of which starts two processes. */
+const LOOK_INTERVAL = 5;
+/** Seconds that a daemon has to serve its new socket before its client is started again. */
+const GRACE = 5;
+
+/**
+ * A line of a shell script that, in the background, ends the container's main process soon after a mounted socket was removed from its
+ * folder, which leaves it without links. A daemon that restarts makes a new socket, and a container that is started again mounts
+ * that one; the restart policy starts it, as soon as the daemon runs. Until then, its client would get no answers
+ * (google/cadvisor issue 2306).
+ *
+ * @param socket its path in the container
+ * @param isServed a command that fails until the daemon serves its new socket; by default, nothing is waited for
+ */
+export const exitOnDeadSocket = (socket: string, isServed = ":"): string =>
+  [
+    `{ while [ "$(stat -c %h ${socket})" != 0 ]; do sleep ${LOOK_INTERVAL}; done`,
+    `until ${isServed}; do sleep ${LOOK_INTERVAL}; done`,
+    `sleep ${GRACE}`,
+    `echo "${socket} is not the socket of a running daemon: exiting, to mount the new one" >&2`,
+    "kill $$; } &",
+  ].join("; ");
+
 const CADDY_FILE = "/dev/shm/caddy.json";
 
 /**
@@ -86,7 +116,7 @@ export const caddyInputs = (config: object, before = ":") => ({
   command: [
     "sh",
     "-c",
-    `${before}; printf %s "$CONFIG" > ${CADDY_FILE}; exec caddy run --config ${CADDY_FILE}`,
+    `${before}\nprintf %s "$CONFIG" > ${CADDY_FILE}; exec caddy run --config ${CADDY_FILE}`,
   ],
   user: `${NOBODY}:${NOBODY}`,
   // The program file in the official image has this capability, and does not start where it is out of the bounding set. As

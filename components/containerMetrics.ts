@@ -5,18 +5,20 @@ import { gatewayAccess, type GatewayAccess } from "../caddy/gatewayAccess";
 import { EXPORTER_DOCKER_API } from "../exporter/dockerApi";
 import type { RequiredResources } from "../host/conflicts";
 import type { HostFacts } from "../host/facts";
+import { unavailableMetrics } from "../host/unavailable";
 import { ENVIRONMENT_LABEL } from "../lib/names";
 import { durationSeconds } from "../lib/units";
 import type { ProbeReport } from "../probes/report";
 import { REQUIRED_LABELS, REQUIRED_METRICS } from "../prometheus/catalogue";
 import { buildConfiguration, type PrometheusConfiguration } from "../prometheus/config";
+import type { UnavailableMetric } from "../prometheus/rules";
 import type { Settings } from "../settings";
 import { Alertmanager } from "./alertmanager";
 import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvisor";
 import type { Labels } from "./container";
 import { DockerProxy } from "./dockerProxy";
 import { Gateway } from "./gateway";
-import { GpuExporter, type GpuPlan } from "./gpuExporter";
+import { DRIVER_REMEDY, GpuExporter, type GpuPlan } from "./gpuExporter";
 import { HealthProbe } from "./healthProbe";
 import { PrometheusServer } from "./prometheusServer";
 
@@ -53,6 +55,9 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   /** The result of the post-deploy checks. */
   readonly report: pulumi.Output<ProbeReport>;
 
+  /** The metrics that the host cannot provide, with the reasons. */
+  readonly unavailable: readonly UnavailableMetric[];
+
   private readonly labels: Labels;
 
   /** @param name the prefix of every name on the Docker host, so that environments do not conflict */
@@ -67,6 +72,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.urls = access.urls;
     this.hostLabel = settings.hostLabel || host.name;
     this.labels = [{ label: ENVIRONMENT_LABEL, value: environment }];
+    this.unavailable = unavailableOn(args);
     this.configuration = stackConfiguration(args);
 
     this.network = this.createNetwork(name, { internal: true });
@@ -226,9 +232,10 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           login: probe.login !== undefined,
           scrapeIntervalSeconds: durationSeconds(settings.scrapeInterval),
           startTimeoutSeconds: 60,
-          metrics: Object.keys(REQUIRED_METRICS),
+          metrics: this.requiredMetrics(),
           labels: [...REQUIRED_LABELS],
           scrapeJobs: settings.scrapeJobs.map((job) => job.job_name),
+          unavailable: [...this.unavailable],
           gpu: gpu.access
             ? { measured: true, exporter: `${this.name}-gpu-exporter` }
             : { measured: false, reason: gpu.reason },
@@ -242,20 +249,30 @@ export class ContainerMetrics extends pulumi.ComponentResource {
       { parent: this, dependsOn: parts },
     );
   }
+
+  /** The metrics that the checks require of every container. */
+  private requiredMetrics(): string[] {
+    const isAvailable = (name: string) => !this.unavailable.some(({ metric }) => metric === name);
+    return Object.keys(REQUIRED_METRICS).filter(isAvailable);
+  }
 }
 
 /** The configuration of Prometheus that {@link ContainerMetrics} loads. */
-export const stackConfiguration = ({
-  settings,
-  environment,
-  host,
-  gpu,
-}: Omit<ContainerMetricsArgs, "configurationDrift">): PrometheusConfiguration =>
-  buildConfiguration(settings, {
+export const stackConfiguration = (
+  args: Omit<ContainerMetricsArgs, "configurationDrift">,
+): PrometheusConfiguration => {
+  const { settings, environment, host, gpu } = args;
+  return buildConfiguration(settings, {
     environment,
     host: settings.hostLabel || host.name,
     gpu: gpu.access !== undefined,
+    unavailable: unavailableOn(args),
   });
+};
+
+/** The metrics that the host cannot provide; those of GPUs, where no container gets them. */
+const unavailableOn = ({ host, gpu }: Pick<ContainerMetricsArgs, "host" | "gpu">): UnavailableMetric[] =>
+  unavailableMetrics(host, !gpu.access && gpu.failed ? `${gpu.reason}. ${DRIVER_REMEDY}` : undefined);
 
 /** The names and ports that {@link ContainerMetrics} of that name needs on its host. */
 export function requiredResources(name: string, settings: Settings): RequiredResources {

@@ -10,7 +10,15 @@ import {
 } from "../caddy/dockerProxy";
 import type { HostFacts } from "../host/facts";
 import { NOBODY, target } from "../lib/names";
-import { caddyInputs, createContainer, createVolume, healthcheck, type Labels } from "./container";
+import {
+  caddyInputs,
+  createContainer,
+  createVolume,
+  exitOnDeadSocket,
+  healthcheck,
+  readsHost,
+  type Labels,
+} from "./container";
 
 const ALIAS = "docker-proxy";
 /** Memory limit in MiB. Idle, the process uses 10 besides its program file. */
@@ -69,12 +77,13 @@ export class DockerProxy extends pulumi.ComponentResource {
         labels,
       });
     this.container = createContainer(this, name, {
-      ...caddyInputs(proxyConfig(allowed)),
+      ...caddyInputs(proxyConfig(allowed), exitOnDeadSockets(host)),
       image: args.image,
       memory: MEMORY,
       labels,
       networks: [{ network: this.network, aliases: [ALIAS] }],
       groupAdds: socketGroups(host),
+      securityOpts: readsHost(host),
       volumes: [
         { hostPath: host.dockerSocket, containerPath: DOCKER_SOCKET, readOnly: true },
         ...containerdVolumes(host, this.containerd),
@@ -84,6 +93,18 @@ export class DockerProxy extends pulumi.ComponentResource {
     this.registerOutputs({ address: this.address });
   }
 }
+
+/**
+ * Docker reports containerd among its components while it is connected to containerd, and learns only then that a container has
+ * ended. The version is one of the requests that the proxy forwards.
+ */
+const CONTAINERD_ANSWERS = `wget -qO- http://127.0.0.1:${PROXY_PORTS.cadvisor}/version | grep -q '"Name":"containerd"'`;
+
+const exitOnDeadSockets = ({ containerdSocket }: HostFacts): string =>
+  [
+    exitOnDeadSocket(DOCKER_SOCKET),
+    ...(containerdSocket ? [exitOnDeadSocket(CONTAINERD_SOCKET, CONTAINERD_ANSWERS)] : []),
+  ].join("\n");
 
 /** containerd's socket has root's group, unless its administrator set another one. */
 const socketGroups = ({ socketGroup, containerdSocket }: HostFacts): string[] =>

@@ -1,35 +1,54 @@
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { DOCKER_SOCKET } from "../caddy/dockerProxy";
 import { GPU_LABEL } from "../exporter/allocation";
 import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
 import type { GpuAccess, HostFacts } from "../host/facts";
 import { NOBODY, SERVERS } from "../lib/names";
 import type { Settings } from "../settings";
-import { createContainer, createVolume, NO_NEW_PRIVILEGES, type Labels } from "./container";
+import { createContainer, createVolume, exitOnDeadSocket, NO_NEW_PRIVILEGES, type Labels } from "./container";
 import { deployStep } from "./deployStep";
 import type { DockerProxy } from "./dockerProxy";
 
 const { alias, port } = SERVERS.gpuExporter;
 
-/** How GPUs are measured, or why they are not. */
-export type GpuPlan = { access: GpuAccess } | { access?: undefined; reason: string };
+/** How GPUs are measured, or why they are not. With `failed`, the host has GPUs that no container gets. */
+export type GpuPlan = { access: GpuAccess } | { access?: undefined; reason: string; failed?: true };
 
 /**
  * Decides whether GPUs are measured.
  *
- * @throws Error when the setting `gpu` is on and the host has neither NVIDIA's runtime nor CDI devices
+ * @param failure why a container with GPUs does not start on this host; undefined where one starts, or none was tried
+ * @throws Error when the setting `gpu` is on, and the host has neither NVIDIA's runtime nor CDI devices, or they do not work
  */
-export function gpuPlan(setting: Settings["gpu"], host: HostFacts): GpuPlan {
+export function gpuPlan(setting: Settings["gpu"], host: HostFacts, failure?: string): GpuPlan {
   if (setting === "off") return { reason: "the setting gpu is off" };
-  if (host.gpus) return { access: host.gpus };
-  const reason = "Docker on this host has neither NVIDIA's container runtime nor CDI devices of NVIDIA GPUs";
-  if (setting === "on")
-    throw new Error(
-      `llm-metrics:gpu is "on", but ${reason}, so nothing was changed. Install the NVIDIA Container Toolkit and run ` +
-        "`nvidia-ctk runtime configure --runtime=docker`, restart Docker, and look for nvidia in `docker info`; or set gpu to auto.",
-    );
-  return { reason };
+  if (!host.gpus) {
+    const reason =
+      "Docker on this host has neither NVIDIA's container runtime nor CDI devices of NVIDIA GPUs";
+    if (setting === "on")
+      throw refusedGpu(
+        reason,
+        "Install the NVIDIA Container Toolkit and run `nvidia-ctk runtime configure --runtime=docker`, restart Docker, and look " +
+          "for nvidia in `docker info`",
+      );
+    return { reason };
+  }
+  if (failure === undefined) return { access: host.gpus };
+  const reason = failedGpu(host.gpus);
+  if (setting === "on") throw refusedGpu(`${reason} (${failure})`, DRIVER_REMEDY);
+  return { reason, failed: true };
 }
+
+const refusedGpu = (reason: string, remedy: string) =>
+  new Error(`llm-metrics:gpu is "on", but ${reason}, so nothing was changed. ${remedy}; or set gpu to auto.`);
+
+/** Why GPUs are not measured on a host where no container with GPUs starts; the same text as long as that lasts. */
+export const failedGpu = (access: GpuAccess): string =>
+  `no container starts with ${"runtime" in access ? `the runtime ${access.runtime}` : `the CDI device ${access.cdiDevice}`}`;
+
+export const DRIVER_REMEDY =
+  "See that `nvidia-smi` works on the host, which needs NVIDIA's driver loaded (`sudo modprobe nvidia`), and run `npm run up` again";
 
 export interface GpuExporterArgs {
   /** Image reference of Node, with a tag or digest. */
@@ -68,10 +87,7 @@ export class GpuExporter extends pulumi.ComponentResource {
       labels: [...labels, { label: GPU_LABEL, value: "none" }],
       networks: [{ network, aliases: [alias] }, ...(proxy ? [{ network: proxy.network }] : [])],
       // The deploy step below installs the program right after the container has started.
-      command: [
-        ...["sh", "-c", 'until [ -f "$0" ]; do sleep 1; done; exec node "$@" "$0"', `/exporter/${file}`],
-        ...NODE_OPTIONS,
-      ],
+      command: [...["sh", "-c", startScript(proxy), `/exporter/${file}`], ...NODE_OPTIONS],
       user: `${NOBODY}:${NOBODY}`,
       ...(!proxy && { groupAdds: [String(host.socketGroup)] }),
       // dockerd sets label=disable for a container in the host's pid namespace; undeclared, each refresh would find drift.
@@ -80,9 +96,7 @@ export class GpuExporter extends pulumi.ComponentResource {
       cgroupnsMode: "host",
       volumes: [
         { volumeName: program.name, containerPath: "/exporter", readOnly: true },
-        ...(proxy
-          ? []
-          : [{ hostPath: host.dockerSocket, containerPath: "/var/run/docker.sock", readOnly: true }]),
+        ...(proxy ? [] : [{ hostPath: host.dockerSocket, containerPath: DOCKER_SOCKET, readOnly: true }]),
       ],
       healthcheck: HEALTHCHECK,
     });
@@ -99,6 +113,12 @@ export class GpuExporter extends pulumi.ComponentResource {
     this.registerOutputs({});
   }
 }
+
+const startScript = (proxy?: DockerProxy): string =>
+  [
+    ...(proxy ? [] : [exitOnDeadSocket(DOCKER_SOCKET)]),
+    'until [ -f "$0" ]; do sleep 1; done; exec node "$@" "$0"',
+  ].join("\n");
 
 /** The image has no wget. */
 const HEALTHCHECK: docker.types.input.ContainerHealthcheck = {

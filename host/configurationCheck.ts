@@ -2,6 +2,39 @@ import { load } from "js-yaml";
 import { toYaml } from "../prometheus/config";
 import type { ScrapeConfig } from "../prometheus/scrapeConfigs";
 import { docker } from "./docker";
+import type { HostContainer } from "./facts";
+import type { LoadedConfiguration } from "./loadedConfiguration";
+
+/** What a changed configuration is compared with, and checked on. */
+interface Running {
+  /** The container of Prometheus; undefined before the first deploy. */
+  running: HostContainer | undefined;
+  /** The image of the settings. */
+  image: string;
+  /** Address of the daemon, as in DOCKER_HOST. */
+  address: string;
+}
+
+/**
+ * Has a changed configuration checked by the running promtool, in previews too, where its release is the one that will load it. On
+ * a first deploy, and with a new image, the step that loads the configuration checks it.
+ *
+ * @param files of the new configuration, by name
+ * @throws Error with what promtool refuses
+ */
+export async function requireAccepted(
+  files: Readonly<Record<string, string>>,
+  { text }: LoadedConfiguration,
+  { running, image, address }: Running,
+): Promise<void> {
+  const isLoaded = text === Object.values(files).join("");
+  if (isLoaded || running?.image !== image) return;
+  const reason = await refusal(running.name, files["prometheus.yml"] ?? "", address);
+  if (reason)
+    throw new Error(
+      `promtool refuses the configuration of Prometheus, and nothing was changed:\n  ${reason}`,
+    );
+}
 
 /**
  * Checks a configuration by the promtool of a running container, without its rule files and the files of its secrets. The

@@ -1,3 +1,5 @@
+import { isIPv6 } from "node:net";
+import { ALL_IPV4, ALL_IPV6 } from "./facts";
 import type { HostUsage } from "./read";
 
 /** A published TCP port. */
@@ -83,25 +85,42 @@ async function portConflicts(
   own: ResourceNames,
   { containers, listeners, processOf }: HostUsage,
 ): Promise<string[]> {
-  const conflicts = await Promise.all(
-    Object.entries(required.ports).map(async ([setting, endpoint]) => {
-      const publisher = containers.find(({ ports }) => ports.some((port) => overlaps(port, endpoint)));
-      if (publisher && own.containers.includes(publisher.name)) return [];
-      const listener = listeners.find((one) => overlaps(one, endpoint));
-      if (!publisher && !listener) return [];
-      const process = listener && (await processOf(listener));
-      const user = publisher
-        ? `the container ${publisher.name}`
-        : `the process ${process ?? "of another user"}`;
-      return [
-        `${endpoint.address}:${endpoint.port} is in use by ${user}: stop it, or set llm-metrics:${setting} to a free port`,
-      ];
-    }),
-  );
-  return conflicts.flat();
+  const isOwn = ({ name }: { name: string }) => own.containers.includes(name);
+  const others = containers.filter((container) => !isOwn(container));
+  // Docker listens on the ports that it publishes, by a process of its own; on IPv6, it does not serve IPv4 too (IPV6_V6ONLY).
+  const published = containers.flatMap(({ ports }) => ports);
+  const processes = listeners.filter((listener) => !published.some((port) => isSame(port, listener)));
+
+  const conflicts = Object.entries(required.ports).map(async ([setting, endpoint]) => {
+    const user = await userOf(endpoint);
+    return user
+      ? `${endpoint.address}:${endpoint.port} is in use by ${user}: stop it, or set llm-metrics:${setting} to a free port`
+      : [];
+  });
+  return (await Promise.all(conflicts)).flat();
+
+  async function userOf(endpoint: Endpoint): Promise<string | undefined> {
+    for (const { name, ports } of others) {
+      const port = ports.find((one) => !isIPv6(one.address) && overlaps(one, endpoint));
+      if (port) return `the container ${name}${at(port, endpoint)}`;
+    }
+    const listener = processes.find((one) => overlaps(one, endpoint));
+    if (!listener) return undefined;
+    const process = (await processOf(listener)) ?? "of another user";
+    return `the process ${process}${at(listener, endpoint)}`;
+  }
 }
 
-const ALL_ADDRESSES = "0.0.0.0";
+/** At which address a port is in use, unless that is the very address, or all of IPv4. */
+function at(used: Endpoint, { address }: Endpoint): string {
+  if ([address, ALL_IPV4].includes(used.address)) return "";
+  return ` on ${isIPv6(used.address) ? `[${used.address}]` : used.address}`;
+}
 
+const isSame = (a: Endpoint, b: Endpoint): boolean => a.port === b.port && a.address === b.address;
+
+/** An address that stands for all others overlaps each of them. A socket on `::` serves IPv4 too, unless a program rules that out. */
 const overlaps = (a: Endpoint, b: Endpoint): boolean =>
-  a.port === b.port && (a.address === b.address || [a.address, b.address].includes(ALL_ADDRESSES));
+  isSame(a, b) || (a.port === b.port && [a.address, b.address].some((one) => ALL.includes(one)));
+
+const ALL = [ALL_IPV4, ALL_IPV6];

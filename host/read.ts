@@ -1,6 +1,7 @@
 import { run } from "../lib/run";
 import { DEFAULT_ADDRESS, queryDocker } from "./docker";
 import {
+  dockerInfo,
   parseContainers,
   parseDockerInfo,
   parseListeners,
@@ -26,7 +27,7 @@ export interface HostUsage {
   networks: string[];
   /** Names of its volumes. */
   volumes: string[];
-  /** Its listening TCP sockets. */
+  /** Its listening TCP sockets; none where the machine of the daemon is not the one of its socket. */
   listeners: Listener[];
   /** Name and pid of the process that has a listener, where the user may see them. */
   processOf: (listener: Listener) => Promise<string | undefined>;
@@ -34,12 +35,15 @@ export interface HostUsage {
 
 /**
  * What the Docker API does not report: the daemon's socket as the host itself knows it, the socket's group (0 for an address
- * that is no socket, which is refused later), and the host's TCP sockets; there is no tcp6 without IPv6.
+ * that is no socket, which is refused later), the machine's name, whether it has the kernel log (device 1:11; LXC guides put a
+ * link to the console there), and its TCP sockets; there is no tcp6 without IPv6.
  */
 const HOST_SCRIPT = `set -e
 socket="\${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}')}"
 printf '%s\\n' "$socket"
 case $socket in unix://*) stat -L -c %g "\${socket#unix://}" ;; *) echo 0 ;; esac
+uname -n
+[ "$(stat -L -c %t:%T /dev/kmsg 2>/dev/null)" = 1:b ] && echo kmsg || echo no-kmsg
 cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true`;
 
 /**
@@ -52,7 +56,7 @@ export async function readHost(address = DEFAULT_ADDRESS): Promise<Host> {
   const [program = "sh", ...args] = remoteShell(address).concat("sh");
   const env = program === "sh" ? { DOCKER_HOST: address } : {};
   const runOnHost = async (script: string) => (await run(program, args, { input: script, env })).trim();
-  const [[info, containers, networks, volumes], output] = await Promise.all([
+  const [[info = {}, containers, networks, volumes], output] = await Promise.all([
     queryDocker(address, "/info", "/containers/json?all=true", "/networks", "/volumes"),
     runOnHost(HOST_SCRIPT),
   ]).catch((error: unknown) => {
@@ -61,14 +65,17 @@ export async function readHost(address = DEFAULT_ADDRESS): Promise<Host> {
         `See that \`docker --host ${address} info\` works, or set docker:host to the daemon's address.`,
     );
   });
-  const [socket = "", group, ...tables] = output.split("\n");
+  const [socket = "", group, machine, kmsg, ...tables] = output.split("\n");
+  // With a socket that is mounted in a container, or forwarded from a virtual machine, the shell is not on the daemon's machine.
+  const isOnHost = machine === dockerInfo.parse(info).Name;
+  const machineFacts = { socket, socketGroup: Number(group), kernelLog: kmsg === "kmsg" || !isOnHost };
   return {
-    facts: parseDockerInfo(info, { address, socket, socketGroup: Number(group) }),
+    facts: parseDockerInfo(info, address, machineFacts),
     usage: {
       containers: parseContainers(containers),
       networks: parseNetworks(networks),
       volumes: parseVolumes(volumes),
-      listeners: parseListeners(tables),
+      listeners: isOnHost ? parseListeners(tables) : [],
       processOf: async (listener) => (await runOnHost(processScript(listener))) || undefined,
     },
   };

@@ -247,7 +247,9 @@ function sockets({ volumes = [], mounts = [] }: Container): { path: string; read
       readOnly,
     })),
   ].filter(({ path }) =>
-    /^\/$|\/(docker|containerd)\.sock$|^(\/var)?\/run(\/containerd)?\/?$|^\/var\/?$/.test(path),
+    /^\/$|\/(docker|containerd)\.sock$|^(\/var)?\/run\/?$|^(\/var)?\/run\/(.+\/)?containerd\/?$|^\/var\/?$/.test(
+      path,
+    ),
   );
 }
 

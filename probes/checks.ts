@@ -6,6 +6,7 @@ import {
   type RunningContainer,
 } from "./containers";
 import { get, query, type Sample } from "../host/http";
+import { describeUnavailable } from "../host/unavailable";
 import { cut } from "../lib/labels";
 import { SERVERS, target } from "../lib/names";
 import { Mismatch } from "../lib/retry";
@@ -50,6 +51,7 @@ export function checks(expectation: Expectation): Check[] {
       ),
       advisory: () => complete(expectation, explain),
     },
+    ...unavailableChecks(expectation),
     ...gpuChecks(expectation, scraped, explain),
     ...alertmanagerChecks(expectation),
     ...scrapeJobChecks(expectation),
@@ -119,6 +121,19 @@ function scrapeJobChecks({ scrapeJobs, prometheusUrl, containers }: Expectation)
   ];
 }
 
+/** What the host cannot provide is reported, and fails nothing. */
+function unavailableChecks({ unavailable, containers }: Expectation): Check[] {
+  if (unavailable.length === 0) return [];
+  return [
+    {
+      name: "the metrics that this host does not provide",
+      container: containers.cadvisor,
+      deadline: 0,
+      query: () => Promise.resolve(describeUnavailable(unavailable).join("; ")),
+    },
+  ];
+}
+
 async function healthy(url: string): Promise<string> {
   const { status, body } = await get(url);
   if (status !== 200)
@@ -150,8 +165,9 @@ async function configurationLoaded(server: string, metric: string): Promise<stri
 }
 
 async function fresh(prometheus: string, interval: number): Promise<string> {
-  // Of anything but a selector, timestamp() is now.
-  const [age] = await query(prometheus, 'time() - timestamp(up{job="cadvisor"}) and up == 1');
+  // Of anything but a selector, timestamp() is now. A series with a previous host label, of a Prometheus that was replaced, has
+  // no stale marker, and lasts for five minutes.
+  const [age] = await query(prometheus, 'min(time() - timestamp(up{job="cadvisor"}) and up == 1)');
   if (age && age.value <= 2 * interval + 5) return `last scrape ${age.value.toFixed(0)} s ago`;
 
   const actual = age

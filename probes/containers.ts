@@ -50,9 +50,11 @@ async function inspect(ids: string[]): Promise<Map<string, Inspection>> {
 /** When one container is gone, `docker inspect` prints the others, and fails. */
 function foundOnes(error: unknown): string {
   const { message, cause } = error as Error & { cause?: Partial<ExecaError<{ stripFinalNewline: false }>> };
-  if (/no such (container|object)/i.test(message) && cause?.stdout) return cause.stdout;
+  if (/no such (container|object)/i.test(cause?.stderr ?? "") && cause?.stdout) return cause.stdout;
   throw new Mismatch(
-    cause?.timedOut ? `docker inspect did not answer within ${INSPECT_TIMEOUT_SECONDS} s` : message,
+    cause?.timedOut
+      ? `docker inspect did not answer within ${INSPECT_TIMEOUT_SECONDS} s`
+      : `docker inspect failed: ${(cause?.stderr || message).trim().slice(0, 300)}`,
     "an answer about each running container",
     "Try `docker inspect` of each container: the one that does not answer must be stopped.",
   );

@@ -17,6 +17,8 @@ export interface Expectation {
   labels: string[];
   /** Names of the jobs of the setting `scrapeJobs`, which are reported and fail nothing. */
   scrapeJobs: string[];
+  /** The metrics that the host cannot provide, with the reasons; they are reported and fail nothing. */
+  unavailable: { metric: string; reason: string }[];
   /** The container that measures GPUs, or why they are not measured. */
   gpu: { measured: true; exporter: string } | { measured: false; reason: string };
   /** The stack's Alertmanager, where the setting `notify` has receivers: its URL and its container. */

@@ -8,7 +8,9 @@ import {
   monitoringRules,
   rulesFile,
   scrapeLimitRules,
+  unavailableRules,
   type RuleGroup,
+  type UnavailableMetric,
 } from "./rules";
 import {
   alertmanagerJob,
@@ -47,6 +49,8 @@ export interface PrometheusContext {
   host: string;
   /** Whether the GPU exporter is deployed. */
   gpu: boolean;
+  /** The metrics that the host cannot provide. Default: none. */
+  unavailable?: readonly UnavailableMetric[];
 }
 
 /** The configuration of a Prometheus. */
@@ -75,7 +79,7 @@ export function buildConfiguration(settings: Settings, context: PrometheusContex
 
 function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[] {
   const { scrapeInterval, tlsCertificate } = settings;
-  const { host, gpu } = context;
+  const { host, gpu, unavailable = [] } = context;
   const certificate = tlsCertificate
     ? { host, expires: certificateDetails(tlsCertificate).expires }
     : undefined;
@@ -85,7 +89,9 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
     scrapeLimitRules(buildScrapeConfigs(settings, context), scrapeInterval),
     gatewayRules(certificate),
   ];
-  return gpu ? [...rules, GPU_RULES] : rules;
+  if (gpu) rules.push(GPU_RULES);
+  if (unavailable.length > 0) rules.push(unavailableRules(host, unavailable));
+  return rules;
 }
 
 function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: string): PrometheusConfig {

@@ -21,7 +21,7 @@ export const gatewaySettings = z.object({
   tlsCertificate: certificate,
   /** Its private key, as PEM; a secret. */
   tlsKey: privateKey,
-  /** Names and addresses for which the gateway issues certificates from an authority of its own. */
+  /** Names, and at most one address, for which the gateway issues certificates from an authority of its own. */
   tlsNames: z.array(dnsName),
   /** Users who may log in: bcrypt hashes of passwords by user; a secret. */
   users,
@@ -59,7 +59,7 @@ export function checkGateway(settings: z.infer<typeof gatewaySettings>, refuse: 
     if (isIPv4(name) && tlsNames.slice(0, i).some((earlier) => isIPv4(earlier)))
       refuse(
         ["tlsNames", i],
-        "must be a host name, as an earlier entry is an address: clients of an address do not say which, so the gateway has a certificate for one",
+        "must be a host name, as an earlier entry is an address: clients that connect to an address send no name, so the gateway has a certificate for one",
       );
   if ((tlsCertificate === "") !== (tlsKey === ""))
     refuse([tlsKey ? "tlsCertificate" : "tlsKey"], "must be set, as its counterpart is");

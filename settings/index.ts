@@ -140,17 +140,16 @@ const keyPath = (path: readonly PropertyKey[]) =>
     ":",
   );
 
-/** The value at a path, as the error shows it; never one that is a secret or can have one in it. */
+/** The value at a path, as the error shows it; never what is a secret or can have one in it. */
 function shown(values: unknown, path: readonly PropertyKey[], hidden: readonly string[]): string {
   const value = path.reduce((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], values);
   if (value === undefined) return "missing";
-  const [setting, ...parts] = path.map(String);
-  if (
-    [...hidden, ...SECRET_KEYS].includes(setting ?? "") ||
-    parts.some((part) => SECRET_PARENTS.includes(part)) ||
-    (setting === "notify" && !isPublicField(path))
-  )
+  const isHidden =
+    [...hidden, ...SECRET_KEYS].includes(String(path[0])) || (path[0] === "notify" && !isPublicField(path));
+  if (isHidden || path.some((part) => SECRET_PARENTS.includes(String(part))))
     return value === "" ? '""' : "[secret]";
-  const json = JSON.stringify(value);
+  const json = JSON.stringify(value, (key, part: unknown) =>
+    SECRET_PARENTS.includes(key) ? "[secret]" : part,
+  );
   return json.length > 200 ? `${json.slice(0, 60)}…` : json;
 }

@@ -36,7 +36,7 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
   "node:24.11.1-bookworm-slim": async () => ({
     // `nvidia-smi`, which NVIDIA's toolkit puts into the container, needs librt too, and brings only NVIDIA's libraries.
     files: await withLibraries(process.execPath, "usr/local/bin/node", "librt.so.1"),
-    applets: ["cat", "ls", "mv", "rm", "sleep", "tail", "touch", "xargs"],
+    applets: ["cat", "ls", "mv", "rm", "sleep", "stat", "tail", "touch", "xargs"],
     owned: [],
     changes: ["ENV PATH=/usr/local/bin:/usr/bin:/bin", 'CMD ["node"]'],
   }),
@@ -53,6 +53,7 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
       "mv",
       "rm",
       "sleep",
+      "stat",
       "tail",
       "wget",
       "xargs",
@@ -89,7 +90,7 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
   },
   "ghcr.io/google/cadvisor:v0.60.5": async () => ({
     files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(), "cadvisor") } },
-    applets: ["sleep", "wget"],
+    applets: ["grep", "sleep", "stat", "wget"],
     owned: [],
     changes: [
       "EXPOSE 8080",
@@ -98,6 +99,9 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
     ],
   }),
 };
+
+/** Whether {@link buildImage} knows an image. */
+export const canBuild = (reference: string): boolean => reference in RECIPES;
 
 /**
  * Gives a Docker daemon an image that it cannot pull, made from Go modules. An official image of that name is left alone.

@@ -1,7 +1,9 @@
 import os from "node:os";
-import fetch from "node-fetch";
+import fetch, { type RequestInit, type Response } from "node-fetch";
+import { proxyAgent } from "./proxy";
 
-const SECONDS = 5;
+/** A mirror may fetch a file itself before it answers. */
+const SECONDS = 15;
 const RELEASES = "https://get.pulumi.com/releases";
 
 /** Where the official Pulumi CLI is; its archives have Node's names of architectures (x64, arm64). */
@@ -12,10 +14,14 @@ export const cliUrl = (version: string, arch: string = os.arch()): string =>
 export const pluginUrl = (name: string, version: string, arch: string = os.arch()): string =>
   `${RELEASES}/plugins/pulumi-resource-${name}-v${version}-${os.platform()}-${arch === "x64" ? "amd64" : arch}.tar.gz`;
 
-/** Whether a URL can be downloaded from here; a host that does not answer is given up after 5 s. */
+/** Downloads a URL, through a proxy where the environment names one. */
+export const download = (url: string, options: RequestInit = {}): Promise<Response> =>
+  fetch(url, { ...options, agent: proxyAgent(url) });
+
+/** Whether a URL can be downloaded from here; a host that does not answer is given up after 15 s. */
 export async function reachable(url: string): Promise<boolean> {
   try {
-    return (await fetch(url, { method: "HEAD", timeout: SECONDS * 1000 })).ok;
+    return (await download(url, { method: "HEAD", timeout: SECONDS * 1000 })).ok;
   } catch {
     return false;
   }

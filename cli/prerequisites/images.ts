@@ -1,11 +1,13 @@
 import { spawn } from "node:child_process";
-import { buildImage } from "../../airgap";
+import { buildImage, canBuild } from "../../airgap";
 import { dockerInfo, gpuAccess } from "../../host/facts";
 import { docker, queryDocker } from "../../host/docker";
 import { stackConfig } from "../stackConfig";
 import { log } from "../../lib/log";
+import { proxyFor } from "./proxy";
 
-const SILENCE_SECONDS = 8;
+/** Docker itself gives up a registry that does not answer after 15 s. */
+const SILENCE_SECONDS = 30;
 
 /**
  * Makes sure that the Docker host has the images of a stack: those that are there, else pulled, else built.
@@ -29,12 +31,16 @@ export async function stackImages(
   for (const image of missing) {
     if (await pull(image, env)) {
       log(`image ${image}: pulled`);
-    } else {
-      log(`image ${image}: cannot be pulled; airgap/ builds it`);
-      await buildImage(image, dockerHost);
+      continue;
     }
+    if (proxyFor("https://registry")) log(DAEMON_PROXY);
+    log(`image ${image}: cannot be pulled; airgap/ builds it`);
+    await buildImage(image, dockerHost);
   }
 }
+
+const DAEMON_PROXY =
+  "images: the Docker daemon pulls them, and has proxy settings of its own (docs.docker.com/engine/daemon/proxy)";
 
 const isThere = (image: string, address: string): Promise<boolean> =>
   docker(["image", "inspect", image], { address }).then(Boolean, () => false);
@@ -63,11 +69,14 @@ export async function configuredImages(stack: string, gpus: boolean, notify?: bo
 const hasReceivers = (notify: unknown): boolean =>
   Array.isArray(notify) ? notify.length > 0 : notify !== undefined && notify !== "[]";
 
-/** Pulls an image. Gives up a registry that sends nothing for 8 s. */
+/**
+ * Pulls an image. A registry that sends nothing for 30 s is given up where airgap/ can build the image; one that has begun to send
+ * never is.
+ */
 function pull(image: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   return new Promise((resolve) => {
     const child = spawn("docker", ["pull", image], { stdio: ["ignore", "pipe", "inherit"], env });
-    const silence = setTimeout(() => child.kill(), SILENCE_SECONDS * 1000);
+    const silence = canBuild(image) ? setTimeout(() => child.kill(), SILENCE_SECONDS * 1000) : undefined;
     child.stdout.on("data", (line: Buffer) => {
       clearTimeout(silence);
       log(`image ${image}: ${line.toString().trim()}`);

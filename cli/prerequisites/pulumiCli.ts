@@ -1,12 +1,11 @@
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import fetch from "node-fetch";
 import { cacheFolder, exists } from "../../lib/cache";
 import { log } from "../../lib/log";
 import { run } from "../../lib/run";
 import { buildPulumi, builtPulumi, PULUMI_VERSION } from "../../airgap";
-import { cliUrl, reachable } from "./download";
+import { cliUrl, download, reachable } from "./download";
 
 /**
  * Finds the Pulumi CLI: on the PATH, where its installer puts it, in the cache, as the official download, or built.
@@ -33,7 +32,7 @@ export async function pulumiCli(): Promise<string> {
   const url = cliUrl(PULUMI_VERSION);
   if (await reachable(url)) {
     log(`pulumi: downloading ${url}`);
-    await download(url, downloaded);
+    await install(url, downloaded);
     return downloaded;
   }
   log(`pulumi: the download host does not answer; airgap/ builds ${PULUMI_VERSION}`);
@@ -43,11 +42,11 @@ export async function pulumiCli(): Promise<string> {
 /** Where Pulumi keeps its plugins and its login. */
 export const pulumiHome = (): string => process.env["PULUMI_HOME"] ?? path.join(os.homedir(), ".pulumi");
 
-async function download(url: string, folder: string): Promise<void> {
+async function install(url: string, folder: string): Promise<void> {
   const making = `${folder}.${process.pid}`;
   await mkdir(making, { recursive: true });
   try {
-    const response = await fetch(url);
+    const response = await download(url);
     if (!response.ok) throw new Error(`${url} answered ${response.status}`);
     const archive = path.join(making, "pulumi.tar.gz");
     await writeFile(archive, await response.buffer());

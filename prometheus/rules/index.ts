@@ -7,6 +7,7 @@ export { gatewayRules } from "./gateway";
 export { GPU_RULES } from "./gpu";
 export { monitoringRules } from "./monitoring";
 export { scrapeLimitRules } from "./scrapeLimits";
+export { unavailableRules, type UnavailableMetric } from "./unavailable";
 export type { AlertingRule, RecordingRule, RuleGroup } from "./types";
 
 /**

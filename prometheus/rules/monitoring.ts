@@ -2,6 +2,12 @@ import { durationSeconds } from "../../lib/units";
 import { OWN_JOBS } from "../../settings";
 import type { RuleGroup } from "./types";
 
+/** It has been scraped twice since its start. */
+const STARTED = `time() - process_start_time_seconds{job="${OWN_JOBS.cadvisor}"} > 60`;
+
+/** Seconds within which cAdvisor measures each container again, also where it is scraped more often. */
+const MEASURED_EVERY = 40;
+
 /**
  * Alerts about the monitoring itself. Each description has the next step, and a test of the fault shows that the alert fires.
  *
@@ -10,6 +16,8 @@ import type { RuleGroup } from "./types";
  */
 export function monitoringRules(host: string, scrapeInterval: string): RuleGroup {
   const scrapes = (n: number, seconds = 0) => `${Math.ceil(n * durationSeconds(scrapeInterval)) + seconds}s`;
+  const range = `${Math.max(MEASURED_EVERY, 2 * durationSeconds(scrapeInterval) + 5)}s`;
+  const measured = `(changes(container_cpu_usage_seconds_total{job="${OWN_JOBS.cadvisor}"}[${range}]) > 0)`;
   return {
     name: "monitoring",
     rules: [
@@ -79,6 +87,19 @@ export function monitoringRules(host: string, scrapeInterval: string): RuleGroup
           summary: "The target {{ $labels.instance }} of the job {{ $labels.job }} is down",
           description:
             "See the error on the page /targets of Prometheus, and the log of the target's container.",
+        },
+      },
+      {
+        alert: "ContainerMetricsMissing",
+        // cAdvisor measures containers that Docker lists, itself among them, and without Docker it exposes what it measured last
+        // (google/cadvisor, container/docker/handler.go). A measured cAdvisor uses CPU. Two scrapes must differ in that.
+        expr: `up{job="${OWN_JOBS.cadvisor}"} == 1 and on (host) ${STARTED} unless on (host) ${measured}`,
+        for: scrapes(1),
+        labels: { severity: "critical" },
+        annotations: {
+          summary: "cAdvisor on {{ $labels.host }} runs, and measures no container",
+          description:
+            "Docker or containerd does not answer it: see its log and that of Docker, then restart its container.",
         },
       },
     ],

@@ -10,7 +10,7 @@ export interface AlertingRule {
   alert: string;
   expr: string;
   for?: string;
-  labels: { severity: "critical" | "warning" };
+  labels: { severity: "critical" | "warning" | "info" };
   annotations: { summary: string; description: string };
 }
 

@@ -98,13 +98,14 @@ async function gpuSamples(): Promise<unknown> {
   return samples.map(({ metric, value }) => [metric, value[1]]);
 }
 
-/** The sockets of the host that the containers of the stack mount, and whether writable. */
+/** The sockets of the host that the containers of the stack mount, or containerd's folder with its socket, and whether writable. */
 async function mountedSockets(): Promise<unknown[]> {
   const found = [];
   for (const which of ["cadvisor", "docker-proxy", "gpu-exporter", "prometheus"] as const) {
     const container = await inspect(stack.resource(which)).catch(() => undefined);
     for (const { Source, RW } of container?.Mounts ?? [])
-      if ((await stat(Source)).isSocket()) found.push([which, path.basename(Source), RW]);
+      if ((await stat(Source)).isSocket() || path.basename(Source) === "containerd")
+        found.push([which, path.basename(Source), RW]);
   }
   return found.sort();
 }
@@ -131,10 +132,15 @@ describe("Docker proxy", () => {
   });
 
   it("is the only container with a socket of the host", async () => {
-    const containerd = (await hasContainerdStore()) ? ["containerd.sock"] : [];
-    const sockets = (which: string) => [...containerd, "docker.sock"].map((file) => [which, file, false]);
-    expect(await mountedSockets()).toEqual(sockets("docker-proxy"));
-    expect(throughSockets.mounts).toEqual([...sockets("cadvisor"), ["gpu-exporter", "docker.sock", false]]);
+    const ofContainerd = async (file: string) => ((await hasContainerdStore()) ? [file] : []);
+    const mounts = (which: string, files: string[]) => files.map((file) => [which, file, false]);
+    expect(await mountedSockets()).toEqual(
+      mounts("docker-proxy", [...(await ofContainerd("containerd.sock")), "docker.sock"]),
+    );
+    expect(throughSockets.mounts).toEqual([
+      ...mounts("cadvisor", [...(await ofContainerd("containerd")), "docker.sock"]),
+      ...mounts("gpu-exporter", ["docker.sock"]),
+    ]);
   });
 
   it("runs as nobody, without effective capabilities, on an internal network", async () => {

@@ -1,12 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildShellImage } from "../../airgap/images";
-import { run } from "../../lib/run";
 import { cut } from "../../lib/labels";
 import { reasonsForGaps } from "../../probes/containers";
 import type { ProbeReport } from "../../probes/report";
 import { REQUIRED_LABELS, REQUIRED_METRICS } from "../../prometheus/catalogue";
-import { DOCKER_HOST } from "../support/docker";
+import { docker, DOCKER_HOST } from "../support/docker";
 import { eventually } from "../support/eventually";
 import { query, type Sample } from "../support/prometheus";
 import { Stack, succeeded, WITH_POLICIES } from "../support/stack";
@@ -14,9 +13,6 @@ import { Stack, succeeded, WITH_POLICIES } from "../support/stack";
 const IMAGE = "example/web:1";
 const PREFIX = `real-${randomBytes(3).toString("hex")}`;
 const named = (name: string) => `${PREFIX}-${name}`;
-
-/** Runs the Docker CLI, which must not take longer than a busy daemon needs. */
-const docker = async (...args: string[]) => (await run("docker", args, { timeoutSeconds: 60 })).trim();
 
 /** A reference as long as Docker accepts: 255 characters of docker.io/ and the repository, and a tag of 128. */
 const LONGEST_IMAGE = `example/${"i".repeat(237)}:${"t".repeat(128)}`;

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { open, readFile, writeFile } from "node:fs/promises";
+import { open, readFile, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../../lib/run";
@@ -26,15 +26,44 @@ export async function configureRuntime(name: "nvidia" | "other", program: string
   });
 }
 
-/** Ends the daemon by a signal, as a restart or a crash does, and starts it again, as its service would. */
-export async function restartDaemon(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+/** Keeps the daemon from answering during some work, as a hanging one. */
+export async function whileDaemonHangs(work: () => Promise<void>): Promise<void> {
+  const pid = await daemonPid();
+  process.kill(pid, "SIGSTOP");
+  try {
+    await work();
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+}
+
+/** Kills the daemon's own containerd, which the daemon starts again, with a new socket. */
+export async function restartContainerd(): Promise<void> {
+  const folder = path.join(DAEMON_FOLDER, "exec-root/containerd");
+  const pid = Number(await readFile(path.join(folder, "containerd.pid"), "utf8"));
+  const socket = async () => (await stat(path.join(folder, "containerd.sock"))).ino;
+  const before = await socket();
+  process.kill(pid, "SIGKILL");
+  await eventually(async () => {
+    expect(await socket()).not.toBe(before);
+    expect(await docker("version")).toContain("containerd");
+  });
+}
+
+/**
+ * Ends the daemon by a signal, as a restart or a crash does, and starts it again, as its service would.
+ *
+ * @param seconds in which there is no daemon; Docker's service waits two seconds too, and until then, the containerd of a killed
+ *   daemon is still dying
+ */
+export async function restartDaemon(signal: "SIGTERM" | "SIGKILL", seconds = 2): Promise<void> {
   const pid = await daemonPid();
   process.kill(pid, signal);
   await eventually(async () => {
     // Gone, or a zombie that its parent has not reaped yet.
     expect(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "gone")).toMatch(/^gone|\) Z /);
   });
-  await sleep(2000); // Docker's service waits so long too; until then, the containerd of a killed daemon is still dying.
+  await sleep(seconds * 1000);
   const { args, path: PATH } = JSON.parse(
     await readFile(path.join(DAEMON_FOLDER, "command.json"), "utf8"),
   ) as {

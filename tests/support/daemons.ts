@@ -91,11 +91,12 @@ export async function startDaemon(engine: Engine): Promise<Daemon> {
   );
   await log.close();
 
-  const docker = (...args: string[]) => run("docker", args, { env: { ...process.env, DOCKER_HOST: host } });
+  const docker = (...args: string[]) =>
+    run("docker", args, { env: { ...process.env, DOCKER_HOST: host }, timeoutSeconds: 120 });
   let namespace: Namespace | undefined;
   const stop = async () => {
     const containers = (await docker("ps", "-aq").catch(() => "")).split("\n").filter(Boolean);
-    if (containers.length > 0) await docker("rm", "-f", "-v", ...containers);
+    if (containers.length > 0) await docker("rm", "-f", "-v", ...containers).catch(() => undefined);
     await ended(daemon);
     if (namespace) await endProcesses(namespace);
     // What a daemon leaves mounted would keep its folder from being removed.
@@ -122,6 +123,7 @@ function ended(daemon: ChildProcess): Promise<void> {
       resolve();
     });
     daemon.kill("SIGTERM");
+    setTimeout(() => daemon.kill("SIGKILL"), 60_000).unref(); // A daemon that hangs.
   });
 }
 

@@ -22,6 +22,9 @@ export const host: HostFacts = {
   address: "unix:///run/docker.sock",
   dockerSocket: "/run/docker.sock",
   socketGroup: 998,
+  kernelLog: true,
+  selinux: false,
+  unaccounted: [],
 };
 export const runtime: Partial<HostFacts> = { gpus: { runtime: "nvidia" } };
 
@@ -39,7 +42,7 @@ beforeAll(async () => {
 /** Declares the stack of an environment and gives the component and what it declared. */
 export async function declare(
   changes: Partial<Record<keyof Settings, unknown>> = {},
-  facts: Partial<HostFacts> = {},
+  { failure, ...facts }: Partial<HostFacts> & { failure?: string } = {},
   environment = "dev",
   configurationDrift = "",
   encrypted?: readonly string[],
@@ -49,7 +52,7 @@ export async function declare(
     settings: settings(changes, encrypted),
     environment,
     host: { ...host, ...facts },
-    gpu: gpuPlan(settings(changes, encrypted).gpu, { ...host, ...facts }),
+    gpu: gpuPlan(settings(changes, encrypted).gpu, { ...host, ...facts }, failure),
     configurationDrift,
   });
   await new Promise((resolve) => stack.report.apply(resolve));

@@ -5,8 +5,9 @@ import { run } from "../../lib/run";
 /** The address of the Docker daemon that the tests run on. */
 export const DOCKER_HOST = process.env["DOCKER_HOST"] ?? "";
 
-/** Runs the Docker CLI on the daemon of the tests. */
-export const docker = (...args: string[]): Promise<string> => run("docker", args).then((out) => out.trim());
+/** Runs the Docker CLI on the daemon of the tests, for at most three minutes: a daemon can hang. */
+export const docker = async (...args: string[]): Promise<string> =>
+  (await run("docker", args, { timeoutSeconds: 180 })).trim();
 
 /** Whether the daemon keeps its images in containerd. */
 export const hasContainerdStore = async (): Promise<boolean> =>

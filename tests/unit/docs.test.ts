@@ -18,6 +18,7 @@ import {
   GPU_RULES,
   monitoringRules,
   scrapeLimitRules,
+  unavailableRules,
 } from "../../prometheus/rules";
 import { IMAGE_REQUIREMENTS, SETTING_KEYS } from "../../settings";
 
@@ -57,6 +58,7 @@ describe("Documentation", () => {
       scrapeLimitRules([], "30s"),
       gatewayRules({ host: "h", expires: 0 }),
       GPU_RULES,
+      unavailableRules("h", [{ metric: "m", reason: "r" }]),
     ];
     const rules = groups.flatMap((group) => group.rules);
     expect(names("docs/metrics.md")).toEqual(

@@ -138,6 +138,10 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
         [container({ volumes: [{ hostPath: "/run/containerd/containerd.sock", readOnly: true }] })],
       ],
       [
+        "mounts /var/run/docker/containerd, which gives it control of the host",
+        [container({ volumes: [{ hostPath: "/var/run/docker/containerd", readOnly: true }] })],
+      ],
+      [
         "mounts /srv/docker.sock",
         [container({ mounts: [{ type: "bind", source: "/srv/docker.sock", target: "/d", readOnly: true }] })],
       ],
@@ -307,6 +311,9 @@ test("what the program declares keeps to every policy, with GPUs and without", a
     address: "unix:///run/docker.sock",
     dockerSocket: "/run/docker.sock",
     socketGroup: 1,
+    kernelLog: true,
+    selinux: true,
+    unaccounted: [],
   };
   const ways = [{ runtime: "nvidia" }, { cdiDevice: "nvidia.com/gpu=all" }, undefined];
   for (const [gpus, dockerAccess] of ways.flatMap((way) => [

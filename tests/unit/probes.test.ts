@@ -44,6 +44,11 @@ const checkNamed = (name: string): Check => {
     scrapeJobs: ["vllm", "sglang", "tgi"],
     metrics: ["container_memory_rss", "container_start_time_seconds"],
     labels: ["name", "image"],
+    unavailable: [
+      { metric: "container_oom_events_total", reason: "no kernel log" },
+      { metric: "container_fs_usage_bytes", reason: "containerd" },
+      { metric: "container_fs_limit_bytes", reason: "containerd" },
+    ],
     gpu: { measured: true, exporter: "gpu-exporter" } as const,
     alertmanager: { url: `${url}/alertmanager`, container: "alertmanager" },
   };
@@ -249,8 +254,9 @@ function host(containers: HostContainer[], inspectFails?: Error): void {
     const asked = containers.filter(({ name }) => args.includes(idOf(name)));
     const stdout = JSON.stringify(asked.filter(({ vanishes }) => !vanishes).map(inspection));
     if (!asked.some(({ vanishes }) => vanishes)) return Promise.resolve(stdout);
-    const error = Object.assign(new Error("exit status 1"), { stdout });
-    return Promise.reject(new Error("docker inspect failed: Error: No such object: 0f", { cause: error }));
+    // The message has only the end of a long output.
+    const cause = { stdout, stderr: "Error: No such container: 0f" };
+    return Promise.reject(new Error("docker inspect failed: …", { cause }));
   });
 }
 
@@ -465,4 +471,10 @@ describe("Advice", () => {
     const result = advise(() => Promise.reject(new Error("docker: broken")), 0, neverCalled);
     expect((await result).actual).toBe("unknown: docker: broken");
   });
+});
+
+test("metrics that the host does not provide are reported with their reasons, and fail nothing", async () => {
+  await expect(ask("does not provide")).resolves.toBe(
+    "container_oom_events_total (no kernel log); container_fs_usage_bytes, container_fs_limit_bytes (containerd)",
+  );
 });

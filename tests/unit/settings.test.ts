@@ -559,6 +559,13 @@ describe("Secrets of scrape jobs", () => {
       }
   });
 
+  it("are not shown by an error about what has them in it", () => {
+    const refusal = () =>
+      parse({ ...defaults, scrapeJobs: { job_name: "vllm", authorization: { credentials: "hunter2" } } });
+    expect(refusal).toThrow(/scrapeJobs is .*"authorization":"\[secret\]".*, but must be a list/);
+    expect(refusal).not.toThrow(/hunter2/);
+  });
+
   it("include a key that must be of the client's certificate", () => {
     const withKey = (tls_config: object) => () =>
       parse({ ...defaults, scrapeJobs: [{ ...job, tls_config }] }, WITH_JOB_SECRETS);

@@ -1,6 +1,11 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import type { Expectation } from "../../../probes/report";
 import { settings, WITH_JOB_SECRETS } from "../../support/settings";
-import { declare, declared, files, prometheusYml } from "../../support/declare";
+import { containerInputs, declare, declared, files, prometheusYml, runtime } from "../../support/declare";
 
 test("cAdvisor monitors and never controls: one capability, nothing writable, nothing privileged", async () => {
   const { cadvisor } = await declare();
@@ -42,13 +47,91 @@ test("cAdvisor sees the socket, /proc, the cgroups and Docker's own root directo
   ]);
 });
 
-test("containerd's socket is mounted only where names come from it", async () => {
-  const { cadvisor } = await declare({}, { containerdSocket: "/run/docker/containerd/containerd.sock" });
-  expect(cadvisor["volumes"]).toContainEqual({
-    hostPath: "/run/docker/containerd/containerd.sock",
-    containerPath: "/run/containerd/containerd.sock",
-    readOnly: true,
-  });
+test.each([
+  // Its folder has the new socket after a restart of containerd.
+  ["/run/docker/containerd/containerd.sock", "/run/docker/containerd", "/run/containerd"],
+  // These folders have more than containerd's.
+  ["/run/containerd.sock", "/run/containerd.sock", "/run/containerd/containerd.sock"],
+  ["/run/c/other.sock", "/run/c/other.sock", "/run/containerd/containerd.sock"],
+])(
+  "where names come from containerd at %s, %s is mounted",
+  async (containerdSocket, hostPath, containerPath) => {
+    const { cadvisor } = await declare({}, { containerdSocket });
+    expect(cadvisor["volumes"]).toContainEqual({ hostPath, containerPath, readOnly: true });
+  },
+);
+
+test("on a host without the kernel log, cAdvisor starts without the device, and without the capability to read it", async () => {
+  const { cadvisor } = await declare({}, { kernelLog: false });
+  expect(cadvisor).not.toHaveProperty("devices");
+  expect(cadvisor["capabilities"]).toEqual({ drops: ["ALL"] });
+});
+
+test("with SELinux, only the containers that read the host are not confined", async () => {
+  const options = async (selinux: boolean) => {
+    await declare({ dockerAccess: "proxy" }, { selinux, ...runtime });
+    return ["cadvisor", "docker-proxy", "gpu-exporter", "prometheus", "gateway"].map((name) =>
+      (containerInputs(`${name}-container`)["securityOpts"] as string[]).includes("label=disable"),
+    );
+  };
+  expect(await options(true)).toEqual([true, true, true, false, false]);
+  expect(await options(false)).toEqual([false, false, true, false, false]);
+});
+
+describe("A container that mounts Docker's socket", () => {
+  /** Runs the script of a container where its socket has a number of links, and returns whether the container ends by itself. */
+  async function ends(script: string, links: number, metrics = METRICS): Promise<boolean> {
+    const folder = mkdtempSync(path.join(os.tmpdir(), "script-"));
+    const program = "exec /bin/sleep 3";
+    const standIns = { stat: `echo ${links}`, sleep: "exec /bin/sleep 0.0$1", wget: metrics };
+    for (const [name, text] of Object.entries({
+      ...standIns,
+      cadvisor: program,
+      caddy: program,
+      node: program,
+    }))
+      writeFileSync(path.join(folder, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    writeFileSync(path.join(folder, "file"), "");
+    const container = spawn("sh", ["-c", script, path.join(folder, "file")], {
+      env: { PATH: `${folder}:/usr/bin:/bin`, CONFIG: "{}" },
+      stdio: "ignore",
+      detached: true,
+    });
+    const [, signal] = (await once(container, "exit")) as [number | null, string | null];
+    process.kill(-(container.pid ?? 0), "SIGKILL"); // Where a container ends, all of its processes do.
+    rmSync(folder, { recursive: true });
+    return signal === "SIGTERM";
+  }
+  const METRICS = `echo 'x{id="a",name="web"} "Name":"containerd"'`;
+  const scripts = async (facts: Parameters<typeof declare>[1] = {}) => {
+    await declare({}, { ...runtime, ...facts });
+    const socket = [containerInputs("cadvisor-container"), containerInputs("gpu-exporter-container")];
+    await declare({ dockerAccess: "proxy" }, { ...runtime, ...facts });
+    const [cadvisor, exporter] = socket.map(
+      (inputs) => ((inputs["entrypoints"] ?? inputs["command"]) as string[])[2] ?? "",
+    );
+    const proxy = (containerInputs("docker-proxy-container")["command"] as string[])[2] ?? "";
+    return { cadvisor: cadvisor ?? "", exporter: exporter ?? "", proxy };
+  };
+
+  it("ends when the socket was removed, so that Docker starts it with the new one, and else goes on", async () => {
+    const all = Object.values(await scripts());
+    expect(await Promise.all(all.map((script) => ends(script, 0)))).toEqual([true, true, true]);
+    expect(await Promise.all(all.map((script) => ends(script, 1)))).toEqual([false, false, false]);
+  }, 30_000);
+
+  it("ends as cAdvisor when no container has a name half a minute after its start", async () => {
+    const { cadvisor } = await scripts();
+    expect(await ends(cadvisor, 1, 'echo \'x{id="/",image="",name=""}\'')).toBe(true);
+    expect(await ends(cadvisor, 1, "exit 1")).toBe(false); // It does not answer yet.
+  }, 30_000);
+
+  it("waits, as proxy of containerd, until Docker is connected to containerd again", async () => {
+    const { proxy } = await scripts({ containerdSocket: "/run/containerd/containerd.sock" });
+    const onlyContainerd = proxy.replace(/.*docker\.sock.*\n/, "");
+    expect(await ends(onlyContainerd, 0)).toBe(true);
+    expect(await ends(onlyContainerd, 0, 'echo \'"Name":"Engine"\'')).toBe(false);
+  }, 30_000);
 });
 
 test("Prometheus runs as nobody, without capabilities, and writes only to its two volumes", async () => {

@@ -70,6 +70,34 @@ test("gpu: on is refused on a host without GPUs, with the reason and a hint", ()
   expect(gpuPlan("on", { ...host, ...runtime })).toEqual({ access: { runtime: "nvidia" } });
 });
 
+const FAILURE = "nvidia-container-cli: initialization error: nvml error: driver not loaded";
+
+test("where no container starts with NVIDIA's runtime, gpu: auto deploys no exporter, and report and alert have the reason", async () => {
+  const failing = { ...host, ...runtime };
+  const gpu = gpuPlan("auto", failing, FAILURE);
+  expect(gpu).toEqual({ failed: true, reason: "no container starts with the runtime nvidia" });
+  const { exporter, probe, configuration } = await declareGpu({}, { ...runtime, failure: FAILURE });
+  expect(exporter).toBeUndefined();
+  expect(JSON.parse(probe["stdin"] as string)).toMatchObject({
+    gpu: { measured: false, reason: "no container starts with the runtime nvidia" },
+    unavailable: [{ metric: "container_gpu_*", reason: expect.stringContaining("nvidia-smi") as unknown }],
+  });
+  expect(JSON.stringify(files(configuration))).toContain("MetricUnavailable");
+  // What a preview expects afterwards does not depend on the words of the error.
+  expect(gpuPlan("auto", failing, "as the last update found")).toEqual(gpu);
+});
+
+test.each([
+  [runtime, "the runtime nvidia"],
+  [{ gpus: { cdiDevice: "nvidia.com/gpu=all" } }, "the CDI device nvidia.com/gpu=all"],
+])("where no container starts with %j, gpu: on is refused with the error and a remedy", (facts, what) => {
+  expect(() => gpuPlan("on", { ...host, ...facts }, FAILURE)).toThrow(
+    new RegExp(
+      `"on", but no container starts with ${what} .*driver not loaded.*nothing was changed.*modprobe nvidia`,
+    ),
+  );
+});
+
 test("with GPUs, Prometheus scrapes the exporter and records what GPU containers use beside", async () => {
   const { stack, configuration } = await declareGpu({ dcgmExporter: "dcgm-exporter:9400" }, runtime);
   expect(stack.configuration.config.scrape_configs.map((job) => job.job_name)).toEqual([

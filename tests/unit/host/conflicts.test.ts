@@ -11,6 +11,7 @@ const container = (name: string, published: Partial<HostContainer["ports"][numbe
   name,
   image: "web:1",
   labels: {},
+  running: true,
   ports: published.port ? [{ address: "127.0.0.1", port: published.port, ...published }] : [],
 });
 const NOTHING: ResourceNames = { containers: [], networks: [], volumes: [] };
@@ -108,6 +109,60 @@ describe("A deploy", () => {
     const open = { bindAddress: "0.0.0.0", tlsNames: ["a.example"], users: `ann:${HASH}` };
     await expect(check({ cadvisorPort: free, ...open }, usage)).rejects.toThrow(
       `0.0.0.0:${free} is in use by the container llm-metrics-prod-gateway`,
+    );
+  });
+
+  const OPEN = { bindAddress: "0.0.0.0", tlsNames: ["a.example"], users: `ann:${HASH}` };
+
+  it("refuses a port on all addresses that a process listens on at one", async () => {
+    await expect(check({ cadvisorPort: busy, ...OPEN })).rejects.toThrow(
+      new RegExp(
+        `0\\.0\\.0\\.0:${busy} is in use by the process .+ \\(pid ${process.pid}\\) on 127\\.0\\.0\\.1`,
+      ),
+    );
+  });
+
+  it.each(["127.0.0.1", "0.0.0.0"])(
+    "refuses %s where a process listens on :: of both versions",
+    async (address) => {
+      const dual = createServer();
+      await new Promise<void>((resolve) => dual.listen(0, "::", resolve));
+      const { port } = dual.address() as AddressInfo;
+      const listeners = parseListeners(readFileSync("/proc/net/tcp6", "utf8").split("\n"));
+      const changes = address === "127.0.0.1" ? {} : OPEN;
+      await expect(check({ ...changes, cadvisorPort: port }, { listeners })).rejects.toThrow(
+        new RegExp(`${address}:${port} is in use by the process .+ \\(pid ${process.pid}\\) on \\[::\\]`),
+      );
+      await new Promise((resolve) => dual.close(resolve));
+    },
+  );
+
+  it("takes no notice of the same port at another address, or of one that Docker publishes on IPv6 only", async () => {
+    const listeners = [
+      { address: "192.0.2.7", port: free, inode: "1" },
+      { address: "::", port: free + 1, inode: "2" },
+    ];
+    const containers = [container("six", { address: "::", port: free + 1 })];
+    await check({ cadvisorPort: free, prometheusPort: free + 1 }, { containers, listeners });
+  });
+
+  it("refuses what overlaps with the stack's own port when it moves to all addresses", async () => {
+    const listener = (address: string) => ({ address, port: free, inode: "1" });
+    const gateway = container("llm-metrics-dev-gateway", { port: free });
+    const move = (listeners: HostUsage["listeners"], containers: HostContainer[] = []) =>
+      check(
+        { cadvisorPort: free, ...OPEN },
+        {
+          containers: [gateway, ...containers],
+          listeners: [listener("127.0.0.1"), ...listeners],
+          processOf: () => Promise.resolve("nginx (pid 7)"),
+        },
+        { containers: ["llm-metrics-dev-gateway"] },
+      );
+    await move([]);
+    await expect(move([listener("192.0.2.7")])).rejects.toThrow("by the process nginx (pid 7) on 192.0.2.7");
+    await expect(move([], [container("web", { address: "192.0.2.7", port: free })])).rejects.toThrow(
+      "by the container web on 192.0.2.7",
     );
   });
 

@@ -8,8 +8,9 @@ const info = {
   DriverStatus: [["Backing Filesystem", "extfs"]],
   SecurityOptions: ["name=seccomp,profile=default"],
 };
-const HERE = { address: "unix:///run/docker.sock", socket: "unix:///run/docker.sock", socketGroup: 998 };
-const parse = (changes: object) => parseDockerInfo({ ...info, ...changes }, HERE);
+const ADDRESS = "unix:///run/docker.sock";
+const HERE = { socket: ADDRESS, socketGroup: 998, kernelLog: true };
+const parse = (changes: object) => parseDockerInfo({ ...info, ...changes }, ADDRESS, HERE);
 
 test("the root directory and the socket are those of the host's daemon", () => {
   expect(parse({})).toEqual({
@@ -18,11 +19,14 @@ test("the root directory and the socket are those of the host's daemon", () => {
     address: "unix:///run/docker.sock",
     dockerSocket: "/run/docker.sock",
     socketGroup: 998,
+    kernelLog: true,
+    selinux: false,
+    unaccounted: [],
   });
 });
 
 test("on a host that is reached by ssh, the socket is the one that its own Docker CLI uses", () => {
-  const parseThere = (socket: string) => parseDockerInfo(info, { ...HERE, address: "ssh://llm-1", socket });
+  const parseThere = (socket: string) => parseDockerInfo(info, "ssh://llm-1", { ...HERE, socket });
   expect(parseThere("unix:///data/d.sock")).toMatchObject({
     address: "ssh://llm-1",
     dockerSocket: "/data/d.sock",
@@ -32,12 +36,13 @@ test("on a host that is reached by ssh, the socket is the one that its own Docke
   );
 });
 
-test("a container is known by its own name, its labels, and the TCP ports that it publishes on IPv4", () => {
+test("a container is known by its own name, its labels, and the TCP ports that it publishes", () => {
   const published = { PrivatePort: 80, PublicPort: 8080, Type: "tcp" };
   const container = {
     Names: ["/web/db", "/db"],
     Image: "postgres:17",
     Labels: { note: "a=b, c=d" },
+    State: "running",
     Ports: [
       { IP: "0.0.0.0", ...published },
       { IP: "::", ...published },
@@ -50,9 +55,13 @@ test("a container is known by its own name, its labels, and the TCP ports that i
       name: "db",
       image: "postgres:17",
       labels: { note: "a=b, c=d" },
-      ports: [{ address: "0.0.0.0", port: 8080 }],
+      running: true,
+      ports: [
+        { address: "0.0.0.0", port: 8080 },
+        { address: "::", port: 8080 },
+      ],
     },
-    { name: "plain", image: "a", labels: {}, ports: [] },
+    { name: "plain", image: "a", labels: {}, running: false, ports: [] },
   ]);
 });
 
@@ -67,7 +76,7 @@ test("what listens on IPv4 is read from the kernel's tables, also where it liste
   ];
   expect(parseListeners(lines)).toEqual([
     { address: "127.0.0.1", port: 8080, inode: "4711" },
-    { address: "0.0.0.0", port: 22, inode: "4713" },
+    { address: "::", port: 22, inode: "4713" },
     { address: "127.0.0.2", port: 23, inode: "4714" },
   ]);
 });
@@ -87,8 +96,30 @@ test.each([
   ["a rootless daemon", { SecurityOptions: ["name=rootless"] }, /rootless.*Use a daemon that runs as root/],
   ["remapped users", { SecurityOptions: ["name=userns"] }, /userns-remap.*Remove userns-remap/],
   ["Windows containers", { OSType: "windows" }, /windows.*use a Linux host/],
+  // Source: snapd, LP#1908448.
+  ["a snap", { DockerRootDir: "/var/snap/docker/common/var-lib-docker" }, /is a snap.*Replace the snap/],
+  // Source: containers/podman, pkg/api/handlers/types.go.
+  ["Podman", { ServerVersion: "4.9.3", BuildahVersion: "1.33.5" }, /Podman 4\.9\.3.*Use Docker Engine/],
 ])("%s is refused with the reason and a hint", (_, changes, message) => {
   expect(() => parse(changes)).toThrow(message);
+  expect(() => parse(changes)).toThrow("nothing was changed");
+});
+
+test("SELinux is a fact where the daemon confines containers by it", () => {
+  expect(parse({ SecurityOptions: ["name=seccomp,profile=builtin", "name=selinux"] })).toMatchObject({
+    selinux: true,
+  });
+});
+
+test.each([
+  // Source: google/cadvisor issue 3469.
+  ["memory", { MemoryLimit: false, SwapLimit: false }, ["memory"]],
+  ["swap", { MemoryLimit: true, SwapLimit: false }, ["swap"]],
+  ["disk traffic", { CgroupVersion: "1", KernelVersion: "6.18.44-fc" }, ["disk traffic"]],
+  ["nothing with cgroup v2", { CgroupVersion: "2", KernelVersion: "7.0.1" }, []],
+  ["nothing with an older kernel", { CgroupVersion: "1", KernelVersion: "5.15.0-46-generic" }, []],
+])("a kernel that does not account for %s is recognized", (_, changes, expected) => {
+  expect(parse(changes).unaccounted).toEqual(expected);
 });
 
 const runc = { runc: { path: "runc" } };

@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -7,7 +7,15 @@ import { loadedConfiguration } from "../../../host/loadedConfiguration";
 import { readHost } from "../../../host/read";
 
 const INFO = { ServerVersion: "28.2.2", OSType: "linux", DockerRootDir: "/data/docker", Name: "llm-1" };
-const CONTAINER = { Names: ["/chat"], Image: "vllm/vllm-openai:v0.11.0", Labels: { a: "b" }, Ports: [] };
+/** Stands in for `uname -n` on the machine of the daemon. */
+const SAME_MACHINE = "echo llm-1";
+const CONTAINER = {
+  Names: ["/chat"],
+  Image: "vllm/vllm-openai:v0.11.0",
+  Labels: { a: "b" },
+  State: "running",
+  Ports: [],
+};
 
 const ANSWERS: Partial<Record<string, object>> = {
   "/info": INFO,
@@ -65,16 +73,17 @@ function sshTo(dockerHost: string): void {
 }
 
 test("the daemon on this machine is queried at its socket, and only read", async () => {
-  standIn("stat", `[ "$*" = "-L -c %g ${socket}" ] && echo 998`);
+  stats({ kernelLog: true });
+  standIn("uname", SAME_MACHINE);
   const listener = createServer();
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   const { port } = listener.address() as AddressInfo;
   const { facts, usage } = await readHost(`unix://${socket}`);
   listener.close();
   expect(facts).toMatchObject({ name: "llm-1", rootDirectory: "/data/docker", dockerSocket: socket });
-  expect(facts.socketGroup).toBe(998);
+  expect([facts.socketGroup, facts.kernelLog]).toEqual([998, true]);
   expect(usage.containers).toEqual([
-    { name: "chat", image: "vllm/vllm-openai:v0.11.0", labels: { a: "b" }, ports: [] },
+    { name: "chat", image: "vllm/vllm-openai:v0.11.0", labels: { a: "b" }, running: true, ports: [] },
   ]);
   expect(usage.listeners).toContainEqual(expect.objectContaining({ address: "127.0.0.1", port }));
   expect([usage.networks, usage.volumes]).toEqual([["bridge"], ["models"]]);
@@ -83,6 +92,46 @@ test("the daemon on this machine is queried at its socket, and only read", async
       .map((url) => `GET ${url}`)
       .sort(),
   );
+});
+
+/** Stands in for `stat` about the daemon's socket, and about the device /dev/kmsg. */
+const stats = ({ kernelLog }: { kernelLog: boolean }) => {
+  standIn(
+    "stat",
+    `case "$*" in "-L -c %g ${socket}") echo 998 ;; "-L -c %t:%T /dev/kmsg") ${kernelLog ? "echo 1:b" : "exit 1"} ;; esac`,
+  );
+};
+
+test("a host without the kernel log is recognized, as in a container of LXC (google/cadvisor issue 1895)", async () => {
+  stats({ kernelLog: false });
+  standIn("uname", SAME_MACHINE);
+  expect((await readHost(`unix://${socket}`)).facts.kernelLog).toBe(false);
+});
+
+test("of a machine that is not the daemon's, as where only the socket is mounted, neither devices nor listeners count", async () => {
+  stats({ kernelLog: false });
+  standIn("uname", "echo ci-runner-7");
+  const { facts, usage } = await readHost(`unix://${socket}`);
+  expect([facts.kernelLog, usage.listeners]).toEqual([true, []]);
+});
+
+test("a daemon that accepts connections and does not answer is an error after a timeout", async () => {
+  daemon.removeAllListeners("request");
+  jest.spyOn(AbortSignal, "timeout").mockImplementation(() => AbortSignal.abort());
+  await expect(readHost(`unix://${socket}`)).rejects.toThrow(
+    /cannot be queried: GET \/.*: no answer within 30 s/,
+  );
+});
+
+test("an engine that has no path of the API that is queried is refused for its version", async () => {
+  daemon.removeAllListeners("request");
+  daemon.on("request", ({ url }: { url?: string }, response: ServerResponse) => {
+    const known = url === "/info";
+    response
+      .writeHead(known ? 200 : 404)
+      .end(known ? JSON.stringify({ ...INFO, ServerVersion: "1.8.2" }) : "404 page not found");
+  });
+  await expect(readHost(`unix://${socket}`)).rejects.toThrow(/its engine is 1\.8\.2\. Upgrade it/);
 });
 
 test("a daemon behind ssh is queried there, without the stack's secrets in the environment", async () => {
