@@ -13,6 +13,9 @@ import { toYaml, type PrometheusConfiguration } from "./prometheus/config";
 import { configurationDiff } from "./prometheus/configurationDiff";
 import { parseSettings, type Settings } from "./settings";
 
+const NO_RECEIVER =
+  "alerts are sent to no receiver, and only Prometheus shows them: set llm-metrics:notify (docs/settings.md)";
+
 /** The program: it checks settings and host before it declares resources. docs/outputs.md describes the outputs. */
 export = () => program().catch(fail);
 
@@ -35,10 +38,11 @@ async function program(): Promise<Record<string, unknown>> {
     image: settings.prometheusImage,
     address: host.facts.address,
   });
+  if (settings.notify.length + settings.alertmanagers.length === 0) void pulumi.log.info(NO_RECEIVER);
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
 
   const stack = new ContainerMetrics(name, args);
-  const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, configuration } = stack;
+  const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, alertmanager, configuration } = stack;
   for (const what of describeUnavailable(stack.unavailable))
     void pulumi.log.info(`not available on this host: ${what}`);
   logConfigurationChanges(loaded, configuration);
@@ -54,6 +58,7 @@ async function program(): Promise<Record<string, unknown>> {
       gateway: gateway.container.name,
       gpuExporter: gpuExporter?.container.name,
       dockerProxy: dockerProxy?.container.name,
+      alertmanager: alertmanager?.container.name,
     },
     images: {
       cadvisor: settings.cadvisorImage,
@@ -61,6 +66,7 @@ async function program(): Promise<Record<string, unknown>> {
       gateway: settings.caddyImage,
       gpuExporter: gpuExporter && settings.gpuExporterImage,
       dockerProxy: dockerProxy && settings.caddyImage,
+      alertmanager: alertmanager && settings.alertmanagerImage,
     },
     hostLabel: stack.hostLabel,
     scrapeInterval: settings.scrapeInterval,

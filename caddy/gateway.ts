@@ -4,7 +4,10 @@ import { SERVERS, target } from "../lib/names";
 /** The folder of the gateway's container with its secrets and its own files, where it has any. */
 export const GATEWAY_FOLDER = "/gateway";
 
-/** The servers that the gateway forwards to. It listens on the same ports as they do. */
+/** Where Alertmanager is, on the port of Prometheus. */
+export const ALERTMANAGER_PATH = "/alertmanager";
+
+/** The servers that the gateway listens for, on the same ports as they do. */
 type Upstream = "cadvisor" | "prometheus";
 
 /** What the gateway's configuration depends on. */
@@ -73,6 +76,33 @@ const PROMETHEUS: Match[] = [
   },
 ];
 
+/** The requests that are forwarded to Alertmanager: its page, and what its API reads. Silences are set in its container. */
+const ALERTMANAGER: Match = {
+  method: READ,
+  path: words(`
+    / /assets/* /favicon.ico /metrics /-/healthy /-/ready
+    /api/v2/alerts /api/v2/alerts/groups /api/v2/receivers /api/v2/silence/* /api/v2/silences /api/v2/status`).map(
+    (path) => ALERTMANAGER_PATH + path,
+  ),
+};
+
+const TO_ALERTMANAGER: Route = {
+  match: [{ method: READ, path: [ALERTMANAGER_PATH] }],
+  handle: [
+    { handler: "static_response", status_code: 308, headers: { Location: [`${ALERTMANAGER_PATH}/`] } },
+  ],
+};
+
+/** Forwards to Alertmanager. Where none is deployed, the response is 502: with a setting of its own, the gateway would be replaced. */
+const ALERTMANAGER_ROUTE: Route = {
+  match: [ALERTMANAGER],
+  handle: [
+    { handler: "request_body", max_size: 1024 },
+    { handler: "rewrite", strip_path_prefix: ALERTMANAGER_PATH },
+    ...forward("alertmanager"),
+  ],
+};
+
 /** The requests that are forwarded to cAdvisor: its pages and its metrics. */
 const CADVISOR: Match = {
   method: READ,
@@ -104,7 +134,11 @@ export function gatewayConfig(options: GatewayOptions): Record<string, unknown> 
         metrics: {},
         servers: {
           cadvisor: server("cadvisor", options, [CADVISOR, ...(cadvisorApi ? [CADVISOR_API] : [])]),
-          prometheus: server("prometheus", options, PROMETHEUS, [NO_LIVE_NOTIFICATIONS]),
+          prometheus: server("prometheus", options, PROMETHEUS, [
+            NO_LIVE_NOTIFICATIONS,
+            TO_ALERTMANAGER,
+            ALERTMANAGER_ROUTE,
+          ]),
           metrics: METRICS_SERVER,
         },
       },
@@ -172,14 +206,16 @@ const securityHeaders = (upstream: Upstream): Record<string, string[]> => ({
 });
 
 /** Forwards a request, without the headers that are for the gateway alone, and never with a protocol upgrade. */
-const forward = (upstream: Upstream): Handler[] => [
-  { handler: "headers", request: { delete: ["Authorization", "Upgrade"] } },
-  {
-    handler: "reverse_proxy",
-    upstreams: [{ dial: target(SERVERS[upstream]) }],
-    transport: { protocol: "http", dial_timeout: "3s", response_header_timeout: "140s" },
-  },
-];
+function forward(upstream: keyof typeof SERVERS): Handler[] {
+  return [
+    { handler: "headers", request: { delete: ["Authorization", "Upgrade"] } },
+    {
+      handler: "reverse_proxy",
+      upstreams: [{ dial: target(SERVERS[upstream]) }],
+      transport: { protocol: "http", dial_timeout: "3s", response_header_timeout: "140s" },
+    },
+  ];
+}
 
 /** A client's certificate, verified in the handshake. Its fingerprint would not do: Caddy has one for no certificate too. */
 const CLIENT_CERTIFICATE = "{http.request.tls.client.certificate_der_base64}";

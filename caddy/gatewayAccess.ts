@@ -1,12 +1,12 @@
 import { createHash, createHmac } from "node:crypto";
 import { encodeBase64, hashSync } from "bcryptjs";
 import { certificateDetails, isLoopback, type Settings } from "../settings";
-import { GATEWAY_FOLDER, type GatewayOptions } from "./gateway";
+import { ALERTMANAGER_PATH, GATEWAY_FOLDER, type GatewayOptions } from "./gateway";
 
 /** How clients reach the gateway and log in, by the settings. */
 export interface GatewayAccess {
   /** URLs of the servers behind it. */
-  urls: { cadvisor: string; prometheus: string };
+  urls: { cadvisor: string; prometheus: string; alertmanager: string };
   options: GatewayOptions;
   /** With TLS: the files that only the gateway may read, and the folder for them in its container. */
   files?: { folder: string; content: Record<string, string> };
@@ -33,7 +33,9 @@ export function gatewayAccess(settings: Settings): GatewayAccess {
   const [name] = names;
   const url = (port: number) =>
     name ? `https://${name.replace("*", "gateway")}:${port}` : `http://${bindAddress}:${port}`;
-  const urls = { cadvisor: url(settings.cadvisorPort), prometheus: url(settings.prometheusPort) };
+  const prometheus = url(settings.prometheusPort);
+  const alertmanager = `${prometheus}${ALERTMANAGER_PATH}`;
+  const urls = { cadvisor: url(settings.cadvisorPort), prometheus, alertmanager };
   const address = bindAddress === "0.0.0.0" ? "127.0.0.1" : bindAddress;
   const api = cadvisorApi === "auto" ? local : cadvisorApi === "on";
   if (name) return tlsAccess(settings, urls, address, names, api);

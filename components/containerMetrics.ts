@@ -1,5 +1,6 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { alertmanagerConfiguration } from "../alertmanager/config";
 import { gatewayAccess, type GatewayAccess } from "../caddy/gatewayAccess";
 import { EXPORTER_DOCKER_API } from "../exporter/dockerApi";
 import type { RequiredResources } from "../host/conflicts";
@@ -12,6 +13,7 @@ import { REQUIRED_LABELS, REQUIRED_METRICS } from "../prometheus/catalogue";
 import { buildConfiguration, type PrometheusConfiguration } from "../prometheus/config";
 import type { UnavailableMetric } from "../prometheus/rules";
 import type { Settings } from "../settings";
+import { Alertmanager } from "./alertmanager";
 import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvisor";
 import type { Labels } from "./container";
 import { DockerProxy } from "./dockerProxy";
@@ -43,6 +45,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   readonly dockerProxy?: DockerProxy | undefined;
   /** Where GPUs are measured. */
   readonly gpuExporter?: GpuExporter | undefined;
+  /** With the setting notify. */
+  readonly alertmanager?: Alertmanager | undefined;
   /** URLs of the servers behind the gateway. */
   readonly urls: GatewayAccess["urls"];
   /** Value of the label `host`. */
@@ -77,6 +81,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.cadvisor = this.createCadvisor();
     this.gpuExporter = this.createGpuExporter();
     this.prometheus = this.createPrometheus();
+    this.alertmanager = this.createAlertmanager();
     this.report = this.runChecks(access).report;
     this.registerOutputs({ report: this.report });
   }
@@ -185,10 +190,31 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     );
   }
 
+  private createAlertmanager(): Alertmanager | undefined {
+    const { settings, host } = this.args;
+    if (settings.notify.length === 0) return undefined;
+    const name = `${this.name}-alertmanager`;
+    return new Alertmanager(
+      name,
+      {
+        image: settings.alertmanagerImage,
+        url: this.urls.alertmanager,
+        gatewayEnvironment: this.gateway.clientEnvironment,
+        configuration: alertmanagerConfiguration(settings.notify),
+        host,
+        network: this.network,
+        egress: this.createNetwork(name, { internal: false }),
+        labels: this.labels,
+      },
+      { parent: this },
+    );
+  }
+
   /** The post-deploy checks, which run again when a container was replaced. */
   private runChecks({ probe }: GatewayAccess): HealthProbe {
     const { settings, environment, host, gpu } = this.args;
-    const parts = [this.cadvisor, this.prometheus, this.gateway, this.gpuExporter, this.dockerProxy].filter(
+    const { cadvisor, prometheus, gateway, gpuExporter, dockerProxy, alertmanager } = this;
+    const parts = [cadvisor, prometheus, gateway, gpuExporter, dockerProxy, alertmanager].filter(
       (part) => part !== undefined,
     );
     return new HealthProbe(
@@ -213,6 +239,9 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           gpu: gpu.access
             ? { measured: true, exporter: `${this.name}-gpu-exporter` }
             : { measured: false, reason: gpu.reason },
+          ...(alertmanager && {
+            alertmanager: { url: this.urls.alertmanager, container: `${this.name}-alertmanager` },
+          }),
         },
         environment: { ...this.gateway.clientEnvironment, DOCKER_HOST: host.address },
         triggers: parts.map((part) => part.container.id),
@@ -250,9 +279,11 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
   const { bindAddress: address } = settings;
   const named = (...parts: string[]) => parts.map((part) => `${name}-${part}`);
   return {
-    containers: named("cadvisor", "docker-proxy", "gateway", "gpu-exporter", "prometheus"),
-    networks: [name, ...named("gateway", "docker", "outbound")],
+    containers: named("alertmanager", "cadvisor", "docker-proxy", "gateway", "gpu-exporter", "prometheus"),
+    networks: [name, ...named("alertmanager", "gateway", "docker", "outbound")],
     volumes: named(
+      "alertmanager-config",
+      "alertmanager-state",
       "prometheus-data",
       "prometheus-config",
       "gateway-files",

@@ -1,12 +1,11 @@
 import type * as command from "@pulumi/command";
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { dump } from "js-yaml";
 import type { HostFacts } from "../host/facts";
 import { CONFIG_FOLDER, NOBODY, SERVERS } from "../lib/names";
 import type { PrometheusConfiguration } from "../prometheus/config";
 import { createContainer, createVolume, healthcheck, type Labels } from "./container";
-import { deployStep } from "./deployStep";
+import { loadConfiguration } from "./deployStep";
 
 export interface PrometheusServerArgs {
   /** Image reference, with a tag or digest. */
@@ -79,12 +78,9 @@ export class PrometheusServer extends pulumi.ComponentResource {
     name: string,
     { host, url, gatewayEnvironment, configuration, configurationDrift }: PrometheusServerArgs,
   ): command.local.Command {
-    const { files, secretFiles } = configuration;
-    const hasSecrets = Object.keys(secretFiles).length > 0;
-    const stdin = dump({ ...files, ...secretFiles }, { lineWidth: -1 });
-    return deployStep(
+    return loadConfiguration(
       `${name}-configuration`,
-      "loadConfig",
+      configuration,
       {
         environment: {
           ...gatewayEnvironment,
@@ -94,16 +90,12 @@ export class PrometheusServer extends pulumi.ComponentResource {
           // No program reads it: it makes a preview show the drift, and the step run again.
           ...(configurationDrift && { CONFIGURATION_DRIFT: configurationDrift }),
         },
-        // A preview shows changed lines as messages (index.ts), so it does not need the text of the input.
-        stdin: hasSecrets ? pulumi.secret(stdin) : stdin,
         triggers: [this.container.id],
       },
       {
         parent: this,
-        deleteBeforeReplace: true,
         // The last drift that was undone stays in the state, so that the next update finds no difference.
         ignoreChanges: configurationDrift ? [] : ["environment.CONFIGURATION_DRIFT"],
-        ...(hasSecrets && { additionalSecretOutputs: ["stdin"] }),
       },
     );
   }

@@ -1,5 +1,6 @@
 import { APPLIED_FOLDER } from "../prometheus/config";
-import { withoutVersion } from "../prometheus/secretFiles";
+import { CONFIG_FOLDER } from "../lib/names";
+import { withoutVersion } from "../lib/secretFiles";
 import { DEFAULT_ADDRESS, docker } from "./docker";
 
 /** The configuration of a running Prometheus. */
@@ -43,5 +44,5 @@ export async function loadedConfiguration(
     },
   );
   const [text = "", drift = ""] = output.split(`${SEPARATOR}\n`);
-  return { text: withoutVersion(text), drift: drift.trim().slice(0, MAX_DRIFT_LENGTH) };
+  return { text: withoutVersion(text, CONFIG_FOLDER), drift: drift.trim().slice(0, MAX_DRIFT_LENGTH) };
 }

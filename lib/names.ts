@@ -16,6 +16,9 @@ export const CONFIG_FOLDER = "/etc/prometheus";
 /** The folder in Prometheus's container for files of `file_sd_configs`, which users copy there. */
 export const TARGETS_FOLDER = `${CONFIG_FOLDER}/targets`;
 
+/** The folder of Alertmanager's configuration in its container. */
+export const ALERTMANAGER_FOLDER = "/etc/alertmanager";
+
 /** User and group `nobody`, which the stack's programs run as. */
 export const NOBODY = 65_534;
 
@@ -23,6 +26,7 @@ export const NOBODY = 65_534;
 export const SERVERS = {
   cadvisor: { alias: "cadvisor", port: 8080 },
   prometheus: { alias: "prometheus", port: 9090 },
+  alertmanager: { alias: "alertmanager", port: 9093 },
   /** The gateway's own metrics. */
   gateway: { alias: "gateway", port: 9180 },
   /** Not a registered port of another exporter. Source: github.com/prometheus/prometheus/wiki/Default-port-allocations. */

@@ -8,6 +8,7 @@ import {
 import { get, query, type Sample } from "../host/http";
 import { describeUnavailable } from "../host/unavailable";
 import { cut } from "../lib/labels";
+import { SERVERS, target } from "../lib/names";
 import { Mismatch } from "../lib/retry";
 import { describeGaps, type Advice, type Check } from "./check";
 import { gpuChecks } from "./gpuChecks";
@@ -36,7 +37,7 @@ export function checks(expectation: Expectation): Check[] {
     check("Prometheus is ready", prometheus, startTimeoutSeconds, () => healthy(`${prometheusUrl}/-/ready`)),
     ...loginChecks(expectation),
     check("Prometheus has loaded its configuration", prometheus, startTimeoutSeconds, () =>
-      configurationLoaded(prometheusUrl),
+      configurationLoaded(prometheusUrl, "prometheus_config_last_reload_successful"),
     ),
     check("the target cadvisor is up", cadvisor, scraped, () => requireTargetUp(prometheusUrl, "cadvisor")),
     check("the samples are fresh", prometheus, scraped, () => fresh(prometheusUrl, scrapeIntervalSeconds)),
@@ -52,6 +53,7 @@ export function checks(expectation: Expectation): Check[] {
     },
     ...unavailableChecks(expectation),
     ...gpuChecks(expectation, scraped, explain),
+    ...alertmanagerChecks(expectation),
     ...scrapeJobChecks(expectation),
   ];
 }
@@ -72,6 +74,38 @@ function loginChecks({
       query: () => loginRequired([cadvisorUrl, prometheusUrl]),
     },
   ];
+}
+
+function alertmanagerChecks({ alertmanager, prometheusUrl, startTimeoutSeconds }: Expectation): Check[] {
+  if (!alertmanager) return [];
+  const { url, container } = alertmanager;
+  const check = (name: string, query: () => Promise<string>): Check => ({
+    name,
+    container,
+    deadline: startTimeoutSeconds,
+    query,
+  });
+  return [
+    check("Alertmanager is ready", () => healthy(`${url}/-/ready`)),
+    check("Alertmanager has loaded its configuration", () =>
+      configurationLoaded(url, "alertmanager_config_last_reload_successful"),
+    ),
+    check("Prometheus sends alerts to Alertmanager", () => requireDiscovered(prometheusUrl)),
+  ];
+}
+
+/** The URL at which Prometheus sends alerts to the stack's own Alertmanager. */
+async function requireDiscovered(prometheus: string): Promise<string> {
+  const { body } = await get(`${prometheus}/api/v1/alertmanagers`);
+  const { data } = JSON.parse(body) as { data: { activeAlertmanagers: { url: string }[] } };
+  const urls = data.activeAlertmanagers.map(({ url }) => url);
+  const own = urls.find((url) => new URL(url).host === target(SERVERS.alertmanager));
+  if (own) return own;
+  throw new Mismatch(
+    `it sends alerts to ${urls.join(", ") || "no Alertmanager"}`,
+    `also to ${target(SERVERS.alertmanager)}`,
+    "See the page /alertmanager-discovery of Prometheus.",
+  );
 }
 
 /** The user's own jobs are reported, and fail nothing. */
@@ -118,13 +152,14 @@ async function loginRequired(urls: string[]): Promise<string> {
   return "401 from both servers";
 }
 
-async function configurationLoaded(prometheus: string): Promise<string> {
-  const { body } = await get(`${prometheus}/metrics`);
-  if (!/^prometheus_config_last_reload_successful 1$/m.test(body))
+/** @param metric the server's own metric of its last reload */
+async function configurationLoaded(server: string, metric: string): Promise<string> {
+  const { body } = await get(`${server}/metrics`);
+  if (!new RegExp(`^${metric} 1$`, "m").test(body))
     throw new Mismatch(
       "its last reload failed, and it runs with the previous configuration",
       "a successful reload",
-      "See the log of Prometheus for the reason, and run `npm run up -- --refresh`.",
+      "See its log for the reason, and run `npm run up -- --refresh`.",
     );
   return "the last reload was successful";
 }

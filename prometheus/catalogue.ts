@@ -93,6 +93,14 @@ export const GATEWAY_METRICS: Metrics = {
   process_resident_memory_bytes: "Resident memory of the gateway, in bytes",
 };
 
+/** The metrics of Alertmanager that Prometheus keeps. */
+export const ALERTMANAGER_METRICS: Metrics = {
+  alertmanager_notifications_total: "Attempts to send a message, by receiver_name and integration",
+  alertmanager_notifications_failed_total:
+    "Attempts that failed, by receiver_name, integration and reason; they are repeated",
+  alertmanager_silences: "Silences, by state: active, pending or expired",
+};
+
 /** The labels that every metric of a container's GPU has in addition to `gpu`, `gpu_uuid` and `gpu_model`. The last four can be empty. */
 export const GPU_CONTAINER_LABELS = [
   "id",

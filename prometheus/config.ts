@@ -1,5 +1,5 @@
 import { dump } from "js-yaml";
-import { CONFIG_FOLDER } from "../lib/names";
+import { CONFIG_FOLDER, SERVERS, target } from "../lib/names";
 import { certificateDetails, type Settings } from "../settings";
 import {
   containerRules,
@@ -14,6 +14,7 @@ import {
   type UnavailableMetric,
 } from "./rules";
 import {
+  alertmanagerJob,
   cadvisorJob,
   dcgmJob,
   extraJob,
@@ -95,7 +96,8 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
 }
 
 function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: string): PrometheusConfig {
-  const { scrapeInterval, alertmanagers } = settings;
+  const { scrapeInterval } = settings;
+  const alertmanagers = alertmanagerTargets(settings);
   return {
     global: {
       scrape_interval: scrapeInterval,
@@ -113,9 +115,14 @@ function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: 
   };
 }
 
+/** The stack's own Alertmanager, where the settings have receivers, and those that exist already. */
+const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
+  notify.length > 0 ? [target(SERVERS.alertmanager), ...alertmanagers] : alertmanagers;
+
 function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
   const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];
   if (gpu) jobs.push(gpuJob(host));
+  if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];
 }

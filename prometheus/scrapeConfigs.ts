@@ -1,6 +1,6 @@
 import { SERVERS, target } from "../lib/names";
 import { OWN_JOBS, type ExtraScrapeJob } from "../settings";
-import { GATEWAY_METRICS, PROMETHEUS_METRICS } from "./catalogue";
+import { ALERTMANAGER_METRICS, GATEWAY_METRICS, PROMETHEUS_METRICS } from "./catalogue";
 import { cadvisorRelabeling, keepMetrics } from "./relabeling";
 
 /** An entry of Prometheus's `scrape_configs`. */
@@ -88,6 +88,14 @@ export function prometheusJob(host: string): ScrapeConfig {
     metric_relabel_configs: [keepMetrics(PROMETHEUS_METRICS)],
   };
 }
+
+/** The job that scrapes the stack's Alertmanager. */
+export const alertmanagerJob = (host: string): ScrapeConfig => ({
+  job_name: OWN_JOBS.alertmanager,
+  ...LIMITS,
+  static_configs: [{ targets: [target(SERVERS.alertmanager)], labels: { host } }],
+  metric_relabel_configs: [keepMetrics(Object.keys(ALERTMANAGER_METRICS))],
+});
 
 /** The job that scrapes the gateway's own metrics. Caddy counts a request once per handler; the first handler's count is kept. */
 export const gatewayJob = (host: string): ScrapeConfig => ({

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import { flag, isCertificate, isPrivateKey, notUsable, oneOf, text, url } from "./formats";
 
-/** Where a value is in a job: keys and indexes. */
+/** Where a value is in an entry of a setting: keys and indexes. */
 export type Path = (string | number)[];
 
 /** Keeps a secret in a file, and returns the file's path in Prometheus's container. */
 export type Store = (path: Path, secret: string) => string;
 
-const secret = text((value) => value.trim() !== "", "a text that is not empty");
+export const secret = text((value) => value.trim() !== "", "a text that is not empty");
 
 /** A file of the user's: Prometheus's container mounts none. */
 const noFile = (inline: string) =>

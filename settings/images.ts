@@ -11,7 +11,8 @@ interface Requirement {
   unsupported?: { variant: string; reason: string };
 }
 
-type ImageSetting = "cadvisorImage" | "prometheusImage" | "caddyImage" | "gpuExporterImage";
+type ImageSetting =
+  "cadvisorImage" | "prometheusImage" | "caddyImage" | "gpuExporterImage" | "alertmanagerImage";
 
 /** The requirements by setting. The descriptions in `Pulumi.yaml` and `docs/settings.md` state the same minimums. */
 export const IMAGE_REQUIREMENTS: Record<ImageSetting, Requirement> = {
@@ -40,6 +41,12 @@ export const IMAGE_REQUIREMENTS: Record<ImageSetting, Requirement> = {
     minimum: "20",
     reason: "the GPU exporter is compiled for Node 20",
     unsupported: { variant: "alpine", reason: "has no glibc, which NVIDIA's tools need" },
+  },
+  alertmanagerImage: {
+    repository: "alertmanager",
+    minimum: "0.32",
+    // Source: prometheus/alertmanager, CHANGELOG.md.
+    reason: "older ones reject the payload of webhooks in the configuration",
   },
 };
 

@@ -1,12 +1,14 @@
 import { z } from "zod";
 import { nearest } from "./formats";
-import { SECRET_PARENTS } from "./httpClient";
+import { SECRET_PARENTS, type Path } from "./httpClient";
+import { isPublicField, receiverSecrets } from "./notify";
 import { schema, SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
-import { secretPaths, whyNoDiscovery, type ExtraScrapeJob } from "./scrapeJobs";
+import { secretPaths, whyNoDiscovery } from "./scrapeJobs";
 
 export { ALERT_DEFAULTS, ALERT_NAMES, alertSettings, type AlertName, type AlertSettings } from "./alerts";
 export { certificateDetails, isLoopback } from "./gateway";
 export { IMAGE_REQUIREMENTS } from "./images";
+export { kindOf, receiverSecrets, type Receiver } from "./notify";
 export { SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
 export { moveJobSecrets, OWN_JOBS, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";
 
@@ -29,8 +31,11 @@ export function parseSettings(config: Record<string, unknown>, encrypted: readon
   );
   const problems = [...wrongNamespaces(config), ...plaintextSecrets(values, encrypted)];
   const result = schema.safeParse(values);
-  if (result.success && !encrypted.includes(`${NAMESPACE}:scrapeJobs`))
-    problems.push(...plaintextJobSecrets(result.data.scrapeJobs));
+  if (result.success) {
+    const { scrapeJobs, notify } = result.data;
+    problems.push(...plaintextParts("scrapeJobs", scrapeJobs.map(secretPaths), encrypted));
+    problems.push(...plaintextParts("notify", notify.map(receiverSecrets), encrypted));
+  }
   if (result.success && problems.length === 0) return result.data;
   const hidden = encrypted.map((key) => key.slice(NAMESPACE.length + 1));
   problems.push(...(result.error?.issues ?? []).flatMap((issue) => describeIssue(issue, values, hidden)));
@@ -67,15 +72,15 @@ const plaintextSecrets = (values: Record<string, unknown>, encrypted: readonly s
   );
 
 /** Pulumi reports which settings have an encrypted part, and not which part of them is encrypted. */
-const plaintextJobSecrets = (jobs: readonly ExtraScrapeJob[]): string[] =>
-  jobs.flatMap((job, index) =>
-    secretPaths(job)
-      .map((path) => keyPath(["scrapeJobs", index, ...path]))
-      .map(
-        (path) =>
-          `${path} is in plaintext, but must be a secret: set it by \`pulumi config set --secret --path '${path.slice(NAMESPACE.length + 1)}'\``,
-      ),
-  );
+const plaintextParts = (setting: string, secrets: Path[][], encrypted: readonly string[]): string[] => {
+  if (encrypted.includes(`${NAMESPACE}:${setting}`)) return [];
+  return secrets
+    .flatMap((paths, index) => paths.map((path) => keyPath([setting, index, ...path])))
+    .map(
+      (path) =>
+        `${path} is in plaintext, but must be a secret: set it by \`pulumi config set --secret --path '${path.slice(NAMESPACE.length + 1)}'\``,
+    );
+};
 
 function describeIssue(
   issue: z.core.$ZodIssue,
@@ -136,7 +141,8 @@ const keyPath = (path: readonly PropertyKey[]) =>
 function shown(values: unknown, path: readonly PropertyKey[], hidden: readonly string[]): string {
   const value = path.reduce((at, part) => (at as Record<PropertyKey, unknown> | undefined)?.[part], values);
   if (value === undefined) return "missing";
-  const isHidden = [...hidden, ...SECRET_KEYS].includes(String(path[0]));
+  const isHidden =
+    [...hidden, ...SECRET_KEYS].includes(String(path[0])) || (path[0] === "notify" && !isPublicField(path));
   if (isHidden || path.some((part) => SECRET_PARENTS.includes(String(part))))
     return value === "" ? '""' : "[secret]";
   const json = JSON.stringify(value, (key, part: unknown) =>

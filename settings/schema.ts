@@ -14,6 +14,7 @@ import {
 } from "./formats";
 import { checkGateway, gatewaySettings } from "./gateway";
 import { imageOf } from "./images";
+import { checkReceivers, receiver } from "./notify";
 import { checkScrapeJobs, extraScrapeJob } from "./scrapeJobs";
 
 /** Every setting of a stack; `Pulumi.yaml` describes each key and has its default. */
@@ -54,6 +55,9 @@ export const schema = z
     alertmanagers: z.array(hostPort),
     /** Thresholds and times of the alerts, and which of them are off. */
     alerts: alertSettings,
+    /** Receivers of alerts. With one, an Alertmanager is deployed. */
+    notify: z.array(receiver),
+    alertmanagerImage: imageOf("alertmanagerImage"),
   })
   .superRefine((settings, context) => {
     const refuse: Refuse = (path, message) => {
@@ -62,7 +66,9 @@ export const schema = z
     if (settings.cadvisorPort === settings.prometheusPort)
       refuse(["prometheusPort"], `is also cadvisorPort: give each its own`);
     checkGateway(settings, refuse);
-    checkScrapeJobs(settings.scrapeJobs, settings.scrapeInterval, refuse);
+    const hasAlertmanager = settings.notify.length > 0;
+    checkScrapeJobs(settings.scrapeJobs, settings.scrapeInterval, hasAlertmanager, refuse);
+    checkReceivers(settings.notify, refuse);
   });
 
 /** The checked settings of a stack. */

@@ -27,6 +27,8 @@ export const OWN_JOBS = {
   gateway: "gateway",
   gpu: "gpu",
   dcgm: "dcgm",
+  /** Only with the setting `notify`. */
+  alertmanager: "alertmanager",
 } as const;
 
 const relabelConfig = z.strictObject({
@@ -157,9 +159,12 @@ export const whyNoDiscovery = (key: string): string | undefined =>
 export function checkScrapeJobs(
   jobs: readonly ExtraScrapeJob[],
   defaultInterval: string,
+  hasAlertmanager: boolean,
   refuse: Refuse,
 ): void {
-  const names: string[] = Object.values(OWN_JOBS);
+  const names: string[] = Object.values(OWN_JOBS).filter(
+    (name) => hasAlertmanager || name !== OWN_JOBS.alertmanager,
+  );
   for (const [index, job] of jobs.entries()) {
     const refuseIn: Refuse = (path, message) => {
       refuse(["scrapeJobs", index, ...path], message);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { ALERTMANAGER_VERSION, buildAlertmanager } from "../toolchain/alertmanager";
 import { buildCaddy } from "../toolchain/caddy";
 import { buildCadvisor } from "../toolchain/cadvisor";
 import { run } from "../../lib/run";
@@ -65,6 +66,28 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
       'CMD ["caddy","run","--config","/etc/caddy/Caddyfile","--adapter","caddyfile"]',
     ],
   }),
+  [`prom/alertmanager:v${ALERTMANAGER_VERSION}`]: async () => {
+    const built = await buildAlertmanager();
+    return {
+      files: {
+        "bin/alertmanager": { copy: path.join(built, "alertmanager") },
+        "bin/amtool": { copy: path.join(built, "amtool") },
+        "etc/alertmanager/alertmanager.yml": {
+          text: "route:\n  receiver: none\nreceivers:\n  - name: none\n",
+        },
+      },
+      applets: ["cat", "cp", "ls", "mkdir", "mv", "rm", "stat", "wget"],
+      owned: ["alertmanager", "etc/alertmanager"],
+      changes: [
+        "USER nobody",
+        "WORKDIR /alertmanager",
+        "EXPOSE 9093",
+        "VOLUME /alertmanager",
+        'ENTRYPOINT ["/bin/alertmanager"]',
+        'CMD ["--config.file=/etc/alertmanager/alertmanager.yml","--storage.path=/alertmanager"]',
+      ],
+    };
+  },
   "ghcr.io/google/cadvisor:v0.60.5": async () => ({
     files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(), "cadvisor") } },
     applets: ["grep", "sleep", "stat", "wget"],

@@ -15,14 +15,15 @@ const SILENCE_SECONDS = 30;
  * @param stack the stack's short name, which its configuration file is called after
  * @param dockerHost the daemon's address, as in DOCKER_HOST
  * @param gpus whether the host has GPUs; by default, as the Docker API reports
+ * @param notify whether Alertmanager is deployed; by default, as the setting of that name
  */
 export async function stackImages(
   stack: string,
   dockerHost = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock",
-  { gpus }: { gpus?: boolean } = {},
+  { gpus, notify }: { gpus?: boolean; notify?: boolean } = {},
 ): Promise<void> {
   const env = { ...process.env, DOCKER_HOST: dockerHost };
-  const images = await configuredImages(stack, gpus ?? (await hasGpus(dockerHost)));
+  const images = await configuredImages(stack, gpus ?? (await hasGpus(dockerHost)), notify);
   const found = await Promise.all(images.map((image) => isThere(image, dockerHost)));
   const missing = images.filter((_, index) => !found[index]);
   if (missing.length < images.length)
@@ -53,13 +54,20 @@ async function hasGpus(dockerHost: string): Promise<boolean> {
  * The images that a stack's configuration names, or the defaults of Pulumi.yaml.
  *
  * @param gpus whether the Docker host has GPUs, so that the GPU exporter is deployed unless the setting `gpu` is off
+ * @param notify whether Alertmanager is deployed; by default, as the setting of that name
  */
-export async function configuredImages(stack: string, gpus: boolean): Promise<string[]> {
+export async function configuredImages(stack: string, gpus: boolean, notify?: boolean): Promise<string[]> {
   const config = await stackConfig(stack);
+  const isDeployed = notify ?? hasReceivers(config["llm-metrics:notify"]);
   const setting = (key: string) => config[`llm-metrics:${key}`] ?? "";
   const exporter = gpus && setting("gpu") !== "off" ? ["gpuExporterImage"] : [];
-  return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter].map(setting);
+  const alertmanager = isDeployed ? ["alertmanagerImage"] : [];
+  return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter, ...alertmanager].map(setting);
 }
+
+/** The setting is a list, or JSON; encrypted as a whole, it is an object. */
+const hasReceivers = (notify: unknown): boolean =>
+  Array.isArray(notify) ? notify.length > 0 : notify !== undefined && notify !== "[]";
 
 /**
  * Pulls an image. A registry that sends nothing for 30 s is given up where airgap/ can build the image; one that has begun to send

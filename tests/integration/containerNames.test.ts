@@ -13,9 +13,7 @@ beforeAll(async () => {
 describe("Post-deploy check of container names", () => {
   it("fails when cAdvisor cannot read container names, and passes when it can", async () => {
     // The image store decides which socket the names come from.
-    await replaceCadvisor(
-      (await hasContainerdStore()) ? "/run/containerd" : "/var/run/docker.sock",
-    );
+    await replaceCadvisor((await hasContainerdStore()) ? "/run/containerd" : "/var/run/docker.sock");
     await eventually(async () => {
       // In the last scrape: other tests restart Prometheus, which then keeps the series of before for five minutes.
       const named = 'timestamp(container_last_seen{name!=""}) > time() - 32';

@@ -100,7 +100,7 @@ describe("The first hour of a newcomer", () => {
   });
 
   it("sets settings of a stack that is not deployed yet, lists and secrets too", async () => {
-    for (const file of ["chain.pem", "key.pem", "token", "client.key"])
+    for (const file of ["chain.pem", "key.pem", "token", "client.key", "slack-url", "bot-token", "password"])
       writeFileSync(path.join(clone, file), "pem\n");
     await succeed("npm run pulumi -- stack init --no-select prod");
     for (const command of [
@@ -113,6 +113,9 @@ describe("The first hour of a newcomer", () => {
       "npm run pulumi -- config set --path 'alertmanagers[0]' alertmanager:9093 --stack dev",
       "npm run pulumi -- config set --secret --path 'scrapeJobs[0].authorization.credentials' --stack dev < token",
       "npm run pulumi -- config set --secret --path 'scrapeJobs[1].tls_config.key' --stack dev < client.key",
+      "npm run pulumi -- config set --secret --path 'notify[0].slack.url' --stack dev < slack-url",
+      "npm run pulumi -- config set --secret --path 'notify[0].telegram.botToken' --stack dev < bot-token",
+      "npm run pulumi -- config set --secret --path 'notify[1].email.password' --stack dev < password",
       "npm run pulumi -- config set prometheusImage prom/prometheus:v3.14.0 --stack NAME",
     ])
       await succeed(command);

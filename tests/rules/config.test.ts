@@ -2,10 +2,11 @@ import { CONFIG_FOLDER } from "../../lib/names";
 import { buildConfiguration } from "../../prometheus/config";
 import { refusal } from "../../host/configurationCheck";
 import { runPromtool, standInForDocker } from "../support/promtool";
-import { FULL_JOB, settings, WITH_JOB_SECRETS } from "../support/settings";
+import { FULL_JOB, RECEIVERS, settings, WITH_JOB_SECRETS, WITH_RECEIVERS } from "../support/settings";
 
 const context = { environment: "test", host: "llm-1", gpu: true };
 
+const ENCRYPTED = [...WITH_JOB_SECRETS, ...WITH_RECEIVERS];
 const job = { static_configs: [{ targets: ["vllm:8000"] }] };
 
 describe("Configuration of Prometheus", () => {
@@ -14,7 +15,8 @@ describe("Configuration of Prometheus", () => {
     [
       "with everything that settings allow",
       {
-        alertmanagers: ["alertmanager:9093"],
+        alertmanagers: ["other:9093"],
+        notify: [{ slack: RECEIVERS.slack }],
         retentionTime: "1y",
         dcgmExporter: "dcgm-exporter:9400",
         scrapeJobs: [
@@ -26,7 +28,7 @@ describe("Configuration of Prometheus", () => {
       },
     ],
   ])("passes promtool's checks %s", async (_, changes) => {
-    const { files, secretFiles } = buildConfiguration(settings(changes, WITH_JOB_SECRETS), context);
+    const { files, secretFiles } = buildConfiguration(settings(changes, ENCRYPTED), context);
     const { "prometheus.yml": config = "", ...rules } = files;
     // Here the other files lie beside prometheus.yml.
     const here = { ...rules, ...secretFiles, "prometheus.yml": config.replaceAll(`${CONFIG_FOLDER}/`, "") };

@@ -66,6 +66,27 @@ export const HASH = "$2b$10$rF2eDtwjyA7ksuUEThr2rO35/.8lMNEh4PIFrXW0Tj2kZOe2G4Lw
 /** The settings that are encrypted where a scrape job has a secret. */
 export const WITH_JOB_SECRETS: readonly string[] = [...SECRET_KEYS, "scrapeJobs"];
 
+/** The settings that are encrypted where a receiver has a secret. */
+export const WITH_RECEIVERS: readonly string[] = [...SECRET_KEYS, "notify"];
+
+/** A receiver of each kind, with everything that it takes. */
+export const RECEIVERS = {
+  webhook: { url: "https://hooks.example.org/secret-of-webhook", token: "secret-token-of-webhook" },
+  slack: { url: "https://hooks.example.org/services/secret-of-slack", channel: "#alerts" },
+  discord: { url: "https://discord.example.org/api/webhooks/1/secret-of-discord" },
+  telegram: { botToken: "123456:secret-of-telegram", chatId: -1001234567890 },
+  ntfy: { url: "https://ntfy.example.org/secret-of-ntfy", token: "secret-token-of-ntfy" },
+  email: {
+    server: "smtp.example.org:587",
+    from: "monitoring@example.org",
+    to: "ann@example.org, bob@example.org",
+    username: "monitoring",
+    password: "secret-of-email",
+    requireTls: true,
+  },
+  heartbeat: { url: "https://heartbeat.example.org/secret-of-heartbeat" },
+};
+
 /** A scrape job with every key that a stack can use, and with a secret wherever Prometheus takes one. */
 export const FULL_JOB = {
   job_name: "full",

@@ -108,6 +108,7 @@ export class Stack {
   /** Name of a container, volume or network of the stack. */
   resource = (
     suffix:
+      | "alertmanager"
       | "cadvisor"
       | "docker-proxy"
       | "gateway"
@@ -261,9 +262,9 @@ export class Stack {
     return dump(files, { lineWidth: -1 });
   }
 
-  /** Loads Prometheus's configuration as the stack does: files by name, as YAML. */
-  async loadConfig(files: string): Promise<Result> {
-    const { environment } = await this.inputs("prometheus-configuration");
+  /** Loads the configuration of Prometheus or Alertmanager as the stack does: files by name, as YAML. */
+  async loadConfig(files: string, server: "prometheus" | "alertmanager" = "prometheus"): Promise<Result> {
+    const { environment } = await this.inputs(`${server}-configuration`);
     return this.execute(
       "node",
       ["commands/start.cjs", "loadConfig"],

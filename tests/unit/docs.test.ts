@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { load } from "js-yaml";
 import {
+  ALERTMANAGER_METRICS,
   GATEWAY_METRICS,
   CONTAINER_METRICS,
   GPU_CONTAINER_LABELS,
@@ -31,6 +32,7 @@ describe("Documentation", () => {
     ["metrics of GPUs", Object.entries(GPU_METRICS)],
     ["metrics of the GPU exporter", Object.entries(GPU_EXPORTER_METRICS)],
     ["metrics of the gateway", Object.entries(GATEWAY_METRICS)],
+    ["metrics of Alertmanager", Object.entries(ALERTMANAGER_METRICS)],
   ])("has all %s, in the words of the catalogue", (_, expected) => {
     expect(rows("docs/metrics.md")).toEqual(expect.arrayContaining(expected));
   });

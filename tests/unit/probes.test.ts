@@ -50,6 +50,7 @@ const checkNamed = (name: string): Check => {
       { metric: "container_fs_limit_bytes", reason: "containerd" },
     ],
     gpu: { measured: true, exporter: "gpu-exporter" } as const,
+    alertmanager: { url: `${url}/alertmanager`, container: "alertmanager" },
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
   if (!check) throw new Error(`no check ${name}`);
@@ -379,6 +380,35 @@ describe("Check of metrics", () => {
     expect((await advice(COMPLETE)).actual).toBe(
       "2 metrics of 2 containers, each with name, image; incomplete: odd (no container_memory_rss)",
     );
+  });
+});
+
+describe("Checks of Alertmanager", () => {
+  it("fail while it is not ready, or its last reload failed", async () => {
+    answers.set("/alertmanager/-/ready", { status: 502, body: "" });
+    await expect(ask("Alertmanager is ready")).rejects.toThrow("answered 502");
+    answers.set("/alertmanager/-/ready", { status: 200, body: "OK" });
+    await expect(ask("Alertmanager is ready")).resolves.toBe("OK");
+    const metric = "alertmanager_config_last_reload_successful";
+    answers.set("/alertmanager/metrics", { status: 200, body: `${metric} 0\n` });
+    await expect(ask("Alertmanager has loaded")).rejects.toThrow("it runs with the previous configuration");
+    answers.set("/alertmanager/metrics", { status: 200, body: `${metric} 1\n` });
+    await expect(ask("Alertmanager has loaded")).resolves.toBe("the last reload was successful");
+  });
+
+  it("fail while Prometheus sends alerts to others only", async () => {
+    const discovered = (...hosts: string[]) => {
+      const activeAlertmanagers = hosts.map((host) => ({ url: `http://${host}/api/v2/alerts` }));
+      answers.set("/api/v1/alertmanagers", { status: 200, body: { data: { activeAlertmanagers } } });
+    };
+    discovered();
+    await expect(ask("sends alerts to Alertmanager")).rejects.toThrow(
+      "actual: it sends alerts to no Alertmanager",
+    );
+    discovered("other:9093");
+    await expect(ask("sends alerts to Alertmanager")).rejects.toThrow("http://other:9093/api/v2/alerts");
+    discovered("other:9093", "alertmanager:9093");
+    await expect(ask("sends alerts to Alertmanager")).resolves.toBe("http://alertmanager:9093/api/v2/alerts");
   });
 });
 

@@ -49,6 +49,12 @@ test("Caddy's configuration names the files with the secrets, and has none of th
   ]);
 });
 
+test("the gateway is the same with and without receivers of alerts, so that a receiver does not replace it", () => {
+  const notify = [{ email: { server: "smtp:25", from: "a@b", to: "c@d", requireTls: false } }];
+  expect(configOf({ notify })).toBe(configOf());
+  expect(configOf()).toContain('"dial":"alertmanager:9093"');
+});
+
 test("a changed secret is in another folder, so that the gateway is replaced, and the same is in the same", () => {
   const folder = (changes: object = {}) => gatewayAccess(secure(changes)).files?.folder;
   expect(folder()).toBe(folder());

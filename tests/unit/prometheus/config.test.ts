@@ -5,7 +5,8 @@ import { CONTAINER_METRICS } from "../../../prometheus/catalogue";
 import { buildConfiguration, toYaml } from "../../../prometheus/config";
 import { llmServerRelabeling } from "../../../prometheus/llmServers";
 import { cadvisorRelabeling } from "../../../prometheus/relabeling";
-import { ofVersion, withoutVersion } from "../../../prometheus/secretFiles";
+import { CONFIG_FOLDER } from "../../../lib/names";
+import { ofVersion, withoutVersion } from "../../../lib/secretFiles";
 import { CERTIFICATE, FULL_JOB, KEY, settings, WITH_JOB_SECRETS } from "../../support/settings";
 
 const context = { environment: "test", host: "llm-1", gpu: false };
@@ -135,12 +136,12 @@ describe("Secrets of scrape jobs", () => {
   it("lie in a folder of each version, of which a comparison with the settings knows nothing", () => {
     const { files } = buildConfiguration(settings({ scrapeJobs: [FULL_JOB] }, WITH_JOB_SECRETS), context);
     const config = files["prometheus.yml"] ?? "";
-    const loaded = ofVersion(config, "01234567-89ab-cdef-0123-456789abcdef");
+    const loaded = ofVersion(config, CONFIG_FOLDER, "01234567-89ab-cdef-0123-456789abcdef");
     expect(loaded).toContain(
       "/etc/prometheus/secrets.01234567-89ab-cdef-0123-456789abcdef/full.tls_config.key",
     );
     expect(loaded).not.toContain("/secrets/");
-    expect(withoutVersion(loaded)).toBe(config);
+    expect(withoutVersion(loaded, CONFIG_FOLDER)).toBe(config);
   });
 });
 

@@ -1,0 +1,243 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { dump } from "js-yaml";
+import { run } from "../../lib/run";
+import { docker, inspect } from "../support/docker";
+import { eventually } from "../support/eventually";
+import { OutsideHost } from "../support/outsideHost";
+import { failed, Stack, succeeded, WITH_POLICIES } from "../support/stack";
+import { WebhookReceiver } from "../support/webhookReceiver";
+
+const SECRET = `hook-${randomBytes(20).toString("hex")}`;
+const TOKEN = `token-${randomBytes(20).toString("hex")}`;
+const BOT = `123456:${randomBytes(20).toString("hex")}`;
+
+let outside: OutsideHost;
+let receiver: WebhookReceiver;
+let stack: Stack;
+let before: string;
+const outputs: string[] = [];
+
+const receivers = (groupInterval: string) => [
+  { webhook: {}, groupWait: "1s", groupInterval },
+  // Its server is not reached from here.
+  { telegram: { chatId: 1 }, groupWait: "1s", groupInterval },
+];
+const secrets = () => ({
+  "notify[0].webhook.url": receiver.url(`/${SECRET}`),
+  "notify[0].webhook.token": TOKEN,
+  "notify[1].telegram.botToken": BOT,
+});
+const up = () => stack.up(...WITH_POLICIES);
+const preview = (...args: string[]) => stack.preview(...WITH_POLICIES, ...args);
+const alertmanager = (path: string, options?: RequestInit) =>
+  fetch(`${stack.prometheus}/alertmanager${path}`, options);
+const inAlertmanager = (...command: string[]) => docker("exec", stack.resource("alertmanager"), ...command);
+
+/** The other containers of the stack, each with its id and when it was started. */
+const others = async () => {
+  const containers = (["cadvisor", "gateway", "prometheus"] as const).map((name) => stack.resource(name));
+  return docker("inspect", "--format", "{{.Name}} {{.Id}} {{.State.StartedAt}}", ...containers);
+};
+const since = (start: number) => receiver.received(start);
+/** Waits for an alert of cAdvisor's target. */
+const arrives = (status: "firing" | "resolved", start: number) =>
+  eventually(() => {
+    expect(since(start)).toContain(`${status} TargetDown cadvisor`);
+    return Promise.resolve();
+  });
+const stopCadvisor = () => docker("stop", "--time", "1", stack.resource("cadvisor"));
+const startCadvisor = () => docker("start", stack.resource("cadvisor"));
+
+/** The commands of the documentation in Alertmanager's container. */
+const documented = () =>
+  readFileSync("docs/settings.md", "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("docker exec llm-metrics-dev-alertmanager "))
+    .map((line) => line.replace("llm-metrics-dev-alertmanager", stack.resource("alertmanager")));
+
+beforeAll(async () => {
+  outside = await OutsideHost.connect();
+  receiver = new WebhookReceiver(outside.dockerHost, 7070);
+  await receiver.start();
+  stack = await Stack.create({ scrapeInterval: "1s" });
+  outputs.push(await succeeded(up()));
+  before = await others();
+});
+afterAll(async () => {
+  await stack.remove();
+  await receiver.stop();
+  await outside.remove();
+});
+
+describe("Receivers of alerts", () => {
+  it("are none by default, which an update reports once, with the setting's name", async () => {
+    const [, diagnostics = ""] = outputs.join().split("Diagnostics:");
+    expect(diagnostics.match(/set llm-metrics:notify/g)).toHaveLength(1);
+    expect(await docker("ps", "--format", "{{.Names}}")).not.toContain("alertmanager");
+    expect((await alertmanager("/")).status).toBe(502);
+  });
+
+  it("with a secret in plaintext are refused, with the command that encrypts it", async () => {
+    await stack.configure({ notify: [{ webhook: { url: receiver.url(`/${SECRET}`) } }] });
+    const output = await failed(preview());
+    expect(output).toContain("pulumi config set --secret --path 'notify[0].webhook.url'");
+    expect(output).not.toContain(SECRET);
+  });
+
+  it("deploy an Alertmanager, and replace and restart no other container", async () => {
+    await stack.configure({ notify: receivers("4s") }, secrets());
+    outputs.push(await succeeded(preview("--diff")));
+    outputs.push(await succeeded(up()));
+    expect(outputs.at(-1)).toContain("ok: Prometheus sends alerts to Alertmanager");
+    expect(await others()).toBe(before);
+    await succeeded(preview("--expect-no-changes"));
+  });
+
+  it("give egress to Alertmanager, and to no other container", async () => {
+    expect(await outside.reachedFrom(stack.resource("alertmanager"))).toEqual(["tcp", "udp"]);
+    for (const which of ["cadvisor", "gateway", "prometheus"] as const)
+      expect([which, await outside.reachedFrom(stack.resource(which))]).toEqual([which, []]);
+  });
+
+  it("get an alert when cAdvisor is stopped, with what to do, and another message when it runs again", async () => {
+    const start = Date.now();
+    await stopCadvisor();
+    await arrives("firing", start);
+    const [message] = receiver.messages;
+    expect(message?.path).toBe(`/${SECRET}`);
+    expect(message?.authorization).toBe(`Bearer ${TOKEN}`);
+    expect(message?.body.alerts[0]?.annotations).toMatchObject({
+      summary: expect.stringContaining("cadvisor") as unknown,
+      description: expect.stringContaining("See the error") as unknown,
+    });
+    await startCadvisor();
+    await arrives("resolved", start);
+    expect(since(start)).toEqual(["firing TargetDown cadvisor", "resolved TargetDown cadvisor"]);
+  });
+
+  it("that are down for a while get what they missed, once", async () => {
+    await receiver.stop();
+    const start = Date.now();
+    await stopCadvisor();
+    await eventually(async () => {
+      const metrics = await (await alertmanager("/metrics")).text();
+      const failures =
+        /notifications_failed_total\{integration="webhook",.*receiver_name="0-webhook".*\} ([1-9]\d*)$/m;
+      expect(metrics).toMatch(failures);
+    });
+    await sleep(10_000);
+    await receiver.start();
+    await arrives("firing", start);
+    await startCadvisor();
+    await arrives("resolved", start);
+    expect(since(start)).toEqual(["firing TargetDown cadvisor", "resolved TargetDown cadvisor"]);
+  });
+
+  it("get no alert twice when Alertmanager is killed", async () => {
+    const start = Date.now();
+    await stopCadvisor();
+    await arrives("firing", start);
+    await sleep(12_000); // Alertmanager stores what it has sent every ten seconds.
+    const { State } = await inspect(stack.resource("alertmanager"));
+    process.kill(State.Pid, "SIGKILL");
+    await eventually(async () => {
+      const alerts = (await (await alertmanager("/api/v2/alerts")).json()) as unknown[];
+      expect(alerts).not.toEqual([]);
+    });
+    await sleep(8_000);
+    await startCadvisor();
+    await arrives("resolved", start);
+    expect(since(start)).toEqual(["firing TargetDown cadvisor", "resolved TargetDown cadvisor"]);
+  });
+
+  it("get a test alert by the documented command, and others show and silence alerts", async () => {
+    const start = Date.now();
+    const [test = "", query = "", silence = ""] = documented();
+    await run("sh", ["-c", test]);
+    await eventually(() => {
+      expect(since(start)).toContain("firing TestAlert");
+      return Promise.resolve();
+    });
+    expect(await run("sh", ["-c", query])).toContain("A test of the setting notify");
+    const id = await run("sh", ["-c", silence]);
+    expect(await (await alertmanager("/api/v2/silences")).text()).toContain(id.trim());
+  });
+
+  it("have their secrets in files that only Alertmanager reads, and nowhere in plaintext", async () => {
+    const files = await inAlertmanager(
+      ...["sh", "-c", "cd /etc/alertmanager; stat -c '%a %u %n' secrets.* secrets.*/*"],
+    );
+    expect(files.replaceAll(/secrets\.[0-9a-f-]+/g, "secrets").split("\n")).toEqual([
+      "700 65534 secrets",
+      "600 65534 secrets/0.webhook.token",
+      "600 65534 secrets/0.webhook.url",
+      "600 65534 secrets/1.telegram.botToken",
+    ]);
+    const containers = (await docker("ps", "-aq")).split("\n");
+    const fetched = async (place: string) => (await fetch(`${stack.prometheus}${place}`)).text();
+    const places = {
+      outputs: outputs.join("\n") + JSON.stringify(await stack.outputs()),
+      state: await stack.state(),
+      inspect: await docker("inspect", ...containers),
+      logs: await run("sh", ["-c", `for c in ${containers.join(" ")}; do docker logs $c 2>&1; done`]),
+      status: await fetched("/alertmanager/api/v2/status"),
+      metrics: await fetched("/alertmanager/metrics"),
+      configuration: await fetched("/api/v1/status/config"),
+      loaded: await inAlertmanager("sh", "-c", "cat /etc/alertmanager/*.yml*"),
+    };
+    expect(places.status).toContain("0.webhook.url");
+    expect(places.logs).toContain("receiver=1-telegram");
+    for (const secret of [SECRET, TOKEN, BOT])
+      for (const [place, text] of Object.entries(places))
+        expect([place, text.includes(secret)]).toEqual([place, false]);
+  });
+
+  it("are shown through the gateway, which forwards reads only", async () => {
+    expect((await alertmanager("/api/v2/alerts")).status).toBe(200);
+    expect((await alertmanager("", { redirect: "manual" })).headers.get("location")).toBe("/alertmanager/");
+    for (const [method, path] of [
+      ["POST", "/api/v2/silences"],
+      ["POST", "/api/v2/alerts"],
+      ["DELETE", "/api/v2/silence/1"],
+      ["POST", "/-/reload"],
+      ["GET", "/debug/pprof/heap"],
+    ] as const)
+      expect([path, (await alertmanager(path, { method })).status]).toEqual([path, 403]);
+  });
+
+  it("are changed without a restart, and what amtool refuses leaves the old ones in force", async () => {
+    const running = () =>
+      docker("inspect", "--format", "{{.Id}} {{.State.StartedAt}}", stack.resource("alertmanager"));
+    const started = await running();
+    await stack.configure({ notify: receivers("6s") }, secrets());
+    await succeeded(up());
+    const inForce = async () => (await alertmanager("/api/v2/status")).text();
+    expect(await inForce()).toContain("group_interval: 6s");
+    const bad = dump({ "alertmanager.yml": "route:\n  receiver: nobody\n" });
+    expect(await failed(stack.loadConfig(bad, "alertmanager"))).toMatch(
+      /amtool refuses this configuration, and the old one stays in force:[^]*undefined receiver "nobody"/,
+    );
+    expect(await inForce()).toContain("group_interval: 6s");
+    expect(await inAlertmanager("ls", "/etc/alertmanager")).not.toContain(".new");
+    expect(await running()).toBe(started);
+  });
+
+  it("take Alertmanager with them when they are removed, and no other container is replaced or restarted", async () => {
+    const now = await others();
+    await stack.configure({ notify: [] });
+    await succeeded(up());
+    expect(await others()).toBe(now);
+    for (const list of [
+      ["ps", "-a"],
+      ["network", "ls"],
+      ["volume", "ls"],
+    ])
+      expect(await docker(...list)).not.toContain("alertmanager");
+    expect(await fetch(`${stack.prometheus}/api/v1/alertmanagers`).then((r) => r.text())).not.toContain(
+      "9093",
+    );
+    await succeeded(preview("--expect-no-changes"));
+  });
+});
