@@ -30,6 +30,7 @@ export const ALERT_NAMES = [
   "PrometheusBadConfig",
   "PrometheusRuleFailures",
   "PrometheusNotificationsFailing",
+  "AlertmanagerNotificationsFailing",
   "PrometheusMemoryNearLimit",
   "PrometheusSeriesNearLimit",
   "PrometheusNotIngestingSamples",

@@ -175,6 +175,18 @@ const prometheusAlerts = (alerts: AlertSettings, memory: number): AlertingRule[]
     },
   },
   {
+    alert: "AlertmanagerNotificationsFailing",
+    // Alertmanager repeats a message that failed until the next one for the same group is due.
+    expr: "increase(alertmanager_notifications_failed_total[5m]) > 0",
+    for: alerts.notificationsFailingFor,
+    labels: { severity: "critical" },
+    annotations: {
+      summary: "Alertmanager on {{ $labels.host }} cannot send messages to {{ $labels.receiver_name }}",
+      description:
+        "{{ $value | humanize }} attempts failed in the last five minutes ({{ $labels.reason }}). The log of Alertmanager has the answer of the receiver.",
+    },
+  },
+  {
     alert: "PrometheusWALCorrupted",
     // It counts most corruptions when it starts, and then from 0.
     expr: [

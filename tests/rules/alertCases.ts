@@ -44,6 +44,7 @@ const of =
     `${metric}{job="${job}",instance="${job}:1",host="h"${labels && `,${labels}`}}`;
 const cadvisor = of("cadvisor");
 const prometheus = of("prometheus");
+const alertmanager = of("alertmanager");
 const gateway = of("gateway");
 const exporter = of("gpu");
 
@@ -713,6 +714,24 @@ const MONITORING = {
       name: "while an Alertmanager restarts, twice",
       series: { [prometheus("prometheus_notifications_dropped_total")]: "0x20 5x16 9x100" },
       silent: ["13m", "21m", "24m"],
+    },
+  ],
+  AlertmanagerNotificationsFailing: [
+    {
+      name: "after ten minutes in which messages failed again and again",
+      series: {
+        [alertmanager("alertmanager_notifications_failed_total", 'receiver_name="0-slack"')]:
+          `0x20 ${[...Array(10).keys()].map((n) => `${n + 1}x6`).join(" ")}`,
+      },
+      silent: ["20m"],
+      fires: ["22m"],
+    },
+    {
+      name: "while a receiver restarts",
+      series: {
+        [alertmanager("alertmanager_notifications_failed_total", 'receiver_name="0-slack"')]: "0x20 6x100",
+      },
+      silent: ["13m", "16m", "24m"],
     },
   ],
   PrometheusMemoryNearLimit: [

@@ -1,8 +1,21 @@
 import { alertmanagerConfiguration } from "../../../alertmanager/config";
+import { INHIBIT_RULES } from "../../../alertmanager/inhibition";
+import { ALERT_NAMES } from "../../../settings";
 import { RECEIVERS, settings, WITH_RECEIVERS } from "../../support/settings";
 
 const build = (...notify: object[]) => alertmanagerConfiguration(settings({ notify }, WITH_RECEIVERS).notify);
 const all = Object.entries(RECEIVERS).map(([kind, options]) => ({ [kind]: options }));
+
+test("Inhibition names alerts that exist", () => {
+  const matchers = INHIBIT_RULES.flatMap((rule) => [...rule.source_matchers, ...rule.target_matchers]);
+  const named = matchers.flatMap((matcher) => /^alertname(?:=|!=|=~|!~)"([^"]+)"$/.exec(matcher)?.[1] ?? []);
+  expect(named.length).toBeGreaterThan(5);
+  for (const pattern of named.flatMap((text) => text.split("|")))
+    expect([pattern, ALERT_NAMES.filter((name) => new RegExp(`^(${pattern})$`).test(name))]).not.toEqual([
+      pattern,
+      [],
+    ]);
+});
 
 describe("Configuration of Alertmanager", () => {
   it("groups alerts by host and container, and repeats them after four hours", () => {
