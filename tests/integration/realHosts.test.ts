@@ -14,7 +14,7 @@ const IMAGE = "example/web:1";
 const PREFIX = `real-${randomBytes(3).toString("hex")}`;
 const named = (name: string) => `${PREFIX}-${name}`;
 
-/** A reference as long as Docker accepts: 255 characters of docker.io/ and the repository, and a tag of 128. */
+/** A reference as long as Docker accepts: 255 characters of the registry and the repository, and a tag of 128. */
 const LONGEST_IMAGE = `example/${"i".repeat(237)}:${"t".repeat(128)}`;
 const LONG_NAME = named("n".repeat(240));
 const FOUR_KB = "x".repeat(4096);

@@ -278,14 +278,14 @@ describe("Image", () => {
     prometheusImage: {
       refused: [
         "prom/prometheus:v2.53.0",
-        "quay.io/prometheus/prometheus:v3.10.0",
+        "registry.example.org/prometheus/prometheus:v3.10.0",
         "prom/prometheus:v2",
         "prom/prometheus:v3.13.5-distroless",
       ],
       accepted: ["prom/prometheus:v3.11.0", "prom/prometheus:v3", "prom/prometheus:main", "ours/metrics:1"],
     },
     caddyImage: {
-      refused: ["caddy:2.8.4-alpine", "caddy:1", "docker.io/library/caddy:2.8"],
+      refused: ["caddy:2.8.4-alpine", "caddy:1", "registry.example.org/library/caddy:2.8"],
       accepted: ["caddy:2.9.1", "caddy:2-alpine", "caddy:alpine"],
     },
     gpuExporterImage: {
