@@ -103,6 +103,19 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
 /** Whether {@link buildImage} knows an image. */
 export const canBuild = (reference: string): boolean => reference in RECIPES;
 
+/** Whether an image of a Docker daemon was built here, by this or an older recipe, and is not the official one. */
+export const wasBuilt = async (reference: string, dockerHost: string): Promise<boolean> =>
+  (await builtIdentity(reference, dockerHost)) !== "";
+
+/** The label of an image that was built here; "" for any other image, and for none. */
+const builtIdentity = (reference: string, dockerHost: string): Promise<string> =>
+  run("docker", ["image", "inspect", "--format", `{{index .Config.Labels "${LABEL}"}}`, reference], {
+    env: { DOCKER_HOST: dockerHost },
+  }).then(
+    (identity) => identity.trim(),
+    () => "",
+  );
+
 /**
  * Gives a Docker daemon an image that it cannot pull, made from Go modules. An official image of that name is left alone.
  *
@@ -144,14 +157,7 @@ export async function buildShellImage(
 async function importImage(reference: string, recipe: Recipe, dockerHost: string): Promise<void> {
   const docker = (...args: string[]) => run("docker", args, { env: { DOCKER_HOST: dockerHost } });
   const identity = await identityOf(recipe);
-  const present = await docker(
-    "image",
-    "inspect",
-    "--format",
-    `{{index .Config.Labels "${LABEL}"}}`,
-    reference,
-  ).catch(() => "none");
-  if (present.trim() === identity) return;
+  if ((await builtIdentity(reference, dockerHost)) === identity) return;
 
   const folder = await mkdtemp(path.join(os.tmpdir(), "image-"));
   try {

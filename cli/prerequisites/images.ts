@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { buildImage, canBuild } from "../../airgap";
+import { buildImage, canBuild, wasBuilt } from "../../airgap";
 import { dockerInfo, gpuAccess } from "../../host/facts";
 import { docker, queryDocker } from "../../host/docker";
 import { stackConfig } from "../stackConfig";
@@ -24,10 +24,13 @@ export async function stackImages(
 ): Promise<void> {
   const env = { ...process.env, DOCKER_HOST: dockerHost };
   const images = await configuredImages(stack, gpus ?? (await hasGpus(dockerHost)), notify);
-  const found = await Promise.all(images.map((image) => isThere(image, dockerHost)));
-  const missing = images.filter((_, index) => !found[index]);
-  if (missing.length < images.length)
-    log(`images: found ${images.filter((image) => !missing.includes(image)).join(", ")}`);
+  const isFound = await Promise.all(images.map((image) => isThere(image, dockerHost)));
+  const found = images.filter((_, index) => isFound[index]);
+  const missing = images.filter((image) => !found.includes(image));
+  if (found.length > 0) log(`images: found ${found.join(", ")}`);
+  // One that an older checkout built may lack what this one needs. An official image is left alone.
+  for (const image of found)
+    if (canBuild(image) && (await wasBuilt(image, dockerHost))) await buildImage(image, dockerHost);
   for (const image of missing) {
     if (await pull(image, env)) {
       log(`image ${image}: pulled`);

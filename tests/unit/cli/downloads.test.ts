@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { createServer, type AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { buildImage } from "../../../airgap";
+import { buildImage, wasBuilt } from "../../../airgap";
 import { reachable } from "../../../cli/prerequisites/download";
 import { stackImages } from "../../../cli/prerequisites/images";
 import { proxyFor } from "../../../cli/prerequisites/proxy";
@@ -11,6 +11,7 @@ jest.mock("../../../lib/log");
 jest.mock("../../../airgap", () => ({
   canBuild: (image: string) => image.startsWith("known/"),
   buildImage: jest.fn(),
+  wasBuilt: jest.fn(),
 }));
 jest.mock("../../../cli/stackConfig", () => ({
   stackConfig: () => Promise.resolve({ "llm-metrics:cadvisorImage": process.env["TEST_IMAGE"] }),
@@ -114,5 +115,16 @@ describe("An image", () => {
 
   it("that a registry has begun to send is waited for", async () => {
     expect(await built("known/image:1", 10 * MINUTE, "echo Pulling")).toBe(false);
+  });
+
+  it.each([
+    ["that an older checkout built is built again, if it differs", true],
+    ["of the Docker host that was not built here is left alone", false],
+  ])("%s", async (_, own) => {
+    writeFileSync(path.join(folder, "docker"), "#!/bin/sh\n[ $1 = image ] && echo found\n", { mode: 0o755 });
+    process.env["TEST_IMAGE"] = "known/image:1";
+    jest.mocked(wasBuilt).mockResolvedValue(own);
+    await stackImages("dev", "unix:///nowhere.sock", { gpus: false });
+    expect(jest.mocked(buildImage).mock.calls.length > 0).toBe(own);
   });
 });
