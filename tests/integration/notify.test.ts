@@ -145,7 +145,7 @@ describe("Receivers of alerts", () => {
     process.kill(State.Pid, "SIGKILL");
     await eventually(async () => {
       // Alertmanager keeps no alerts over a restart: Prometheus sends each again within a minute.
-      const alerts = await (await alertmanager("/api/v2/alerts?filter=job=cadvisor")).json();
+      const alerts = (await (await alertmanager("/api/v2/alerts?filter=job=cadvisor")).json()) as unknown[];
       expect(alerts).not.toEqual([]);
     }, 120);
     await sleep(8_000);
