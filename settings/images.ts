@@ -1,6 +1,6 @@
 import { image } from "./formats";
 
-/** What the stack requires of an image, as far as its tag tells. */
+/** What the stack requires of an image, as far as its tag shows. */
 interface Requirement {
   /** The last part of the name of the program's own repository. */
   repository: string;

@@ -5,8 +5,8 @@ import type { AlertingRule, RuleGroup } from "./types";
 /** It has been scraped twice since its start. */
 const STARTED = `time() - process_start_time_seconds{job="${OWN_JOBS.cadvisor}"} > 60`;
 
-/** Seconds within which cAdvisor measures each container again, also where it is scraped more often. */
-const MEASURED_EVERY = 40;
+/** The shortest window in which a container must have used CPU time, in seconds, for the short scrape intervals of tests. */
+const SHORTEST_WINDOW = 40;
 
 /**
  * Alerts about the monitoring itself. Each description has the next step, and a test of the fault shows that the alert fires.
@@ -23,7 +23,7 @@ export function monitoringRules(
   memory = 1024,
 ): RuleGroup {
   const scrapes = (n: number, seconds = 0) => `${Math.ceil(n * durationSeconds(scrapeInterval)) + seconds}s`;
-  const range = `${Math.max(MEASURED_EVERY, 2 * durationSeconds(scrapeInterval) + 5)}s`;
+  const range = `${Math.max(SHORTEST_WINDOW, 2 * durationSeconds(scrapeInterval) + 5)}s`;
   const measured = `(changes(container_cpu_usage_seconds_total{job="${OWN_JOBS.cadvisor}"}[${range}]) > 0)`;
   return {
     name: "monitoring",

@@ -219,9 +219,9 @@ describe("Receivers of alerts", () => {
     await succeeded(up());
     const inForce = async () => (await alertmanager("/api/v2/status")).text();
     expect(await inForce()).toContain("group_interval: 6s");
-    const bad = dump({ "alertmanager.yml": "route:\n  receiver: nobody\n" });
+    const bad = dump({ "alertmanager.yml": "route:\n  receiver: missing\n" });
     expect(await failed(stack.loadConfig(bad, "alertmanager"))).toMatch(
-      /amtool refuses this configuration, and the old one stays in force:[^]*undefined receiver "nobody"/,
+      /amtool refuses this configuration, and the old one stays in force:[^]*undefined receiver "missing"/,
     );
     expect(await inForce()).toContain("group_interval: 6s");
     expect(await inAlertmanager("ls", "/etc/alertmanager")).not.toContain(".new");

@@ -27,7 +27,7 @@ test("without a receiver, no Alertmanager is deployed, and Prometheus sends aler
   expect(probe["stdin"]).not.toContain("alertmanager");
 });
 
-test("Alertmanager runs as nobody, without capabilities, and writes only to its two volumes", async () => {
+test("Alertmanager runs as the user nobody, without capabilities, and writes only to its two volumes", async () => {
   await withReceiver();
   const container = containerInputs("alertmanager-container");
   expect(container).toMatchObject({

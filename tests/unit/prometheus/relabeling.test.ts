@@ -77,7 +77,7 @@ describe("Labels of cAdvisor", () => {
   });
 
   // Labels of 400 kB were met in the field (prometheus/prometheus 8198).
-  it("stay below the limits of the job, in bytes, whatever a container's owner chooses", () => {
+  it("stay below the limits of the job, in bytes, however long the labels of a container are", () => {
     const widest = "😀".repeat(100_000);
     const weird = Object.fromEntries(
       [...Array(500).keys()].flatMap((n) => [
