@@ -52,7 +52,9 @@ describe("Changed setting", () => {
     await stack.configure({ scrapeJobs: [job] });
     const output = await failed(up());
     expect(output).toMatch(/nothing was changed:\s+the scrape job bad: .*hashmod/);
-    expect(await query(stack.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
+    await eventually(async () => {
+      expect(await query(stack.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
+    });
   });
 
   it("adds a scrape job for a container on the stack's network", async () => {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { load } from "js-yaml";
 import {
   CONTAINER_METRICS,
@@ -198,7 +197,7 @@ describe("Deployed stack", () => {
     expect(Object.keys(plain).filter((label) => /^container_(label|env)_/.test(label))).toEqual([]);
   });
 
-  it("counts out-of-memory kills, in whole numbers, and has no sample of a container 35 s after its end", async () => {
+  it("counts out-of-memory kills, in whole numbers, and has no sample of a container soon after its end", async () => {
     const victim = await startContainer(
       "example/web:1",
       ["--memory", "16m", "--memory-swap", "16m"],
@@ -209,11 +208,13 @@ describe("Deployed stack", () => {
       expect(await valueOf(`container_oom_events_total{name="${victim}"}`)).toBeGreaterThan(0);
     });
     await docker("rm", "-f", victim);
-    await sleep(35_000);
-    expect(await samplesOf(victim)).toEqual([]);
-    const kills = await valueOf(`last_over_time(container_oom_events_total{name="${victim}"}[10m])`);
-    expect(kills).toBeGreaterThan(0);
-    expect(await valueOf(`sum_over_time(container:oom_events:increase{name="${victim}"}[1h])`)).toBe(kills);
+    await eventually(async () => {
+      // With the next scrape; without its stale markers, the samples would stay for five minutes.
+      expect(await samplesOf(victim)).toEqual([]);
+      const kills = await valueOf(`last_over_time(container_oom_events_total{name="${victim}"}[10m])`);
+      expect(kills).toBeGreaterThan(0);
+      expect(await valueOf(`sum_over_time(container:oom_events:increase{name="${victim}"}[1h])`)).toBe(kills);
+    });
   });
 
   it("gives no container a privilege that it does not need", async () => {
