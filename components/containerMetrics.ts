@@ -1,4 +1,4 @@
-import * as docker from "@pulumi/docker";
+import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { alertmanagerConfiguration } from "../alertmanager/config";
 import { gatewayAccess, type GatewayAccess } from "../caddy/gatewayAccess";
@@ -15,7 +15,7 @@ import type { UnavailableMetric } from "../prometheus/rules";
 import type { Settings } from "../settings";
 import { Alertmanager } from "./alertmanager";
 import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvisor";
-import type { Labels } from "./container";
+import { createNetwork, type Labels } from "./container";
 import { DockerProxy } from "./dockerProxy";
 import { Gateway } from "./gateway";
 import { DRIVER_REMEDY, GpuExporter, type GpuPlan } from "./gpuExporter";
@@ -75,7 +75,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.unavailable = unavailableOn(args);
     this.configuration = stackConfiguration(args);
 
-    this.network = this.createNetwork(name, { internal: true });
+    this.network = createNetwork(this, name, { labels: this.labels, internal: true });
     this.gateway = this.createGateway(access);
     this.dockerProxy = this.createDockerProxy();
     this.cadvisor = this.createCadvisor();
@@ -84,14 +84,6 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.alertmanager = this.createAlertmanager();
     this.report = this.runChecks(access).report;
     this.registerOutputs({ report: this.report });
-  }
-
-  private createNetwork(name: string, { internal }: { internal: boolean }): docker.Network {
-    return new docker.Network(
-      `${name}-network`,
-      { name, driver: "bridge", labels: this.labels, internal },
-      { parent: this, deleteBeforeReplace: true },
-    );
   }
 
   private createGateway(access: GatewayAccess): Gateway {
@@ -182,7 +174,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         host,
         network: this.network,
         outbound: settings.outbound
-          ? this.createNetwork(`${this.name}-outbound`, { internal: false })
+          ? createNetwork(this, `${this.name}-outbound`, { labels: this.labels, internal: false })
           : undefined,
         labels: this.labels,
       },
@@ -203,7 +195,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         configuration: alertmanagerConfiguration(settings.notify),
         host,
         network: this.network,
-        egress: this.createNetwork(name, { internal: false }),
+        egress: createNetwork(this, name, { labels: this.labels, internal: false }),
         labels: this.labels,
       },
       { parent: this },

@@ -1,6 +1,7 @@
 import { dump } from "js-yaml";
 import { CONFIG_FOLDER, SERVERS, target } from "../lib/names";
-import { certificateDetails, type Settings } from "../settings";
+import { secretStore } from "../lib/secretFiles";
+import { certificateDetails, moveJobSecrets, type Settings } from "../settings";
 import {
   containerRules,
   gatewayRules,
@@ -23,7 +24,6 @@ import {
   prometheusJob,
   type ScrapeConfig,
 } from "./scrapeConfigs";
-import { withSecretFiles } from "./secretFiles";
 
 /** The folder with a copy of each file as it was last loaded. Differences from these copies are drift. */
 export const APPLIED_FOLDER = `${CONFIG_FOLDER}/applied`;
@@ -68,7 +68,10 @@ export interface PrometheusConfiguration {
 export function buildConfiguration(settings: Settings, context: PrometheusContext): PrometheusConfiguration {
   const rules = buildRules(settings, context);
   const file = rulesFile(rules);
-  const { jobs: scrapeJobs, files: secretFiles } = withSecretFiles(settings.scrapeJobs);
+  const { files: secretFiles, store } = secretStore(CONFIG_FOLDER);
+  const scrapeJobs = settings.scrapeJobs.map((job) =>
+    moveJobSecrets(job, (path, secret) => store([job.job_name, ...path], secret)),
+  );
   const config = buildConfig({ ...settings, scrapeJobs }, context, `${CONFIG_FOLDER}/${file.name}`);
   return {
     config,

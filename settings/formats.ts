@@ -142,6 +142,10 @@ export const notUsable = <Value = string>(reason: string) =>
 export const isCertificate = (pem: string): boolean => succeeds(() => new X509Certificate(pem));
 export const isPrivateKey = (pem: string): boolean => succeeds(() => createPrivateKey(pem));
 
+/** Whether a private key is that of the first certificate of a PEM. */
+export const isKeyOf = (certificate: string, key: string): boolean =>
+  new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
+
 export const certificate = text(
   (pem) => pem === "" || isCertificate(pem),
   "a certificate as PEM (-----BEGIN CERTIFICATE-----)",

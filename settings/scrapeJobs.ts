@@ -1,4 +1,3 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { z } from "zod";
 import { TARGETS_FOLDER } from "../lib/names";
 import { durationSeconds } from "../lib/units";
@@ -7,6 +6,7 @@ import {
   flag,
   hostPort,
   isCertificate,
+  isKeyOf,
   isPrivateKey,
   labelName,
   notUsable,
@@ -206,8 +206,7 @@ function checkClientKey({ tls_config: { cert, key } = {} }: HttpClient, refuse: 
   if ((cert === undefined) !== (key === undefined))
     refuse(["tls_config", cert ? "key" : "cert"], "must be set, as its counterpart is");
   if (!cert || !key || !isCertificate(cert) || !isPrivateKey(key)) return;
-  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)))
-    refuse(["tls_config", "key"], "must be the key of cert");
+  if (!isKeyOf(cert, key)) refuse(["tls_config", "key"], "must be the key of cert");
 }
 
 /** Moves the secrets of a job, and of its service discovery, into files. */
