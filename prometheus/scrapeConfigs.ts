@@ -49,6 +49,8 @@ export function cadvisorJob(host: string, scrapeInterval: string): ScrapeConfig 
     scrape_interval: scrapeInterval,
     // cAdvisor measures for this scrape, so that the samples are of its time. Source: google/cadvisor, GetRequestOptions.
     params: { max_age: ["0s"] },
+    // The servers are on one host: compression would cost cAdvisor a twentieth of its CPU time.
+    enable_compression: false,
     ...LIMITS,
     static_configs: [{ targets: [target(SERVERS.cadvisor)], labels: { host } }],
     metric_relabel_configs: cadvisorRelabeling(),

@@ -30,6 +30,11 @@ test("cAdvisor measures when it is scraped, and by itself only once a minute", a
   );
 });
 
+test("cAdvisor collects garbage seldom, and within its memory limit", async () => {
+  const { cadvisor } = await declare({ cadvisorMemory: "400MB" });
+  expect(cadvisor).toMatchObject({ memory: 400, envs: ["GOGC=400", "GOMEMLIMIT=300MiB"] });
+});
+
 test("cAdvisor reports the CPU time of a container once, not per CPU, which doubles sums (google/cadvisor 3853)", async () => {
   const { cadvisor } = await declare();
   const groups = (cadvisor["command"] as string[]).find((flag) => flag.startsWith("--enable_metrics="));

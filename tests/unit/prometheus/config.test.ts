@@ -20,6 +20,7 @@ test("cAdvisor is scraped every 30 s and measures for each scrape, without its o
   expect(scrape_configs[0]).toMatchObject({
     scrape_interval: "30s",
     params: { max_age: ["0s"] },
+    enable_compression: false,
     honor_timestamps: false,
     static_configs: [{ targets: ["cadvisor:8080"], labels: { host: "llm-1" } }],
   });
