@@ -82,6 +82,8 @@ function flags(proxy?: DockerProxy): string[] {
   return [
     ...(proxy ? [`--docker=tcp://${proxy.address.cadvisor}`] : []),
     "--docker_only=true",
+    // A scrape measures all containers at once. By default, it would take a quarter more CPU time, in threads for each CPU.
+    "--max_procs=1",
     // Each scrape measures (see cadvisorJob), and so resets this interval.
     "--housekeeping_interval=60s",
     // A container that inotify missed, or that Docker did not answer about, is found before the next scrape.

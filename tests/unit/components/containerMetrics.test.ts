@@ -23,6 +23,7 @@ test("cAdvisor measures when it is scraped, and by itself only once a minute", a
   const { cadvisor } = await declare();
   expect(cadvisor["command"]).toEqual(
     expect.arrayContaining([
+      "--max_procs=1",
       "--housekeeping_interval=60s",
       "--allow_dynamic_housekeeping=false",
       "--global_housekeeping_interval=30s",
