@@ -118,6 +118,7 @@ export const alertSettings = z.strictObject({
   gatewayDownFor: duration.default("2m"),
   gatewayLoginsRefused: above(0).default(20),
   gatewayRequestsRefused: above(0).default(20),
+  gatewayRefusedWindow: duration.default("5m"),
   gatewayCertificateExpires: duration.default("14d"),
 });
 
