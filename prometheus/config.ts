@@ -19,7 +19,7 @@ import {
   dcgmJob,
   extraJob,
   gatewayJob,
-  gpuJob,
+  exporterJob,
   prometheusJob,
   type ScrapeConfig,
 } from "./scrapeConfigs";
@@ -48,7 +48,7 @@ export interface PrometheusContext {
   environment: string;
   /** Value of the label `host`. */
   host: string;
-  /** Whether the GPU exporter is deployed. */
+  /** Whether the exporter is deployed. */
   gpu: boolean;
   /** The metrics that the host cannot provide. Default: none. */
   unavailable?: readonly UnavailableMetric[];
@@ -121,7 +121,7 @@ const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
 
 function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
   const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];
-  if (gpu) jobs.push(gpuJob(host));
+  if (gpu) jobs.push(exporterJob(host));
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];

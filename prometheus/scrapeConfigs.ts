@@ -55,11 +55,11 @@ export function cadvisorJob(host: string, scrapeInterval: string): ScrapeConfig 
   };
 }
 
-/** The job that scrapes the GPU exporter, which exposes only metrics of the catalogue. */
-export const gpuJob = (host: string): ScrapeConfig => ({
-  job_name: OWN_JOBS.gpu,
+/** The job that scrapes the exporter, which exposes only metrics of the catalogue. */
+export const exporterJob = (host: string): ScrapeConfig => ({
+  job_name: OWN_JOBS.exporter,
   ...LIMITS,
-  static_configs: [{ targets: [target(SERVERS.gpuExporter)], labels: { host } }],
+  static_configs: [{ targets: [target(SERVERS.exporter)], labels: { host } }],
 });
 
 /**

@@ -25,7 +25,7 @@ export const OWN_JOBS = {
   cadvisor: "cadvisor",
   prometheus: "prometheus",
   gateway: "gateway",
-  gpu: "gpu",
+  exporter: "exporter",
   dcgm: "dcgm",
   /** Only with the setting `notify`. */
   alertmanager: "alertmanager",

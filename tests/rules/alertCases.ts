@@ -46,7 +46,7 @@ const cadvisor = of("cadvisor");
 const prometheus = of("prometheus");
 const alertmanager = of("alertmanager");
 const gateway = of("gateway");
-const exporter = of("gpu");
+const exporter = of("exporter");
 
 const named = (name: string, id = name) => `id="/docker/${id}",name="${name}",image="example/${name}:1"`;
 /** A series of a container, as cAdvisor exposes it. */
