@@ -42,7 +42,8 @@ async function program(): Promise<Record<string, unknown>> {
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
 
   const stack = new ContainerMetrics(name, args);
-  const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, alertmanager, configuration } = stack;
+  const { gateway, cadvisor, prometheus, configuration } = stack;
+  const { gpuExporter, dockerProxy, nodeExporter, alertmanager } = stack;
   for (const what of describeUnavailable(stack.unavailable))
     void pulumi.log.info(`not available on this host: ${what}`);
   logConfigurationChanges(loaded, configuration);
@@ -58,6 +59,7 @@ async function program(): Promise<Record<string, unknown>> {
       gateway: gateway.container.name,
       gpuExporter: gpuExporter?.container.name,
       dockerProxy: dockerProxy?.container.name,
+      nodeExporter: nodeExporter?.container.name,
       alertmanager: alertmanager?.container.name,
     },
     images: {
@@ -66,6 +68,7 @@ async function program(): Promise<Record<string, unknown>> {
       gateway: settings.caddyImage,
       gpuExporter: gpuExporter && settings.gpuExporterImage,
       dockerProxy: dockerProxy && settings.caddyImage,
+      nodeExporter: nodeExporter && settings.nodeExporterImage,
       alertmanager: alertmanager && settings.alertmanagerImage,
     },
     hostLabel: stack.hostLabel,

@@ -64,8 +64,16 @@ export async function configuredImages(stack: string, gpus: boolean, notify?: bo
   const isDeployed = notify ?? hasReceivers(config["llm-metrics:notify"]);
   const setting = (key: string) => config[`llm-metrics:${key}`] ?? "";
   const exporter = gpus && setting("gpu") !== "off" ? ["gpuExporterImage"] : [];
+  const nodeExporter = setting("hostMetrics") === "off" ? [] : ["nodeExporterImage"];
   const alertmanager = isDeployed ? ["alertmanagerImage"] : [];
-  return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter, ...alertmanager].map(setting);
+  return [
+    "cadvisorImage",
+    "prometheusImage",
+    "caddyImage",
+    ...exporter,
+    ...nodeExporter,
+    ...alertmanager,
+  ].map(setting);
 }
 
 /** The setting is a list, or JSON; encrypted as a whole, it is an object. */
