@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
+import { mkdtemp, rm } from "node:fs/promises";
 import { get } from "node:https";
+import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "../../lib/run";
@@ -30,6 +32,7 @@ const ALERTS = {
   containerUnhealthyFor: "2s",
   // Some containers use more than this from the beginning.
   containerMemoryRatio: 0.0001,
+  hostDiskFillingFor: "2s",
   gpuLostFor: "2s",
   gpuDriverDownFor: "2s",
   gatewayRefusedWindow: `${WINDOW}s`,
@@ -39,6 +42,8 @@ const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
 let outside: OutsideHost;
 let receiver: WebhookReceiver;
 let stack: Stack;
+/** A disk of 64 MB. */
+let disk: string;
 let names: Record<"oom" | "crash" | "sick" | "gpu", string>;
 
 /** A host with two GPUs. */
@@ -55,6 +60,8 @@ beforeAll(async () => {
   outside = await OutsideHost.connect();
   receiver = new WebhookReceiver(outside.dockerHost);
   await receiver.start();
+  disk = await mkdtemp(path.join(os.tmpdir(), "disk-"));
+  await run("mount", ["-t", "tmpfs", "-o", "size=64m", "tmpfs", disk]);
   names = {
     oom: await startContainer("example/oom:1", ["--memory", "64m", "--memory-swap", "64m"]),
     crash: await startContainer(
@@ -71,6 +78,7 @@ beforeAll(async () => {
     {
       scrapeInterval: `${INTERVAL}s`,
       hostLabel: "alerting-host",
+      hostDisks: [disk],
       alerts: ALERTS,
       gpu: "on",
       dockerAccess: "proxy",
@@ -84,6 +92,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack.remove();
   await docker("rm", "-f", ...Object.values(names));
+  await run("umount", [disk]);
   await receiver.stop();
   await outside.remove();
   await configureRuntime("other", "runc");
@@ -158,6 +167,14 @@ const FIRST: Fault[] = [
     repair: () => docker("exec", names.sick, "rm", "/sick"),
   },
   {
+    alert: "HostDiskFillingUp",
+    labels: () => ({ mountpoint: disk }),
+    severity: "warning",
+    lasts: 2,
+    provoke: () => run("dd", ["if=/dev/zero", `of=${disk}/file`, "bs=1M", "count=44"]),
+    repair: () => rm(path.join(disk, "file")),
+  },
+  {
     alert: "GpuLost",
     labels: () => ({ gpu: "1", gpu_uuid: gpuUuid(1) }),
     severity: "critical",
@@ -185,7 +202,7 @@ const FIRST: Fault[] = [
 const SECOND: Fault[] = [
   {
     alert: "GpuDriverDown",
-    labels: () => ({ job: "gpu" }),
+    labels: () => ({ job: "exporter" }),
     severity: "critical",
     // A query of the driver times out after eight seconds.
     lasts: 8 + 2,
@@ -217,10 +234,6 @@ const sent = (status: "firing" | "resolved", { alert, labels }: Fault) =>
 const measured: string[] = [];
 afterAll(() => {
   console.info([...measured, ...new Set(receiver.received())].join("\n"));
-  require("node:fs").writeFileSync(
-    "/tmp/bar/provoked.messages.json",
-    JSON.stringify(receiver.messages, undefined, 1),
-  );
 });
 
 describe.each([
