@@ -45,6 +45,7 @@ export function checks(expectation: Expectation): Check[] {
       advisory: () => complete(expectation, explain),
     },
     ...unavailableChecks(expectation),
+    ...hostChecks(expectation, scraped),
     ...gpuChecks(expectation, scraped, explain),
     ...alertmanagerChecks(expectation),
     ...scrapeJobChecks(expectation),
@@ -64,6 +65,40 @@ function loginChecks({
       loginRequired([cadvisorUrl, prometheusUrl]),
     ),
   ];
+}
+
+function hostChecks({ host, prometheusUrl }: Expectation, deadline: number): Check[] {
+  if (!host) return [];
+  const check = (name: string, query: () => Promise<string>): Check => ({
+    name,
+    container: host.exporter,
+    deadline,
+    query,
+  });
+  return [
+    check("the target host is up", () => requireTargetUp(prometheusUrl, "host")),
+    check("the host and its disks are measured", () => hostMeasured(prometheusUrl, host.disks)),
+  ];
+}
+
+/** The metrics that every host has; the kernel need not measure pressure. */
+const OF_EVERY_HOST = [
+  "machine_cpu_usage_seconds_total",
+  "node_load15",
+  "node_memory_MemAvailable_bytes",
+  "node_filesystem_avail_bytes",
+];
+
+async function hostMeasured(prometheus: string, disks: string[]): Promise<string> {
+  const samples = await query(prometheus, `{__name__=~"${OF_EVERY_HOST.join("|")}",job=~"host|cadvisor"}`);
+  const found = samples.map(({ labels }) => labels["mountpoint"] ?? labels["__name__"] ?? "");
+  const missing = [...OF_EVERY_HOST.slice(0, -1), ...disks].filter((one) => !found.includes(one));
+  if (missing.length === 0) return `CPU, load, memory, and the disks of ${disks.join(", ")}`;
+  throw new Mismatch(
+    `Prometheus has nothing of ${missing.join(", ")}`,
+    "CPU, load and memory of the host, and each of its disks",
+    "See `docker logs` of node_exporter, and the setting hostDisks.",
+  );
 }
 
 function alertmanagerChecks({ alertmanager, prometheusUrl, startTimeoutSeconds }: Expectation): Check[] {

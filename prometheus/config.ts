@@ -6,6 +6,7 @@ import {
   containerRules,
   gatewayRules,
   gpuRules,
+  hostRules,
   monitoringRules,
   rulesFile,
   scrapeLimitRules,
@@ -21,6 +22,7 @@ import {
   extraJob,
   gatewayJob,
   exporterJob,
+  hostJob,
   prometheusJob,
   type ScrapeConfig,
 } from "./scrapeConfigs";
@@ -50,6 +52,8 @@ export interface PrometheusContext {
   host: string;
   /** Whether the exporter is deployed. */
   gpu: boolean;
+  /** Docker's root directory. Default: Docker's own. */
+  dockerRoot?: string;
   /** The metrics that the host cannot provide. Default: none. */
   unavailable?: readonly UnavailableMetric[];
 }
@@ -93,6 +97,7 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
     scrapeLimitRules(buildScrapeConfigs(settings, context), scrapeInterval, alerts),
     gatewayRules(certificate, alerts),
   ];
+  if (settings.hostMetrics === "on") rules.push(hostRules(alerts));
   if (gpu) rules.push(gpuRules(alerts));
   if (unavailable.length > 0) rules.push(unavailableRules(host, unavailable));
   return withSettings(rules, alerts);
@@ -122,8 +127,17 @@ function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: 
 const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
   notify.length > 0 ? [target(SERVERS.alertmanager), ...alertmanagers] : alertmanagers;
 
-function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
-  const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];
+function buildScrapeConfigs(
+  settings: Settings,
+  { host, gpu, dockerRoot = "/var/lib/docker" }: PrometheusContext,
+): ScrapeConfig[] {
+  const hostMetrics = settings.hostMetrics === "on";
+  const jobs = [
+    cadvisorJob(host, settings.scrapeInterval, hostMetrics),
+    prometheusJob(host),
+    gatewayJob(host),
+  ];
+  if (hostMetrics) jobs.push(hostJob(host, dockerRoot));
   if (gpu) jobs.push(exporterJob(host));
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));

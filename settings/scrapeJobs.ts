@@ -29,6 +29,8 @@ export const OWN_JOBS = {
   dcgm: "dcgm",
   /** Only with the setting `notify`. */
   alertmanager: "alertmanager",
+  /** Only with the setting `hostMetrics`. Not `node`, which is the name of many a user's own job. */
+  host: "host",
 } as const;
 
 const relabelConfig = z.strictObject({
@@ -155,16 +157,18 @@ export const whyNoDiscovery = (key: string): string | undefined =>
       "no cloud's API, and Prometheus has no access to Docker's"
     : undefined;
 
-/** Refuses what Prometheus would accept or read late: names in use, timeouts that are too long, jobs without targets. */
+/**
+ * Refuses what Prometheus would accept or read late: names in use, timeouts that are too long, jobs without targets.
+ *
+ * @param free the names of own jobs that the stack does not have
+ */
 export function checkScrapeJobs(
   jobs: readonly ExtraScrapeJob[],
   defaultInterval: string,
-  hasAlertmanager: boolean,
+  free: readonly string[],
   refuse: Refuse,
 ): void {
-  const names: string[] = Object.values(OWN_JOBS).filter(
-    (name) => hasAlertmanager || name !== OWN_JOBS.alertmanager,
-  );
+  const names: string[] = Object.values(OWN_JOBS).filter((name) => !free.includes(name));
   for (const [index, job] of jobs.entries()) {
     const refuseIn: Refuse = (path, message) => {
       refuse(["scrapeJobs", index, ...path], message);
