@@ -104,6 +104,7 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
     "cadvisor",
     "prometheus",
     "gateway",
+    "host",
     "gpu",
     "dcgm",
   ]);
@@ -114,5 +115,5 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
   expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
     "gpu_container:gpu_memory_used_bytes:sum",
   );
-  expect(scrape_configs[3]).toMatchObject({ static_configs: [{ targets: ["gpu-exporter:23400"] }] });
+  expect(scrape_configs[4]).toMatchObject({ static_configs: [{ targets: ["gpu-exporter:23400"] }] });
 });
