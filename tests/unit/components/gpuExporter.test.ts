@@ -58,6 +58,7 @@ test.each([
     "cadvisor",
     "prometheus",
     "gateway",
+    "host",
   ]);
   const { gpu: measured } = JSON.parse(probe["stdin"] as string) as Expectation;
   expect(measured).toEqual({ measured: false, reason: expect.stringMatching(reason) as unknown });
