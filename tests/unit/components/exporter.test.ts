@@ -6,7 +6,7 @@ import { declare, declared, files, host, prometheusYml, runtime } from "../../su
 /** As {@link declare}, with the inputs of the exporter's container where it is declared. */
 async function declareGpu(...args: Parameters<typeof declare>) {
   const all = await declare(...args);
-  return { ...all, exporter: declared.find(({ name }) => name.endsWith("exporter-container"))?.inputs };
+  return { ...all, exporter: declared.find(({ name }) => name.endsWith("dev-exporter-container"))?.inputs };
 }
 
 test("where the host has NVIDIA's runtime, the exporter measures every GPU, as nobody, with nothing writable and no port", async () => {
