@@ -1,5 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { ALERTS_LABEL, LLM_SERVER_LABEL } from "../lib/names";
+import {
+  ALERTS_LABEL,
+  LLM_PATH_LABEL,
+  LLM_PORT_LABEL,
+  LLM_SCRAPE_LABEL,
+  LLM_SERVER_LABEL,
+} from "../lib/names";
 import { llmServer } from "../prometheus/llmServers";
 import { gpuAllocation, type GpuAllocation, type Runtimes } from "./allocation";
 import { containersOf } from "./cgroup";
@@ -18,6 +24,10 @@ export interface Container {
     /** "none" where the container label `llm-metrics.alerts` has that value; otherwise empty, which Prometheus stores as no label. */
     alerts: string;
   };
+  /** What its labels say about the metrics of its LLM server; "" for what no label says. */
+  llmMetrics: { port: string; path: string; scrape: string };
+  /** Its addresses, by network. */
+  addresses: Record<string, string>;
   /** The GPUs that it may use. */
   allocation: GpuAllocation | undefined;
   /** The path of its cgroup: the label `id`. */
@@ -53,8 +63,9 @@ export class Containers {
     const containers = await Promise.all(
       (await this.docker.runningContainers(timeout)).map(async (summary) => {
         const known = await this.unchanged(summary);
-        if (known) return known;
-        return this.inspect(summary.Id, timeout).catch((error: unknown) => {
+        // A running container can join networks and leave them.
+        if (known) return { ...known, addresses: addressesOf(summary) };
+        return this.inspect(summary, timeout).catch((error: unknown) => {
           failures.set(summary.Id, (error as Error).message);
           return undefined;
         });
@@ -93,7 +104,8 @@ export class Containers {
   }
 
   /** @returns undefined for a container that has ended */
-  private async inspect(id: string, timeout: AbortSignal): Promise<Container | undefined> {
+  private async inspect(summary: ContainerSummary, timeout: AbortSignal): Promise<Container | undefined> {
+    const { Id: id } = summary;
     const signal = AbortSignal.any([timeout, AbortSignal.timeout(INSPECT_TIMEOUT_SECONDS * 1000)]);
     const inspection = await this.docker.inspect(id, signal);
     if (!inspection?.State.Pid) return undefined;
@@ -104,6 +116,8 @@ export class Containers {
     return {
       id,
       labels: labelsOf(inspection),
+      llmMetrics: llmMetricsOf(inspection),
+      addresses: addressesOf(summary),
       allocation: gpuAllocation(inspection, runtimesOf(info)),
       cgroup: (await this.cgroupOf(pid, id)) ?? defaultCgroup,
       pid,
@@ -139,6 +153,19 @@ function labelsOf({ Name, Config: { Image: image, Labels } }: ContainerInspectio
     alerts: label(ALERTS_LABEL) === "none" ? "none" : "",
   };
 }
+
+const llmMetricsOf = ({ Config: { Labels } }: ContainerInspection): Container["llmMetrics"] => ({
+  port: Labels?.[LLM_PORT_LABEL] ?? "",
+  path: Labels?.[LLM_PATH_LABEL] ?? "",
+  scrape: Labels?.[LLM_SCRAPE_LABEL] ?? "",
+});
+
+const addressesOf = ({ NetworkSettings }: ContainerSummary): Container["addresses"] =>
+  Object.fromEntries(
+    Object.entries(NetworkSettings?.Networks ?? {}).flatMap(([network, endpoint]) =>
+      endpoint?.IPAddress ? [[network, endpoint.IPAddress]] : [],
+    ),
+  );
 
 const runtimesOf = ({ DefaultRuntime = "", Runtimes }: DockerInfo): Runtimes => ({
   default: DefaultRuntime,

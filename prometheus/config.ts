@@ -5,6 +5,7 @@ import {
   containerRules,
   gatewayRules,
   gpuRules,
+  llmRules,
   monitoringRules,
   rulesFile,
   scrapeLimitRules,
@@ -20,6 +21,7 @@ import {
   extraJob,
   gatewayJob,
   gpuJob,
+  llmJob,
   prometheusJob,
   type ScrapeConfig,
 } from "./scrapeConfigs";
@@ -91,6 +93,7 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
     gatewayRules(certificate, alerts),
   ];
   if (gpu) rules.push(gpuRules(alerts));
+  if (gpu && settings.llmServers !== "off") rules.push(llmRules(alerts));
   if (unavailable.length > 0) rules.push(unavailableRules(host, unavailable));
   return withSettings(rules, alerts);
 }
@@ -122,6 +125,7 @@ const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
 function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
   const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];
   if (gpu) jobs.push(gpuJob(host));
+  if (gpu && settings.llmServers !== "off") jobs.push(llmJob(host, settings.llmServers === "all"));
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];

@@ -48,6 +48,8 @@ export const schema = z
     dcgmExporter: z.union([z.literal(""), hostPort], {
       error: "must be host:port, such as dcgm-exporter:9400",
     }),
+    /** Whether the metrics of LLM servers are scraped: those that rules read, all of them, or none. */
+    llmServers: oneOf("on", "all", "off"),
     protectData: flag,
     /** Whether Prometheus may reach other hosts. */
     outbound: flag,

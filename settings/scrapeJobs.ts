@@ -27,6 +27,8 @@ export const OWN_JOBS = {
   gateway: "gateway",
   gpu: "gpu",
   dcgm: "dcgm",
+  /** Every LLM server that the exporter discovers. */
+  llm: "llm-servers",
   /** Only with the setting `notify`. */
   alertmanager: "alertmanager",
 } as const;
