@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics, requiredResources, stackConfiguration } from "./components/containerMetrics";
-import { failedGpu, gpuPlan } from "./components/gpuExporter";
+import { failedGpu, gpuPlan } from "./components/exporter";
 import { requireAccepted } from "./host/configurationCheck";
 import { requireNoConflicts } from "./host/conflicts";
 import { gpuTrial } from "./host/gpuTrial";
@@ -42,7 +42,7 @@ async function program(): Promise<Record<string, unknown>> {
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
 
   const stack = new ContainerMetrics(name, args);
-  const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, alertmanager, configuration } = stack;
+  const { gateway, cadvisor, prometheus, exporter, dockerProxy, alertmanager, configuration } = stack;
   for (const what of describeUnavailable(stack.unavailable))
     void pulumi.log.info(`not available on this host: ${what}`);
   logConfigurationChanges(loaded, configuration);
@@ -56,7 +56,9 @@ async function program(): Promise<Record<string, unknown>> {
       cadvisor: cadvisor.container.name,
       prometheus: prometheus.container.name,
       gateway: gateway.container.name,
-      gpuExporter: gpuExporter?.container.name,
+      exporter: exporter?.container.name,
+      // The name of this output before the exporter was renamed.
+      gpuExporter: exporter?.container.name,
       dockerProxy: dockerProxy?.container.name,
       alertmanager: alertmanager?.container.name,
     },
@@ -64,7 +66,8 @@ async function program(): Promise<Record<string, unknown>> {
       cadvisor: settings.cadvisorImage,
       prometheus: settings.prometheusImage,
       gateway: settings.caddyImage,
-      gpuExporter: gpuExporter && settings.gpuExporterImage,
+      exporter: exporter && settings.exporterImage,
+      gpuExporter: exporter && settings.exporterImage,
       dockerProxy: dockerProxy && settings.caddyImage,
       alertmanager: alertmanager && settings.alertmanagerImage,
     },
@@ -82,12 +85,12 @@ async function program(): Promise<Record<string, unknown>> {
  */
 async function gpuFailure(
   stackName: string,
-  { gpu, gpuExporterImage: image }: Settings,
+  { gpu, exporterImage: image }: Settings,
   { facts, usage }: Host,
   own: OwnResources,
 ): Promise<string | undefined> {
   const access = facts.gpus;
-  const exporter = `${stackName}-gpu-exporter`;
+  const exporter = `${stackName}-exporter`;
   const runs = usage.containers.some(({ name, running }) => name === exporter && running);
   if (gpu === "off" || !access || (runs && isDeepStrictEqual(own.gpuAccess, access))) return undefined;
   if (pulumi.runtime.isDryRun()) {

@@ -18,7 +18,7 @@ const SCRAPES = 60;
 const IMAGE = "example/llm:1";
 
 /**
- * Measures the cost of a scrape of the GPU exporter on a host with 8 GPUs, 64 containers with a GPU each, and 200 GPU
+ * Measures the cost of a scrape of the exporter on a host with 8 GPUs, 64 containers with a GPU each, and 200 GPU
  * processes. Containers and pids are real, `nvidia-smi` is emulated: the exporter reports how long it takes, and the benchmark
  * subtracts that.
  */
@@ -68,7 +68,7 @@ async function measure(daemon: Daemon, folder: string, program: string): Promise
   });
   try {
     await sleep(2000);
-    const fetchMetrics = `fetch("http://127.0.0.1:${SERVERS.gpuExporter.port}/metrics").then((r) => r.text()).then(console.log)`;
+    const fetchMetrics = `fetch("http://127.0.0.1:${SERVERS.exporter.port}/metrics").then((r) => r.text()).then(console.log)`;
     const scrape = () => run(nsenter, [...inside, process.execPath, "-e", fetchMetrics]);
     let metrics = await scrape();
     const durations: number[] = [];
@@ -85,7 +85,7 @@ async function measure(daemon: Daemon, folder: string, program: string): Promise
     const status = await readFile(`/proc/${exporter.pid ?? 0}/status`, "utf8");
     const peak = Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024;
     console.log(
-      `GPU exporter: ${GPUS} GPUs, ${containers} containers with one, ${processes} GPU processes, ${SCRAPES} scrapes:`,
+      `exporter: ${GPUS} GPUs, ${containers} containers with one, ${processes} GPU processes, ${SCRAPES} scrapes:`,
     );
     console.log(
       `  beside nvidia-smi, ms (min, median, max)   ${milliseconds(0)}  ${milliseconds(SCRAPES / 2)}  ${milliseconds(SCRAPES - 1)}`,

@@ -12,7 +12,7 @@ const POLICIES = ["--policy-pack", POLICY_PACK];
 const MINUTES = 10;
 
 /**
- * `npm run bench [-- exporter|deploy|rates [MINUTES]]` measures the cost of the GPU exporter and of deployments, and how exact
+ * `npm run bench [-- exporter|deploy|rates [MINUTES]]` measures the cost of the exporter and of deployments, and how exact
  * rates are, with loads that run for 10 minutes.
  */
 export default async (args: string[]): Promise<number> => {

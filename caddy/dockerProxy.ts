@@ -1,5 +1,5 @@
 /** The clients of the Docker proxy and the ports that it listens on for them. 2376 would mean TLS to clients of Docker. */
-export const PROXY_PORTS = { cadvisor: 2375, gpuExporter: 2385 } as const;
+export const PROXY_PORTS = { cadvisor: 2375, exporter: 2385 } as const;
 
 /** Paths of the sockets in the containers that mount them. */
 export const DOCKER_SOCKET = "/var/run/docker.sock";
@@ -10,7 +10,7 @@ export const FILTERED_FOLDER = "/run/filtered";
 /** The requests that the proxy forwards; it rejects every other. */
 export interface AllowedRequests {
   /** Paths of the Docker API without the version, as regular expressions, by client; for GET and HEAD only. */
-  docker: { cadvisor: readonly string[]; gpuExporter?: readonly string[] };
+  docker: { cadvisor: readonly string[]; exporter?: readonly string[] };
   /** gRPC methods of containerd, and the only namespace that they may name. */
   containerd?: AllowedContainerd;
 }
@@ -33,8 +33,7 @@ export function proxyConfig({ docker, containerd }: AllowedRequests) {
     // if Docker does not answer for one of them.
     cadvisor: dockerServer(PROXY_PORTS.cadvisor, docker.cadvisor, "8s"),
   };
-  if (docker.gpuExporter)
-    servers["gpuExporter"] = dockerServer(PROXY_PORTS.gpuExporter, docker.gpuExporter, "30s");
+  if (docker.exporter) servers["exporter"] = dockerServer(PROXY_PORTS.exporter, docker.exporter, "30s");
   if (containerd) servers["containerd"] = containerdServer(containerd);
   return {
     admin: { disabled: true, config: { persist: false } },

@@ -3,7 +3,7 @@ import { docker } from "../host/docker";
 import { run } from "./run";
 
 /**
- * Installs the GPU exporter's program in its volume, by a container without network and capabilities. The previous program
+ * Installs the exporter's program in its volume, by a container without network and capabilities. The previous program
  * stays, for a container that is not replaced yet; older ones are removed.
  */
 async function main({ VOLUME = "", IMAGE = "" }: NodeJS.ProcessEnv): Promise<void> {
@@ -17,7 +17,7 @@ async function main({ VOLUME = "", IMAGE = "" }: NodeJS.ProcessEnv): Promise<voi
     ],
     { input: code },
   );
-  console.error(`the GPU exporter is in the volume ${VOLUME}, as ${file}`);
+  console.error(`the exporter is in the volume ${VOLUME}, as ${file}`);
 }
 
 run(() => main(process.env));

@@ -18,7 +18,7 @@ import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvis
 import type { Labels } from "./container";
 import { DockerProxy } from "./dockerProxy";
 import { Gateway } from "./gateway";
-import { DRIVER_REMEDY, GpuExporter, type GpuPlan } from "./gpuExporter";
+import { DRIVER_REMEDY, Exporter, type GpuPlan } from "./exporter";
 import { HealthProbe } from "./healthProbe";
 import { PrometheusServer } from "./prometheusServer";
 
@@ -34,7 +34,7 @@ export interface ContainerMetricsArgs {
   configurationDrift: string;
 }
 
-/** Container metrics of one Docker host: cAdvisor and the GPU exporter measure, Prometheus stores, a gateway publishes. */
+/** Container metrics of one Docker host: cAdvisor and the exporter measure, Prometheus stores, a gateway publishes. */
 export class ContainerMetrics extends pulumi.ComponentResource {
   /** The internal network of the stack. Containers that Prometheus scrapes by the setting `scrapeJobs` join it. */
   readonly network: docker.Network;
@@ -44,7 +44,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   /** With the setting dockerAccess "proxy". */
   readonly dockerProxy?: DockerProxy | undefined;
   /** Where GPUs are measured. */
-  readonly gpuExporter?: GpuExporter | undefined;
+  readonly exporter?: Exporter | undefined;
   /** With the setting notify. */
   readonly alertmanager?: Alertmanager | undefined;
   /** URLs of the servers behind the gateway. */
@@ -79,7 +79,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.gateway = this.createGateway(access);
     this.dockerProxy = this.createDockerProxy();
     this.cadvisor = this.createCadvisor();
-    this.gpuExporter = this.createGpuExporter();
+    this.exporter = this.createExporter();
     this.prometheus = this.createPrometheus();
     this.alertmanager = this.createAlertmanager();
     this.report = this.runChecks(access).report;
@@ -124,7 +124,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         image: settings.caddyImage,
         host,
         allowed: {
-          docker: { cadvisor: CADVISOR_DOCKER_API, ...(gpu.access && { gpuExporter: EXPORTER_DOCKER_API }) },
+          docker: { cadvisor: CADVISOR_DOCKER_API, ...(gpu.access && { exporter: EXPORTER_DOCKER_API }) },
           ...(host.containerdSocket && { containerd: CADVISOR_CONTAINERD_API }),
         },
         labels: this.labels,
@@ -149,21 +149,24 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     );
   }
 
-  private createGpuExporter(): GpuExporter | undefined {
+  private createExporter(): Exporter | undefined {
     const { settings, host, gpu } = this.args;
     if (!gpu.access) return undefined;
-    return new GpuExporter(
-      `${this.name}-gpu-exporter`,
+    return new Exporter(
+      `${this.name}-exporter`,
       {
-        image: settings.gpuExporterImage,
-        memory: settings.gpuExporterMemory,
+        image: settings.exporterImage,
+        memory: settings.exporterMemory,
         access: gpu.access,
         host,
         network: this.network,
         proxy: this.dockerProxy,
         labels: this.labels,
       },
-      { parent: this },
+      {
+        parent: this,
+        aliases: [{ type: "llm-metrics:docker:GpuExporter", name: `${this.name}-gpu-exporter` }],
+      },
     );
   }
 
@@ -213,8 +216,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   /** The post-deploy checks, which run again when a container was replaced. */
   private runChecks({ probe }: GatewayAccess): HealthProbe {
     const { settings, environment, host, gpu } = this.args;
-    const { cadvisor, prometheus, gateway, gpuExporter, dockerProxy, alertmanager } = this;
-    const parts = [cadvisor, prometheus, gateway, gpuExporter, dockerProxy, alertmanager].filter(
+    const { cadvisor, prometheus, gateway, exporter, dockerProxy, alertmanager } = this;
+    const parts = [cadvisor, prometheus, gateway, exporter, dockerProxy, alertmanager].filter(
       (part) => part !== undefined,
     );
     return new HealthProbe(
@@ -237,7 +240,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           scrapeJobs: settings.scrapeJobs.map((job) => job.job_name),
           unavailable: [...this.unavailable],
           gpu: gpu.access
-            ? { measured: true, exporter: `${this.name}-gpu-exporter` }
+            ? { measured: true, exporter: `${this.name}-exporter` }
             : { measured: false, reason: gpu.reason },
           ...(alertmanager && {
             alertmanager: { url: this.urls.alertmanager, container: `${this.name}-alertmanager` },
@@ -279,7 +282,7 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
   const { bindAddress: address } = settings;
   const named = (...parts: string[]) => parts.map((part) => `${name}-${part}`);
   return {
-    containers: named("alertmanager", "cadvisor", "docker-proxy", "gateway", "gpu-exporter", "prometheus"),
+    containers: named("alertmanager", "cadvisor", "docker-proxy", "gateway", "exporter", "prometheus"),
     networks: [name, ...named("alertmanager", "gateway", "docker", "outbound")],
     volumes: named(
       "alertmanager-config",
@@ -287,7 +290,7 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
       "prometheus-data",
       "prometheus-config",
       "gateway-files",
-      "gpu-exporter-program",
+      "exporter-program",
       "docker-proxy-containerd",
     ),
     ports: {

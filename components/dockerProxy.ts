@@ -48,7 +48,7 @@ export class DockerProxy extends pulumi.ComponentResource {
   /** host:port of the Docker API on that network, by client. */
   readonly address = {
     cadvisor: target({ alias: ALIAS, port: PROXY_PORTS.cadvisor }),
-    gpuExporter: target({ alias: ALIAS, port: PROXY_PORTS.gpuExporter }),
+    exporter: target({ alias: ALIAS, port: PROXY_PORTS.exporter }),
   };
   /** The volume with the filtered `containerd.sock`, on hosts with the containerd image store. */
   readonly containerd?: docker.Volume;

@@ -18,12 +18,13 @@ interface StateResource {
 export interface OwnResources extends ResourceNames {
   /** Why the last update measured no GPUs; undefined where it did, and before the first update. */
   gpuReason?: string | undefined;
-  /** How the GPU exporter that is deployed gets its GPUs. */
+  /** How the exporter that is deployed gets its GPUs. */
   gpuAccess?: GpuAccess | undefined;
 }
 
 /** The names of the Docker resources in the stack's own state, and what the last update found out about GPUs. */
 export async function ownResources(): Promise<OwnResources> {
+  const stack = `${pulumi.getProject()}-${pulumi.getStack()}`;
   const stackName = [pulumi.getOrganization(), pulumi.getProject(), pulumi.getStack()].join("/");
   // The engine's function behind StackReference, for resources. Source: pulumi/pulumi, pkg/resource/deploy/builtins.go.
   const { outputs = {} } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {
@@ -36,7 +37,7 @@ export async function ownResources(): Promise<OwnResources> {
   const probe = Object.entries(outputs).find(([urn]) => urn.endsWith("-probe-command"))?.[1];
   const expectation = JSON.parse(probe?.outputs?.stdin ?? "{}") as { gpu?: { reason?: string } };
   const exporter = Object.values(outputs).find(
-    ({ type, outputs: container }) => type === CONTAINER && container?.name?.endsWith("-gpu-exporter"),
+    ({ type, outputs: container }) => type === CONTAINER && container?.name === `${stack}-exporter`,
   )?.outputs;
   const cdiDevice = exporter?.deviceRequests?.[0]?.deviceIds?.[0];
   return {

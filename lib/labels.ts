@@ -1,6 +1,6 @@
 /**
  * The most characters of a label value that comes from a container, an image or a driver. Prometheus rejects a whole scrape when
- * one label exceeds its limit, so relabeling and the GPU exporter cut such labels in the same way, and their series can be joined.
+ * one label exceeds its limit, so relabeling and the exporter cut such labels in the same way, and their series can be joined.
  */
 export const MAX_LABEL_LENGTH = 200;
 

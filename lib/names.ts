@@ -40,7 +40,7 @@ export const SERVERS = {
   /** The gateway's own metrics. */
   gateway: { alias: "gateway", port: 9180 },
   /** Not a registered port of another exporter. Source: github.com/prometheus/prometheus/wiki/Default-port-allocations. */
-  gpuExporter: { alias: "gpu-exporter", port: 23_400 },
+  exporter: { alias: "exporter", port: 23_400 },
 } as const;
 
 /** host:port of a server on the stack's network. */

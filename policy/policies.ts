@@ -12,8 +12,8 @@ const ALLOWED = {
     // The file capability of the program in Caddy's official image: without it, the program does not start.
     NET_BIND_SERVICE: /-(docker-proxy|gateway)$/,
   } as Record<string, RegExp>,
-  sockets: /-(cadvisor|gpu-exporter|docker-proxy)$/,
-  hostPids: /-gpu-exporter$/,
+  sockets: /-(cadvisor|(?<!-node-)exporter|docker-proxy)$/,
+  hostPids: /-exporter$/,
 };
 /** The container that has the sockets in place of all others. */
 const DOCKER_PROXY = /-docker-proxy$/;

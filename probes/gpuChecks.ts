@@ -6,7 +6,7 @@ import { describeGaps, type Advice, type Check } from "./check";
 import type { Expectation } from "./report";
 import { requireTargetUp, samplesByContainer } from "./samples";
 
-/** The checks of the GPU exporter, or the reason why there is none. */
+/** The checks of the exporter, or the reason why there is none. */
 export function gpuChecks(
   { gpu, prometheusUrl, containers }: Expectation,
   deadline: number,
@@ -30,8 +30,8 @@ export function gpuChecks(
     query,
   });
   return [
-    check("the target gpu is up", () => requireTargetUp(prometheusUrl, "gpu")),
-    check("the running GPU exporter has been scraped", () => exporterScraped(prometheusUrl, exporter)),
+    check("the target exporter is up", () => requireTargetUp(prometheusUrl, "exporter")),
+    check("the running exporter has been scraped", () => exporterScraped(prometheusUrl, exporter)),
     check("the GPU driver answers", () => driverAnswers(prometheusUrl)),
     {
       ...check(complete, () => exporterReadsDocker(prometheusUrl)),
@@ -44,26 +44,26 @@ export function gpuChecks(
 async function exporterScraped(prometheus: string, exporter: string): Promise<string> {
   const startedAt = await docker(["inspect", "--format", "{{.State.StartedAt}}", exporter]);
   const started = Date.parse(startedAt.trim()) / 1000;
-  const [last] = await query(prometheus, 'timestamp(gpu_exporter_driver_up{job="gpu"})');
+  const [last] = await query(prometheus, 'timestamp(gpu_exporter_driver_up{job="exporter"})');
   if (last && last.value >= started) return `${(last.value - started).toFixed(0)} s after it started`;
   throw new Mismatch(
-    last ? "only samples of the previous exporter" : "no sample of the job gpu",
+    last ? "only samples of the previous exporter" : "no sample of the job exporter",
     "a sample of the running exporter",
-    "See `docker logs` of the GPU exporter.",
+    "See `docker logs` of the exporter.",
   );
 }
 
 async function driverAnswers(prometheus: string): Promise<string> {
-  const [up] = await query(prometheus, 'gpu_exporter_driver_up{job="gpu"}');
+  const [up] = await query(prometheus, 'gpu_exporter_driver_up{job="exporter"}');
   if (up?.value !== 1) {
-    const errors = await query(prometheus, 'gpu_exporter_errors_total{job="gpu",stage="driver"}');
+    const errors = await query(prometheus, 'gpu_exporter_errors_total{job="exporter",stage="driver"}');
     throw new Mismatch(
       `no answer from the driver: ${errors.map(({ labels }) => labels["reason"] ?? "").join(", ")}`,
       "an answer of nvidia-smi",
-      "Run `nvidia-smi -q` on the host; `docker logs` of the GPU exporter has its errors.",
+      "Run `nvidia-smi -q` on the host; `docker logs` of the exporter has its errors.",
     );
   }
-  const gpus = await query(prometheus, 'gpu_up{job="gpu"}');
+  const gpus = await query(prometheus, 'gpu_up{job="exporter"}');
   const lost = gpus.filter(({ value }) => value !== 1).map(({ labels }) => labels["gpu_uuid"] ?? "");
   if (lost.length === 0) return `${gpus.length} GPUs and MIG devices`;
   throw new Mismatch(
@@ -74,12 +74,12 @@ async function driverAnswers(prometheus: string): Promise<string> {
 }
 
 async function exporterReadsDocker(prometheus: string): Promise<string> {
-  const [up] = await query(prometheus, 'gpu_exporter_docker_up{job="gpu"}');
-  if (up?.value === 1) return "the GPU exporter reads the containers from Docker";
+  const [up] = await query(prometheus, 'gpu_exporter_docker_up{job="exporter"}');
+  if (up?.value === 1) return "the exporter reads the containers from Docker";
   throw new Mismatch(
-    "the GPU exporter gets no answer from Docker, and exposes no containers",
+    "the exporter gets no answer from Docker, and exposes no containers",
     "gpu_exporter_docker_up 1",
-    "See `docker logs` of the GPU exporter.",
+    "See `docker logs` of the exporter.",
   );
 }
 
@@ -87,7 +87,7 @@ const GPU_LABELS = ["name", "image", "gpu", "gpu_uuid", "gpu_model"];
 
 /** A container of the user's whose GPUs do not exist is reported, and fails nothing. */
 async function gpuComplete(prometheus: string, explain: Explain): Promise<Advice> {
-  const infos = samplesByContainer(await query(prometheus, 'container_gpu_info{job="gpu"}'));
+  const infos = samplesByContainer(await query(prometheus, 'container_gpu_info{job="exporter"}'));
   const containers = await gpuContainers();
   const gaps = containers.flatMap((container): Gap[] => {
     const samples = infos.get(container.id);

@@ -147,7 +147,7 @@ export const GPU_METRICS = {
   gpu_host_processes: "Processes outside Docker's containers on the GPU",
 };
 
-/** The metrics of the GPU exporter itself and of the driver. */
+/** The metrics of the exporter itself and of the driver. */
 export const GPU_EXPORTER_METRICS = {
   gpu_driver_info: "Versions of the NVIDIA driver and of the newest CUDA that it supports; always 1",
   gpu_exporter_driver_up: "Whether the driver responded in this scrape: 1 or 0",

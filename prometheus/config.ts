@@ -20,7 +20,7 @@ import {
   dcgmJob,
   extraJob,
   gatewayJob,
-  gpuJob,
+  exporterJob,
   llmJob,
   prometheusJob,
   type ScrapeConfig,
@@ -50,7 +50,7 @@ export interface PrometheusContext {
   environment: string;
   /** Value of the label `host`. */
   host: string;
-  /** Whether the GPU exporter is deployed. */
+  /** Whether the exporter is deployed. */
   gpu: boolean;
   /** The metrics that the host cannot provide. Default: none. */
   unavailable?: readonly UnavailableMetric[];
@@ -124,7 +124,7 @@ const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
 
 function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
   const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];
-  if (gpu) jobs.push(gpuJob(host));
+  if (gpu) jobs.push(exporterJob(host));
   if (gpu && settings.llmServers !== "off") jobs.push(llmJob(host, settings.llmServers === "all"));
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));

@@ -55,11 +55,11 @@ export function cadvisorJob(host: string, scrapeInterval: string): ScrapeConfig 
   };
 }
 
-/** The job that scrapes the GPU exporter, which exposes only metrics of the catalogue. */
-export const gpuJob = (host: string): ScrapeConfig => ({
-  job_name: OWN_JOBS.gpu,
+/** The job that scrapes the exporter, which exposes only metrics of the catalogue. */
+export const exporterJob = (host: string): ScrapeConfig => ({
+  job_name: OWN_JOBS.exporter,
   ...LIMITS,
-  static_configs: [{ targets: [target(SERVERS.gpuExporter)], labels: { host } }],
+  static_configs: [{ targets: [target(SERVERS.exporter)], labels: { host } }],
 });
 
 /**
@@ -101,7 +101,7 @@ export const llmJob = (host: string, all: boolean): ScrapeConfig => ({
   // A server could redirect Prometheus to another one.
   follow_redirects: false,
   http_sd_configs: [
-    { url: `http://${target(SERVERS.gpuExporter)}${LLM_TARGETS_PATH}`, refresh_interval: "10s" },
+    { url: `http://${target(SERVERS.exporter)}${LLM_TARGETS_PATH}`, refresh_interval: "10s" },
   ],
   relabel_configs: [{ target_label: "host", replacement: host }],
   metric_relabel_configs: llmRelabeling(all),

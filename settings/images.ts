@@ -12,7 +12,7 @@ interface Requirement {
 }
 
 type ImageSetting =
-  "cadvisorImage" | "prometheusImage" | "caddyImage" | "gpuExporterImage" | "alertmanagerImage";
+  "cadvisorImage" | "prometheusImage" | "caddyImage" | "exporterImage" | "alertmanagerImage";
 
 /** The requirements by setting. The descriptions in `Pulumi.yaml` and `docs/settings.md` state the same minimums. */
 export const IMAGE_REQUIREMENTS: Record<ImageSetting, Requirement> = {
@@ -36,10 +36,10 @@ export const IMAGE_REQUIREMENTS: Record<ImageSetting, Requirement> = {
     // Source: caddyserver/caddy, modules/caddytls/tls.go and modules/caddyhttp/app.go.
     reason: "older ones reject disable_storage_clean and metrics in the configuration",
   },
-  gpuExporterImage: {
+  exporterImage: {
     repository: "node",
     minimum: "20",
-    reason: "the GPU exporter is compiled for Node 20",
+    reason: "the exporter is compiled for Node 20",
     unsupported: { variant: "alpine", reason: "has no glibc, which NVIDIA's tools need" },
   },
   alertmanagerImage: {

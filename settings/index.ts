@@ -2,12 +2,14 @@ import { z } from "zod";
 import { nearest } from "./formats";
 import { SECRET_PARENTS, type Path } from "./httpClient";
 import { isPublicField, receiverSecrets } from "./notify";
+import { withPresentKeys } from "./renamed";
 import { schema, SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
 import { secretPaths, whyNoDiscovery } from "./scrapeJobs";
 
 export { ALERT_DEFAULTS, ALERT_NAMES, alertSettings, type AlertName, type AlertSettings } from "./alerts";
 export { certificateDetails, isLoopback } from "./gateway";
 export { IMAGE_REQUIREMENTS } from "./images";
+export { PREVIOUS_KEYS } from "./renamed";
 export { kindOf, receiverSecrets, type Receiver } from "./notify";
 export { SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
 export { moveJobSecrets, OWN_JOBS, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";
@@ -23,13 +25,22 @@ const NAMESPACE = "llm-metrics";
  * @throws Error that lists every bad key with its value and what is accepted
  */
 export function parseSettings(config: Record<string, unknown>, encrypted: readonly string[] = []): Settings {
-  const values = Object.fromEntries(
+  const given = Object.fromEntries(
     Object.entries(config)
       .filter(([key]) => key.startsWith(`${NAMESPACE}:`))
       .map(([key, value]) => [key.slice(NAMESPACE.length + 1), value] as const)
       .map(([key, value]) => [key, decoded(key, value)]),
   );
-  const problems = [...wrongNamespaces(config), ...plaintextSecrets(values, encrypted)];
+  const { values, conflicts } = withPresentKeys(given);
+  const problems = [
+    ...wrongNamespaces(config),
+    ...plaintextSecrets(values, encrypted),
+    ...conflicts.map(
+      ({ key, previous }) =>
+        `${NAMESPACE}:${previous} is ${JSON.stringify(given[previous])}, but ${NAMESPACE}:${key}, the present name of that setting, ` +
+        `is ${JSON.stringify(given[key])}: remove ${previous} by \`pulumi config rm ${previous}\``,
+    ),
+  ];
   const result = schema.safeParse(values);
   if (result.success) {
     const { scrapeJobs, notify } = result.data;

@@ -28,7 +28,7 @@ export const schema = z
     prometheusPort: port,
     /** Memory limit in MiB. */
     prometheusMemory: memory,
-    /** What cAdvisor and the GPU exporter mount: Docker's socket, or the address of a proxy that filters its API. */
+    /** What cAdvisor and the exporter mount: Docker's socket, or the address of a proxy that filters its API. */
     dockerAccess: oneOf("socket", "proxy"),
     /** Image of Caddy, for the gateway and the Docker proxy. */
     caddyImage: imageOf("caddyImage"),
@@ -41,9 +41,9 @@ export const schema = z
     hostLabel,
     /** Whether GPUs are measured: where the host has them, always, or never. */
     gpu: oneOf("auto", "on", "off"),
-    gpuExporterImage: imageOf("gpuExporterImage"),
+    exporterImage: imageOf("exporterImage"),
     /** Memory limit in MiB. */
-    gpuExporterMemory: memory,
+    exporterMemory: memory,
     /** host:port of an existing dcgm-exporter; empty: none. */
     dcgmExporter: z.union([z.literal(""), hostPort], {
       error: "must be host:port, such as dcgm-exporter:9400",

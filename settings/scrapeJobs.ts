@@ -25,7 +25,7 @@ export const OWN_JOBS = {
   cadvisor: "cadvisor",
   prometheus: "prometheus",
   gateway: "gateway",
-  gpu: "gpu",
+  exporter: "exporter",
   dcgm: "dcgm",
   /** Every LLM server that the exporter discovers. */
   llm: "llm-servers",

@@ -4,6 +4,7 @@ import { dockerInfo, gpuAccess } from "../../host/facts";
 import { docker, queryDocker } from "../../host/docker";
 import { stackConfig } from "../stackConfig";
 import { log } from "../../lib/log";
+import { PREVIOUS_KEYS } from "../../settings";
 import { proxyFor } from "./proxy";
 
 /** Docker itself gives up a registry that does not answer after 15 s. */
@@ -56,14 +57,15 @@ async function hasGpus(dockerHost: string): Promise<boolean> {
 /**
  * The images that a stack's configuration names, or the defaults of Pulumi.yaml.
  *
- * @param gpus whether the Docker host has GPUs, so that the GPU exporter is deployed unless the setting `gpu` is off
+ * @param gpus whether the Docker host has GPUs, so that the exporter is deployed unless the setting `gpu` is off
  * @param notify whether Alertmanager is deployed; by default, as the setting of that name
  */
 export async function configuredImages(stack: string, gpus: boolean, notify?: boolean): Promise<string[]> {
   const config = await stackConfig(stack);
   const isDeployed = notify ?? hasReceivers(config["llm-metrics:notify"]);
-  const setting = (key: string) => config[`llm-metrics:${key}`] ?? "";
-  const exporter = gpus && setting("gpu") !== "off" ? ["gpuExporterImage"] : [];
+  const setting = (key: string) =>
+    config[`llm-metrics:${PREVIOUS_KEYS[key] ?? key}`] ?? config[`llm-metrics:${key}`] ?? "";
+  const exporter = gpus && setting("gpu") !== "off" ? ["exporterImage"] : [];
   const alertmanager = isDeployed ? ["alertmanagerImage"] : [];
   return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter, ...alertmanager].map(setting);
 }

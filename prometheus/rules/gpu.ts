@@ -43,7 +43,7 @@ const RECORDS: RecordingRule[] = [
 ];
 
 /**
- * Recording rules for containers with GPUs, and alerts about their GPUs, the driver and the GPU exporter.
+ * Recording rules for containers with GPUs, and alerts about their GPUs, the driver and the exporter.
  *
  * @param alerts thresholds and times
  */
@@ -61,7 +61,7 @@ const sourceAlerts = (alerts: AlertSettings): AlertingRule[] => [
     labels: { severity: "critical" },
     annotations: {
       summary: "The NVIDIA driver on {{ $labels.host }} does not respond",
-      description: `For ${alerts.gpuDriverDownFor}, nvidia-smi has failed or timed out (gpu_exporter_driver_up is {{ $value }}). The log of the GPU exporter has the reason.`,
+      description: `For ${alerts.gpuDriverDownFor}, nvidia-smi has failed or timed out (gpu_exporter_driver_up is {{ $value }}). The log of the exporter has the reason.`,
     },
   },
   {
@@ -70,8 +70,8 @@ const sourceAlerts = (alerts: AlertSettings): AlertingRule[] => [
     for: alerts.gpuDockerDownFor,
     labels: { severity: "warning" },
     annotations: {
-      summary: "Docker on {{ $labels.host }} does not answer the GPU exporter",
-      description: `For ${alerts.gpuDockerDownFor}, GPU use is assigned to no container (gpu_exporter_docker_up is {{ $value }}). See the logs of the GPU exporter and of Docker.`,
+      summary: "Docker on {{ $labels.host }} does not answer the exporter",
+      description: `For ${alerts.gpuDockerDownFor}, GPU use is assigned to no container (gpu_exporter_docker_up is {{ $value }}). See the logs of the exporter and of Docker.`,
     },
   },
   {
@@ -89,7 +89,7 @@ const sourceAlerts = (alerts: AlertSettings): AlertingRule[] => [
     annotations: {
       summary: "Containers with GPUs on {{ $labels.host }} have no GPU metrics",
       description:
-        "{{ $value }} containers run and had GPU metrics before. See the target of the job gpu on the page /targets, and the log of the GPU exporter.",
+        "{{ $value }} containers run and had GPU metrics before. See the target of the job exporter on the page /targets, and the log of the exporter.",
     },
   },
 ];
@@ -162,7 +162,7 @@ const containerAlerts = (alerts: AlertSettings): AlertingRule[] => [
     annotations: {
       summary: `${CONTAINER} requests GPUs that the host does not have: {{ $value }}`,
       description:
-        "The log of the GPU exporter has their ids. Compare them with `nvidia-smi -L`: after a change of MIG devices or GPUs, create the container again with ids that exist.",
+        "The log of the exporter has their ids. Compare them with `nvidia-smi -L`: after a change of MIG devices or GPUs, create the container again with ids that exist.",
     },
   },
   {

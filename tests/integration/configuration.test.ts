@@ -194,19 +194,19 @@ describe("Documented settings change and go back, each time by an update that en
   afterAll(() => gpuHost.removeCdi());
 
   test("those of the containers", async () => {
-    const { cadvisorImage, prometheusImage, caddyImage, gpuExporterImage } = settings();
+    const { cadvisorImage, prometheusImage, caddyImage, exporterImage } = settings();
     // A digest of the same image was another image in each update (kreuzwerker/terraform-provider-docker 49, 426).
     const digest = await docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", cadvisorImage);
     const images = {
       cadvisorImage: digest,
       prometheusImage: "prom/prometheus:v3.13.98",
       caddyImage: "caddy:2.11.98-alpine",
-      gpuExporterImage: "node:24.98.0-bookworm-slim",
+      exporterImage: "node:24.98.0-bookworm-slim",
     };
     await docker("tag", prometheusImage, images.prometheusImage);
     await docker("tag", caddyImage, images.caddyImage);
-    await docker("tag", gpuExporterImage, images.gpuExporterImage);
-    const memory = { cadvisorMemory: "300MB", prometheusMemory: "900MB", gpuExporterMemory: "200MB" };
+    await docker("tag", exporterImage, images.exporterImage);
+    const memory = { cadvisorMemory: "300MB", prometheusMemory: "900MB", exporterMemory: "200MB" };
 
     await changeAndGoBack({ dockerAccess: "proxy", gpu: "on", ...images, ...memory }, {}, async () => {
       const expected = {
@@ -214,7 +214,7 @@ describe("Documented settings change and go back, each time by an update that en
         prometheus: [images.prometheusImage, 900],
         gateway: [images.caddyImage, expect.anything()],
         "docker-proxy": [images.caddyImage, expect.anything()],
-        "gpu-exporter": [images.gpuExporterImage, 200],
+        exporter: [images.exporterImage, 200],
       } as const;
       for (const which of Object.keys(expected) as (keyof typeof expected)[]) {
         const { Config, HostConfig, Mounts } = await inspect(stack.resource(which));

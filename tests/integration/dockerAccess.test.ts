@@ -24,8 +24,8 @@ import { Stack, succeeded } from "../support/stack";
 const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
 const SOCKET = DOCKER_HOST.replace("unix://", "");
 const CADVISOR = "http://cadvisor:8080/metrics";
-const GPU_EXPORTER = `http://${hostAndPort(SERVERS.gpuExporter)}/metrics`;
-const PROXY = { cadvisor: 2375, "gpu-exporter": 2385 } as const;
+const GPU_EXPORTER = `http://${hostAndPort(SERVERS.exporter)}/metrics`;
+const PROXY = { cadvisor: 2375, exporter: 2385 } as const;
 
 /** One stack, deployed with the sockets first, then with the proxy. */
 let stack: Stack;
@@ -101,7 +101,7 @@ async function gpuSamples(): Promise<unknown> {
 /** The sockets of the host that the containers of the stack mount, or containerd's folder with its socket, and whether writable. */
 async function mountedSockets(): Promise<unknown[]> {
   const found = [];
-  for (const which of ["cadvisor", "docker-proxy", "gpu-exporter", "prometheus"] as const) {
+  for (const which of ["cadvisor", "docker-proxy", "exporter", "prometheus"] as const) {
     const container = await inspect(stack.resource(which)).catch(() => undefined);
     for (const { Source, RW } of container?.Mounts ?? [])
       if ((await stat(Source)).isSocket() || path.basename(Source) === "containerd")
@@ -113,7 +113,7 @@ async function mountedSockets(): Promise<unknown[]> {
 describe("Docker proxy", () => {
   it.each([
     ["cAdvisor", CADVISOR, 0],
-    ["the GPU exporter", GPU_EXPORTER, 1],
+    ["the exporter", GPU_EXPORTER, 1],
   ])("gives %s the same metrics as the socket, family by family", async (_, url, index) => {
     await eventually(async () => {
       expect(await families(url)).toEqual(throughSockets.families[index]);
@@ -139,7 +139,7 @@ describe("Docker proxy", () => {
     );
     expect(throughSockets.mounts).toEqual([
       ...mounts("cadvisor", [...(await ofContainerd("containerd")), "docker.sock"]),
-      ...mounts("gpu-exporter", ["docker.sock"]),
+      ...mounts("exporter", ["docker.sock"]),
     ]);
   });
 
@@ -215,7 +215,7 @@ describe("Docker proxy", () => {
     ...others(target).map(([method, url]) => [method, url, undefined] as const),
   ];
 
-  it.each(["cadvisor", "gpu-exporter"] as const)(
+  it.each(["cadvisor", "exporter"] as const)(
     "answers requests of %s that write or are not on its list with 403",
     async (client) => {
       const ports = client === "cadvisor" ? [PROXY.cadvisor] : Object.values(PROXY);
@@ -253,7 +253,7 @@ describe("Docker proxy", () => {
       return answers.map((answer) => statuses(answer)[0]);
     };
     expect(await codes(PROXY.cadvisor)).toEqual([200, 200, 200, 200, 403, 200]);
-    expect(await codes(PROXY["gpu-exporter"])).toEqual([403, 200, 403, 403, 200, 200]);
+    expect(await codes(PROXY["exporter"])).toEqual([403, 200, 403, 403, 200, 200]);
   });
 
   it("blocks requests that work through a socket mounted read-only", async () => {

@@ -79,7 +79,7 @@ describe("Gateway on loopback", () => {
       await docker("rm", "-f", name);
       await docker(
         ...["run", "-d", "--name", name, "--network", `llm-metrics-${stack.name}`, "--network-alias", which],
-        ...[settings().gpuExporterImage, "node", "-e", RECORDER, port],
+        ...[settings().exporterImage, "node", "-e", RECORDER, port],
       );
     }
     await eventually(async () => {

@@ -121,7 +121,7 @@ afterAll(async () => {
 
 /** The values of a metric, by container and GPU. */
 async function values(metric: string): Promise<Record<string, number>> {
-  const samples = await query(stack.prometheus, `${metric}{job="gpu"}`);
+  const samples = await query(stack.prometheus, `${metric}{job="exporter"}`);
   const which = (name = "") =>
     Object.entries(containers).find(([, container]) => container === name)?.[0] ?? name;
   return Object.fromEntries(
@@ -170,7 +170,7 @@ describe("GPU metrics", () => {
   it("labels GPU series with the device, the LLM server, and cAdvisor's labels of the same container", async () => {
     const [gpu] = await query(stack.prometheus, `container_gpu_info{name="${containers["vllm"] ?? ""}"}`);
     expect(gpu?.metric).toMatchObject({
-      job: "gpu",
+      job: "exporter",
       host: "gpu-host",
       image: "vllm/vllm-openai:v0.11.0",
       llm_server: "vllm",
@@ -235,19 +235,15 @@ describe("GPU metrics", () => {
   it("reports each GPU container with its number of GPUs", () => {
     const seen = (check: string) =>
       outputs.probeReport.findings.find((finding) => finding.check === check)?.actual;
-    expect(outputs.jobNames).toContain("gpu");
-    expect(seen("the running GPU exporter has been scraped")).toMatch(/^\d+ s after it started$/);
+    expect(outputs.jobNames).toContain("exporter");
+    expect(seen("the running exporter has been scraped")).toMatch(/^\d+ s after it started$/);
     expect(seen("the GPU driver answers")).toBe("2 GPUs and MIG devices");
     expect(seen("every GPU container has its GPU series")).toContain(`${containers["all"] ?? ""} (2)`);
     expect(seen("every GPU container has its GPU series")).toContain(`${containers["vllm"] ?? ""} (1)`);
   });
 
   it("runs the exporter as nobody, without capabilities, ports, or anything writable", async () => {
-    const {
-      HostConfig: host,
-      Config: config,
-      Mounts: mounts,
-    } = await inspect(stack.resource("gpu-exporter"));
+    const { HostConfig: host, Config: config, Mounts: mounts } = await inspect(stack.resource("exporter"));
     expect(host).toMatchObject({
       Privileged: false,
       ReadonlyRootfs: true,
@@ -263,7 +259,7 @@ describe("GPU metrics", () => {
   });
 
   it("exposes metrics that pass promtool's check", async () => {
-    const check = `wget -qO- http://${target(SERVERS.gpuExporter)}/metrics | promtool check metrics 2>&1`;
+    const check = `wget -qO- http://${target(SERVERS.exporter)}/metrics | promtool check metrics 2>&1`;
     expect(await docker("exec", stack.resource("prometheus"), "sh", "-c", check)).toBe("");
   });
 
@@ -291,7 +287,7 @@ describe("GPU metrics", () => {
     const name = await startContainer("example/moved:1", ["--gpus", '"device=1,GPU-0badc0de"']);
     await eventually(async () => {
       const [unmatched] = await query(stack.prometheus, "container_gpu_unmatched_devices");
-      expect(unmatched).toMatchObject({ metric: { job: "gpu", name }, value: [expect.anything(), "1"] });
+      expect(unmatched).toMatchObject({ metric: { job: "exporter", name }, value: [expect.anything(), "1"] });
       expect(await values("container_gpu_memory_used_bytes")).toEqual({ ...before, [`${name} 1`]: 0 });
     });
     await docker("rm", "-f", name);
@@ -311,7 +307,7 @@ describe("GPU metrics", () => {
       expect(await query(stack.prometheus, "max_over_time(gpu_exporter_driver_up[10s]) == 0")).toHaveLength(
         1,
       );
-      expect(await query(stack.prometheus, 'up{job="gpu"} == 1')).toHaveLength(1);
+      expect(await query(stack.prometheus, 'up{job="exporter"} == 1')).toHaveLength(1);
       expect(await query(stack.prometheus, 'gpu_exporter_errors_total{reason="timeout"} > 0')).toHaveLength(
         1,
       );
@@ -332,9 +328,9 @@ describe("GPU metrics", () => {
   it("is not changed by a refresh or an update, and restores an exporter that was removed", async () => {
     await succeeded(stack.refresh("--expect-no-changes"));
     await succeeded(stack.up("--expect-no-changes"));
-    await docker("rm", "-f", stack.resource("gpu-exporter"));
+    await docker("rm", "-f", stack.resource("exporter"));
     await succeeded(stack.up("--refresh"));
-    expect((await inspect(stack.resource("gpu-exporter"))).State.Running).toBe(true);
+    expect((await inspect(stack.resource("exporter"))).State.Running).toBe(true);
   });
 
   it("gives the exporter its GPUs by CDI where Docker has no NVIDIA runtime", async () => {
@@ -342,7 +338,7 @@ describe("GPU metrics", () => {
     // Engine 20.10 knows no CDI: then the next test is about that.
     if (!JSON.stringify(await queryDocker(DOCKER_HOST, "/info")).includes("nvidia.com/gpu=all")) return;
     await succeeded(stack.up());
-    const { HostConfig: host } = await inspect(stack.resource("gpu-exporter"));
+    const { HostConfig: host } = await inspect(stack.resource("exporter"));
     expect(host.DeviceRequests).toMatchObject([{ Driver: "cdi", DeviceIDs: ["nvidia.com/gpu=all"] }]);
     expect(await values("container_gpu_memory_used_bytes")).toMatchObject({ "cdi 0": 32_000 * MIB });
     await succeeded(stack.refresh("--expect-no-changes"));
@@ -360,7 +356,7 @@ describe("GPU metrics", () => {
     const { probeReport, jobNames } = await stack.outputs<typeof outputs>();
     expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway"]);
     expect(probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
-    expect(await docker("ps", "-a", "--format", "{{.Names}}")).not.toContain(stack.resource("gpu-exporter"));
+    expect(await docker("ps", "-a", "--format", "{{.Names}}")).not.toContain(stack.resource("exporter"));
 
     await stack.configure({ gpu: "on" });
     expect(await failed(stack.up())).toMatch(/llm-metrics:gpu is "on", but .*nvidia-ctk runtime configure/s);

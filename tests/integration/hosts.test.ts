@@ -108,9 +108,9 @@ describe("A host", () => {
     await gpuHost.describe({ driver: "550.127.05", gpus: [h100(0)], processes: [] });
     await program("nvidia-container-runtime", `exec ${gpuHost.runtime} "$@"`);
     await succeeded(stack.up());
-    expect((await inspect(stack.resource("gpu-exporter"))).State.Running).toBe(true);
+    expect((await inspect(stack.resource("exporter"))).State.Running).toBe(true);
     await eventually(async () => {
-      expect(await query(stack.prometheus, 'gpu_up{job="gpu"} == 1')).toHaveLength(1);
+      expect(await query(stack.prometheus, 'gpu_up{job="exporter"} == 1')).toHaveLength(1);
       expect(
         await query(stack.prometheus, 'monitoring_metric_unavailable{metric="container_gpu_*"}'),
       ).toEqual([]);

@@ -48,7 +48,7 @@ const cadvisor = of("cadvisor");
 const prometheus = of("prometheus");
 const alertmanager = of("alertmanager");
 const gateway = of("gateway");
-const exporter = of("gpu");
+const exporter = of("exporter");
 const llmJob = of("llm-servers");
 
 const named = (name: string, id = name) => `id="/docker/${id}",name="${name}",image="example/${name}:1"`;

@@ -9,7 +9,7 @@ describe("GPU rules", () => {
       series: `${metric}{${labels(name)}${more}}`,
       values,
     });
-    const gpu = (n: number) => `,job="gpu",gpu="${n}"`;
+    const gpu = (n: number) => `,job="exporter",gpu="${n}"`;
     const expected = (record: string, name: string, value: number) => ({
       expr: `gpu_container:${record}`,
       eval_time: "10m",

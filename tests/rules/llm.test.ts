@@ -325,7 +325,7 @@ describe("Records of LLM servers", () => {
   it("divide tokens by the GPUs that are allocated, and show the GPU memory of each model", async () => {
     const labels = 'host="h",id="/docker/a",name="a",llm_server="vllm"';
     const target = `job="llm-servers",instance="a:8000",${labels}`;
-    const gpu = (n: number, more = "") => `job="gpu",gpu="${n}",${labels}${more}`;
+    const gpu = (n: number, more = "") => `job="exporter",gpu="${n}",${labels}${more}`;
     await testLlmRules([
       {
         interval: "30s",

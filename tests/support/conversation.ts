@@ -7,7 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import { docker } from "./docker";
 
-/** Node, in the image that the GPU exporter runs in. */
+/** Node, in the image that the exporter runs in. */
 const NODE = "node:24.11.1-bookworm-slim";
 
 /** What is written to one connection: texts, with half a second between them. */

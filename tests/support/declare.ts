@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { load } from "js-yaml";
 import { ContainerMetrics } from "../../components/containerMetrics";
 import type { HostFacts } from "../../host/facts";
-import { gpuPlan } from "../../components/gpuExporter";
+import { gpuPlan } from "../../components/exporter";
 import type { PrometheusConfig } from "../../prometheus/config";
 import type { Settings } from "../../settings";
 import { settings } from "./settings";

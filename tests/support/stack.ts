@@ -112,7 +112,7 @@ export class Stack {
       | "cadvisor"
       | "docker-proxy"
       | "gateway"
-      | "gpu-exporter"
+      | "exporter"
       | "prometheus"
       | "prometheus-data"
       | "prometheus-config",

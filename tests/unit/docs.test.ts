@@ -30,7 +30,7 @@ describe("Documentation", () => {
     ["metrics of containers", Object.entries(CONTAINER_METRICS)],
     ["metrics of the GPUs of containers", Object.entries(GPU_CONTAINER_METRICS)],
     ["metrics of GPUs", Object.entries(GPU_METRICS)],
-    ["metrics of the GPU exporter", Object.entries(GPU_EXPORTER_METRICS)],
+    ["metrics of the exporter", Object.entries(GPU_EXPORTER_METRICS)],
     ["metrics of the gateway", Object.entries(GATEWAY_METRICS)],
     ["metrics of Alertmanager", Object.entries(ALERTMANAGER_METRICS)],
   ])("has all %s, in the words of the catalogue", (_, expected) => {

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics } from "../../components/containerMetrics";
-import { gpuPlan } from "../../components/gpuExporter";
+import { gpuPlan } from "../../components/exporter";
 import { policies } from "../../policy/policies";
 import { settings } from "../support/settings";
 
@@ -223,10 +223,10 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
   "host-namespaces": {
     passes: [
       [[container({ networkMode: "bridge" })]],
-      [[container({ name: "a-gpu-exporter", pidMode: "host", cgroupnsMode: "host" })]],
+      [[container({ name: "a-exporter", pidMode: "host", cgroupnsMode: "host" })]],
     ],
     stops: [
-      ["its networkMode is host", [container({ name: "a-gpu-exporter", networkMode: "host" })]],
+      ["its networkMode is host", [container({ name: "a-exporter", networkMode: "host" })]],
       ["its pidMode is host", [container({ name: "a-cadvisor", pidMode: "host" })]],
     ],
   },

@@ -49,7 +49,7 @@ const checkNamed = (name: string): Check => {
       { metric: "container_fs_usage_bytes", reason: "containerd" },
       { metric: "container_fs_limit_bytes", reason: "containerd" },
     ],
-    gpu: { measured: true, exporter: "gpu-exporter" } as const,
+    gpu: { measured: true, exporter: "exporter" } as const,
     alertmanager: { url: `${url}/alertmanager`, container: "alertmanager" },
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
@@ -189,9 +189,9 @@ test("samples of the exporter that ran before do not pass for those of the one t
   jest.mocked(docker).mockResolvedValue("2026-11-26T02:51:58.123456789Z\n");
   const started = Date.parse("2026-11-26T02:51:58Z") / 1000;
   samples({ "timestamp(gpu_exporter_driver_up": [[{}, started - 1]] });
-  await expect(ask("running GPU exporter")).rejects.toThrow("only samples of the previous exporter");
+  await expect(ask("running exporter")).rejects.toThrow("only samples of the previous exporter");
   samples({ "timestamp(gpu_exporter_driver_up": [[{}, started + 3]] });
-  await expect(ask("running GPU exporter")).resolves.toBe("3 s after it started");
+  await expect(ask("running exporter")).resolves.toBe("3 s after it started");
 });
 
 test("a driver that does not answer is reported with the reason", async () => {

@@ -66,8 +66,8 @@ test("values are accepted as Pulumi hands them over: as text, lists as JSON", ()
 const bad: [key: string, values: Record<string, unknown>][] = [
   ["cadvisorPort", { cadvisorPort: 0 }],
   ["gpu", { gpu: "yes" }],
-  ["gpuExporterImage", { gpuExporterImage: "node:latest" }],
-  ["gpuExporterMemory", { gpuExporterMemory: "8MB" }],
+  ["exporterImage", { exporterImage: "node:latest" }],
+  ["exporterMemory", { exporterMemory: "8MB" }],
   ["dcgmExporter", { dcgmExporter: "dcgm-exporter" }],
   ["cadvisorPort", { cadvisorPort: 70_000 }],
   ["prometheusPort", { prometheusPort: "http" }],
@@ -288,7 +288,7 @@ describe("Image", () => {
       refused: ["caddy:2.8.4-alpine", "caddy:1", "registry.example.org/library/caddy:2.8"],
       accepted: ["caddy:2.9.1", "caddy:2-alpine", "caddy:alpine"],
     },
-    gpuExporterImage: {
+    exporterImage: {
       refused: [
         "node:18",
         "node:18-bookworm-slim",
@@ -313,6 +313,32 @@ describe("Image", () => {
 
   it.each(cases("accepted"))("%s: %s is accepted", (key, image) => {
     expect(parse({ ...defaults, [key]: image })).toMatchObject({ [key]: image });
+  });
+});
+
+describe("A setting that was renamed", () => {
+  const previous = { gpuExporterImage: "node:22-bookworm-slim", gpuExporterMemory: "256MB" };
+
+  it("can have its previous key", () => {
+    expect(parse({ ...defaults, ...previous })).toMatchObject({
+      exporterImage: "node:22-bookworm-slim",
+      exporterMemory: 256,
+    });
+  });
+
+  it("can have both keys with one value", () => {
+    const both = { exporterMemory: "256MB", gpuExporterMemory: "256MB" };
+    expect(parse({ ...defaults, ...both })).toMatchObject({ exporterMemory: 256 });
+  });
+
+  it("is refused with two values, and the previous key's like any other", () => {
+    expect(() => parse({ ...defaults, exporterMemory: "128MB", gpuExporterMemory: "256MB" })).toThrow(
+      '- llm-metrics:gpuExporterMemory is "256MB", but llm-metrics:exporterMemory, the present name of that setting, is "128MB": ' +
+        "remove gpuExporterMemory by `pulumi config rm gpuExporterMemory`",
+    );
+    expect(() => parse({ ...defaults, gpuExporterMemory: "8MB" })).toThrow(
+      'llm-metrics:exporterMemory is "8MB", but must be',
+    );
   });
 });
 

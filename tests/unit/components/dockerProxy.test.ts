@@ -13,14 +13,14 @@ test("with dockerAccess proxy, nothing but the proxy has a socket, and its clien
   const containerdSocket = "/run/containerd/containerd.sock";
   await declare({ dockerAccess: "proxy" }, { ...runtime, containerdSocket });
   expect(socketsOf("docker-proxy-container")).toEqual(["/run/docker.sock", containerdSocket]);
-  for (const suffix of ["cadvisor-container", "gpu-exporter-container", "prometheus-container"])
+  for (const suffix of ["cadvisor-container", "exporter-container", "prometheus-container"])
     expect(socketsOf(suffix)).toEqual([]);
 
   const networks = (suffix: string) =>
     (containerInputs(suffix)["networksAdvanced"] as { name: string }[]).map(({ name }) => name);
   expect(networks("docker-proxy-container")).toEqual(["llm-metrics-dev-docker"]);
   expect(networks("cadvisor-container")).toEqual(["llm-metrics-dev", "llm-metrics-dev-docker"]);
-  expect(networks("gpu-exporter-container")).toEqual(["llm-metrics-dev", "llm-metrics-dev-docker"]);
+  expect(networks("exporter-container")).toEqual(["llm-metrics-dev", "llm-metrics-dev-docker"]);
   expect(networks("prometheus-container")).toEqual(["llm-metrics-dev"]);
   const network = declared.find(({ inputs }) => inputs["name"] === "llm-metrics-dev-docker");
   expect(network?.inputs).toMatchObject({
@@ -38,10 +38,10 @@ test("with dockerAccess proxy, nothing but the proxy has a socket, and its clien
       },
     ]) as unknown,
   });
-  expect(containerInputs("gpu-exporter-container")).toMatchObject({
+  expect(containerInputs("exporter-container")).toMatchObject({
     envs: expect.arrayContaining(["DOCKER_HOST=tcp://docker-proxy:2385"]) as unknown,
   });
-  expect(containerInputs("gpu-exporter-container")).not.toHaveProperty("groupAdds");
+  expect(containerInputs("exporter-container")).not.toHaveProperty("groupAdds");
 });
 
 test("the proxy runs as nobody in the groups of the sockets, with nothing writable but the folder for containerd's", async () => {
@@ -74,9 +74,9 @@ test("without it, cAdvisor waits for no proxy, and there is none", async () => {
 });
 
 const ID = "0123456789abcdef".repeat(4);
-const allowed = (client: "cadvisor" | "gpuExporter", uri: string) => {
+const allowed = (client: "cadvisor" | "exporter", uri: string) => {
   const servers = proxyConfig({
-    docker: { cadvisor: CADVISOR_DOCKER_API, gpuExporter: EXPORTER_DOCKER_API },
+    docker: { cadvisor: CADVISOR_DOCKER_API, exporter: EXPORTER_DOCKER_API },
   }).apps.http.servers;
   const [{ match = [] } = {}, last] = servers[client]?.routes ?? [];
   expect(last).toMatchObject({ handle: [{ handler: "static_response", status_code: 403 }] });
@@ -98,10 +98,10 @@ test.each([
   ["cadvisor", `/containers/web/json`, false],
   ["cadvisor", "/v1.41/v1.41/info", false],
   ["cadvisor", "/info\n/networks", false],
-  ["gpuExporter", "/containers/json", true],
-  ["gpuExporter", "/containers/json?all=1", false],
-  ["gpuExporter", "/info", true],
-  ["gpuExporter", "/version", false],
+  ["exporter", "/containers/json", true],
+  ["exporter", "/containers/json?all=1", false],
+  ["exporter", "/info", true],
+  ["exporter", "/version", false],
 ] as const)("of the Docker API, %s may read %s: %s", (client, uri, is) => {
   expect(allowed(client, uri)).toBe(is);
 });

@@ -37,7 +37,7 @@ describe("Labels of cAdvisor", () => {
     ["4 kB of emoji", "😀".repeat(1024)],
     ["line breaks", "a\n".repeat(1000)],
     ["56 MIG devices", [...Array(56).keys()].map((n) => `MIG-${n}-${ID.slice(0, 36)}`).join(",")],
-  ])("are cut as the GPU exporter cuts them: %s", (_, value) => {
+  ])("are cut as the exporter cuts them: %s", (_, value) => {
     for (const [exported, label] of Object.entries(CHOSEN))
       expect(storedOf(container({ [exported]: value }))?.[label]).toBe(cut(value));
   });
@@ -82,7 +82,7 @@ describe("Labels of cAdvisor", () => {
       expect(Buffer.byteLength(value)).toBeLessThanOrEqual(label_value_length_limit);
   });
 
-  it("recognize the LLM server of an image whose name is longer than a label, as the GPU exporter does", () => {
+  it("recognize the LLM server of an image whose name is longer than a label, as the exporter does", () => {
     const image = `${"registry/".repeat(30)}vllm:1`;
     expect(storedOf(container({ image }))).toMatchObject({ llm_server: "vllm", image: cut(image) });
     expect(llmServer(image, "")).toBe("vllm");

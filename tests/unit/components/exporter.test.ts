@@ -1,15 +1,15 @@
-import { gpuPlan } from "../../../components/gpuExporter";
+import { gpuPlan } from "../../../components/exporter";
 import type { Expectation } from "../../../probes/report";
 import { settings } from "../../support/settings";
 import { declare, declared, files, host, prometheusYml, runtime } from "../../support/declare";
 
-/** As {@link declare}, with the inputs of the GPU exporter's container where it is declared. */
+/** As {@link declare}, with the inputs of the exporter's container where it is declared. */
 async function declareGpu(...args: Parameters<typeof declare>) {
   const all = await declare(...args);
-  return { ...all, exporter: declared.find(({ name }) => name.endsWith("gpu-exporter-container"))?.inputs };
+  return { ...all, exporter: declared.find(({ name }) => name.endsWith("exporter-container"))?.inputs };
 }
 
-test("where the host has NVIDIA's runtime, the GPU exporter measures every GPU, as nobody, with nothing writable and no port", async () => {
+test("where the host has NVIDIA's runtime, the exporter measures every GPU, as nobody, with nothing writable and no port", async () => {
   const { exporter } = await declareGpu({}, runtime);
   expect(exporter).toMatchObject({
     runtime: "nvidia",
@@ -31,20 +31,20 @@ test("where the host has NVIDIA's runtime, the GPU exporter measures every GPU, 
   expect(exporter?.["capabilities"]).not.toHaveProperty("adds");
 });
 
-test("where the host has CDI devices only, the GPU exporter gets the one that stands for all", async () => {
+test("where the host has CDI devices only, the exporter gets the one that stands for all", async () => {
   const { exporter } = await declareGpu({}, { gpus: { cdiDevice: "nvidia.com/gpu=all" } });
   expect(exporter).toMatchObject({ deviceRequests: [{ driver: "cdi", deviceIds: ["nvidia.com/gpu=all"] }] });
   expect(exporter).not.toHaveProperty("runtime");
 });
 
-test("the GPU exporter's program is put into its volume whenever there is a new container, and a changed program makes one", async () => {
+test("the exporter's program is put into its volume whenever there is a new container, and a changed program makes one", async () => {
   const { exporter } = await declareGpu({}, runtime);
-  const install = declared.find(({ name }) => name.endsWith("gpu-exporter-install"))?.inputs;
+  const install = declared.find(({ name }) => name.endsWith("exporter-install"))?.inputs;
   expect((exporter?.["command"] as string[]).join(" ")).toMatch(/\/exporter\/exporter-[0-9a-f]{12}\.cjs/);
   expect(install).toMatchObject({
     create: "node commands/start.cjs installExporter",
-    environment: { VOLUME: "llm-metrics-dev-gpu-exporter-program", IMAGE: settings().gpuExporterImage },
-    triggers: ["llm-metrics-dev-gpu-exporter-container-id"],
+    environment: { VOLUME: "llm-metrics-dev-exporter-program", IMAGE: settings().exporterImage },
+    triggers: ["llm-metrics-dev-exporter-container-id"],
   });
 });
 
@@ -104,7 +104,7 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
     "cadvisor",
     "prometheus",
     "gateway",
-    "gpu",
+    "exporter",
     "dcgm",
   ]);
   const {
@@ -114,5 +114,5 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
   expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
     "gpu_container:gpu_memory_used_bytes:sum",
   );
-  expect(scrape_configs[3]).toMatchObject({ static_configs: [{ targets: ["gpu-exporter:23400"] }] });
+  expect(scrape_configs[3]).toMatchObject({ static_configs: [{ targets: ["exporter:23400"] }] });
 });

@@ -10,7 +10,7 @@ import { createContainer, createVolume, exitOnDeadSocket, NO_NEW_PRIVILEGES, typ
 import { deployStep } from "./deployStep";
 import type { DockerProxy } from "./dockerProxy";
 
-const { alias, port } = SERVERS.gpuExporter;
+const { alias, port } = SERVERS.exporter;
 
 /** How GPUs are measured, or why they are not. With `failed`, the host has GPUs that no container gets. */
 export type GpuPlan = { access: GpuAccess } | { access?: undefined; reason: string; failed?: true };
@@ -50,7 +50,7 @@ export const failedGpu = (access: GpuAccess): string =>
 export const DRIVER_REMEDY =
   "See that `nvidia-smi` works on the host, which needs NVIDIA's driver loaded (`sudo modprobe nvidia`), and run `npm run up` again";
 
-export interface GpuExporterArgs {
+export interface ExporterArgs {
   /** Image reference of Node, with a tag or digest. */
   image: string;
   /** Memory limit in MiB. */
@@ -58,7 +58,7 @@ export interface GpuExporterArgs {
   /** How the container gets access to every GPU. */
   access: GpuAccess;
   host: HostFacts;
-  /** The network that it joins, under the alias `gpu-exporter`. */
+  /** The network that it joins, under the alias `exporter`. */
   network: docker.Network;
   /** The proxy to the Docker API; by default, the exporter mounts the socket. */
   proxy?: DockerProxy | undefined;
@@ -66,15 +66,15 @@ export interface GpuExporterArgs {
 }
 
 /**
- * The GPU exporter. The driver reports the processes on each GPU by the pids of the host, so it is in the host's pid namespace;
+ * The exporter. The driver reports the processes on each GPU by the pids of the host, so it is in the host's pid namespace;
  * of other processes it reads only their cgroup.
  */
-export class GpuExporter extends pulumi.ComponentResource {
+export class Exporter extends pulumi.ComponentResource {
   readonly container: docker.Container;
 
   /** @param name also the container's name, and the prefix of its volume */
-  constructor(name: string, args: GpuExporterArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("llm-metrics:docker:GpuExporter", name, {}, opts);
+  constructor(name: string, args: ExporterArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("llm-metrics:docker:Exporter", name, {}, opts);
     const { image, memory, access, host, network, proxy, labels } = args;
     const { file } = exporterBundle();
 
@@ -82,7 +82,7 @@ export class GpuExporter extends pulumi.ComponentResource {
     this.container = createContainer(this, name, {
       ...gpuInputs(access, [
         pulumi.interpolate`LLM_NETWORK=${network.name}`,
-        ...(proxy ? [`DOCKER_HOST=tcp://${proxy.address.gpuExporter}`] : []),
+        ...(proxy ? [`DOCKER_HOST=tcp://${proxy.address.exporter}`] : []),
       ]),
       image,
       memory,
