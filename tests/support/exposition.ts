@@ -41,7 +41,7 @@ export function converted(text: string): (Sample | Histogram)[] {
   for (const sample of all) {
     const name = familyOf(sample.name);
     if (name === undefined) continue;
-    const { le: _, ...labels } = sample.labels;
+    const labels = Object.fromEntries(Object.entries(sample.labels).filter(([label]) => label !== "le"));
     const key = name + JSON.stringify(Object.entries(labels).sort());
     const group = groups.get(key) ?? { name, labels, parts: [] };
     group.parts.push(sample);

@@ -85,7 +85,7 @@ describe("Targets of LLM servers", () => {
   });
 
   it("follow a running container that joins the network, and one that starts again at another address", async () => {
-    const { networks: _, ...apart } = server(7, "vllm/vllm-openai:v0.11.0");
+    const apart = { ...server(7, "vllm/vllm-openai:v0.11.0"), networks: {} };
     exporter.docker.run([apart]);
     expect(await groups()).toEqual([]);
     for (const address of ["172.18.0.7", "172.18.0.99"]) {
@@ -123,7 +123,7 @@ describe("Targets of LLM servers", () => {
 
 describe("The metric llm_server_scraped", () => {
   it("names the reason for each LLM server that is not scraped", async () => {
-    const { networks: _, ...apart } = server(4, "vllm/vllm-openai:v0.11.0");
+    const apart = { ...server(4, "vllm/vllm-openai:v0.11.0"), networks: { other: "172.19.0.4" } };
     exporter.docker.run([
       server(1, "vllm/vllm-openai:v0.11.0"),
       server(2, "ollama/ollama:0.12"),
