@@ -2,10 +2,15 @@
  * Where an engine exposes a quantity: a metric with or without matchers of labels, as PromQL. Or, where it exposes something else:
  *
  * - `sumOf`: a histogram whose observations add up to the quantity
- * - `part`, `of`: two counters, of which the quantity is the ratio
+ * - `part`, and `of` or `rest`: two counters, of which the quantity is the ratio of the part to the whole
  * - `milliseconds`: a histogram in milliseconds
  */
-export type Source = string | { sumOf: string } | { part: string; of: string } | { milliseconds: string };
+export type Source =
+  | string
+  | { sumOf: string }
+  | { part: string; of: string }
+  | { part: string; rest: string }
+  | { milliseconds: string };
 
 /** Sources of the same quantity in several versions of an engine, the newest first: the first that a server exposes counts. */
 type Sources = readonly Source[];
@@ -106,6 +111,10 @@ export const LLM_ENGINES: Readonly<Record<string, LlmEngine>> = {
       generatedTokens: ["llamacpp:tokens_predicted_total"],
       // Only in old versions.
       kvCacheUsage: ["llamacpp:kv_cache_usage_ratio"],
+      // Only in new ones, whose tokens of prompts are those that the cache does not have.
+      prefixCacheHits: [
+        { part: "llamacpp:prompt_tokens_cached_total", rest: "llamacpp:prompt_tokens_total" },
+      ],
     },
   },
   triton: {

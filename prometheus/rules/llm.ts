@@ -58,8 +58,11 @@ const quantile = (selector: string, q: number) => `histogram_quantile(${q}, ${su
 /** The value of a quantity from one source, as PromQL. */
 function valueOf(source: Source, quantity: Quantity, q: number): string {
   if (typeof source === "object" && "sumOf" in source) return sum(`histogram_sum(${rate(source.sumOf)})`);
-  if (typeof source === "object" && "part" in source)
-    return `${sum(rate(source.part))} / (${sum(rate(source.of))} > 0)`;
+  if (typeof source === "object" && "part" in source) {
+    const part = sum(rate(source.part));
+    const whole = "of" in source ? sum(rate(source.of)) : `${part} + ${sum(rate(source.rest))}`;
+    return `${part} / (${whole} > 0)`;
+  }
   if (typeof source === "object") return `${quantile(source.milliseconds, q)} / 1000 < +Inf`;
   switch (QUANTITIES[quantity]) {
     case "sum":

@@ -75,7 +75,7 @@ describe("LLM servers on the stack's network", () => {
         [servers["vLLM 0.11"] ?? ""]: 7,
         [servers["SGLang 0.5"] ?? ""]: 14,
         [servers["TGI 2"] ?? ""]: 16,
-        [servers["llama.cpp of 2026"] ?? ""]: 3,
+        [servers["llama.cpp of 2026"] ?? ""]: 4,
         [servers["Triton with TensorRT-LLM"] ?? ""]: 7,
       });
     });
@@ -159,7 +159,7 @@ describe("A hostile LLM server", () => {
       );
     });
     const series = await byName(
-      'count by (name) ({name=~"hostile-.*",__name__!~"up|scrape_.*|container_.*|llm.*"})',
+      'count by (name) ({name=~"hostile-.*",__name__!~"up|scrape_.*|container_.*|llm.*|ALERTS.*"})',
     );
     expect(series).toEqual({ [hostile.time]: 1 });
     // The sample has the labels of its container, and the time of its scrape.

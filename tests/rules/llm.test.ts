@@ -206,7 +206,16 @@ const READINGS: Record<string, { model: string; read: (page: Reading) => Shown }
       "llm:kv_cache_usage:ratio": page.max("llamacpp:kv_cache_usage_ratio"),
     }),
   },
-  "llama.cpp of 2026": { model: "", read: llamaCpp },
+  "llama.cpp of 2026": {
+    model: "",
+    read: (page) => {
+      const cached = page.sum("llamacpp:prompt_tokens_cached_total");
+      return {
+        ...llamaCpp(page),
+        "llm:prefix_cache_hits:ratio_rate5m": cached / (cached + page.sum("llamacpp:prompt_tokens_total")),
+      };
+    },
+  },
   "Triton with TensorRT-LLM": {
     model: "tensorrt_llm",
     read: (page) => {

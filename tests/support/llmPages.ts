@@ -93,8 +93,8 @@ const MODEL = 'model="ensemble",version="1"';
 const TRT = 'model="tensorrt_llm",version="1"';
 
 /**
- * Metrics pages, by version. The names, labels, types and bounds are those of the sources that are named; the values are made up, so
- * that no two quantities are equal and none is zero by chance. A page is read as what each scrape adds to counters and histograms.
+ * Metrics pages, by version. The names, labels, types and bounds are those of the sources that are named; where no page was
+ * recorded, the values are made up. A page is read as what each scrape adds to counters and histograms.
  */
 export const LLM_PAGES: Readonly<Record<string, LlmPage>> = {
   // DataDog/integrations-core, vllm/tests/fixtures/vllm_metrics.txt; vllm-project/vllm v0.6.3, vllm/engine/metrics.py
@@ -341,22 +341,26 @@ export const LLM_PAGES: Readonly<Record<string, LlmPage>> = {
       gauge("llamacpp:requests_deferred", "", 4),
     ),
   },
-  // ggml-org/llama.cpp, tools/server of 2026
+  // Recorded from a server of llama.cpp of October 2026 (xllamacpp 2026.10.11549 from PyPI) with a tiny model, under load
   "llama.cpp of 2026": {
     engine: "llama.cpp",
     image: "ghcr.io/ggml-org/llama.cpp:server-cuda-b7000",
     text: page(
-      counter("llamacpp:prompt_tokens_total", "", 33_065),
-      counter("llamacpp:prompt_seconds_total", "", 235.743),
-      counter("llamacpp:tokens_predicted_total", "", 7801),
-      counter("llamacpp:tokens_predicted_seconds_total", "", 1235.5),
-      counter("llamacpp:n_decode_total", "", 39_303),
-      counter("llamacpp:n_tokens_max", "", 2048),
-      gauge("llamacpp:n_busy_slots_per_decode", "", 3.87),
-      gauge("llamacpp:prompt_tokens_seconds", "", 128.5),
-      gauge("llamacpp:predicted_tokens_seconds", "", 63.42),
-      gauge("llamacpp:requests_processing", "", 3),
-      gauge("llamacpp:requests_deferred", "", 46),
+      counter("llamacpp:prompt_tokens_total", "", 268),
+      counter("llamacpp:prompt_tokens_cached_total", "", 1652),
+      counter("llamacpp:prompt_seconds_total", "", 0.028402),
+      counter("llamacpp:tokens_predicted_total", "", 11200),
+      counter("llamacpp:tokens_predicted_seconds_total", "", 14.0408),
+      counter("llamacpp:n_decode_total", "", 3130),
+      counter("llamacpp:n_tokens_max", "", 459),
+      counter("llamacpp:spec_decode_num_draft_tokens_total", "", 0),
+      counter("llamacpp:spec_decode_num_accepted_tokens_total", "", 0),
+      counter("llamacpp:spec_decode_num_drafts_total", "", 0),
+      gauge("llamacpp:prompt_tokens_seconds", "", 9435.96),
+      gauge("llamacpp:predicted_tokens_seconds", "", 795.679),
+      gauge("llamacpp:requests_processing", "", 4),
+      gauge("llamacpp:requests_deferred", "", 4),
+      gauge("llamacpp:n_busy_slots_per_decode", "", 3.99904),
     ),
   },
   // DataDog/integrations-core, nvidia_triton/tests/docker/metrics/metrics.txt; triton-inference-server/tensorrtllm_backend, README.md
