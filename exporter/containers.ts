@@ -11,6 +11,12 @@ import { gpuAllocation, type GpuAllocation, type Runtimes } from "./allocation";
 import { containersOf } from "./cgroup";
 import type { ContainerInspection, ContainerSummary, DockerApi, DockerInfo } from "./dockerApi";
 
+/** An IPv4 address in a network, and the length of the network's prefix. Both are empty in the network `host`. */
+export interface Address {
+  address: string;
+  prefix: number;
+}
+
 /** A running container. */
 export interface Container {
   id: string;
@@ -26,8 +32,8 @@ export interface Container {
   };
   /** What its labels say about the metrics of its LLM server; "" for what no label says. */
   llmMetrics: { port: string; path: string; scrape: string };
-  /** Its addresses, by network. */
-  addresses: Record<string, string>;
+  /** Its addresses, by network; the network `host` stands for the host's own, where a container has none. */
+  addresses: Record<string, Address>;
   /** The GPUs that it may use. */
   allocation: GpuAllocation | undefined;
   /** The path of its cgroup: the label `id`. */
@@ -162,9 +168,10 @@ const llmMetricsOf = ({ Config: { Labels } }: ContainerInspection): Container["l
 
 const addressesOf = ({ NetworkSettings }: ContainerSummary): Container["addresses"] =>
   Object.fromEntries(
-    Object.entries(NetworkSettings?.Networks ?? {}).flatMap(([network, endpoint]) =>
-      endpoint?.IPAddress ? [[network, endpoint.IPAddress]] : [],
-    ),
+    Object.entries(NetworkSettings?.Networks ?? {}).map(([network, endpoint]) => [
+      network,
+      { address: endpoint?.IPAddress ?? "", prefix: endpoint?.IPPrefixLen ?? 0 },
+    ]),
   );
 
 const runtimesOf = ({ DefaultRuntime = "", Runtimes }: DockerInfo): Runtimes => ({

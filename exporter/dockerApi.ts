@@ -17,7 +17,7 @@ export interface ContainerSummary {
   Id: string;
   Names: string[];
   /** Its networks by name. */
-  NetworkSettings?: { Networks?: Record<string, { IPAddress?: string } | null> | null };
+  NetworkSettings?: { Networks?: Record<string, { IPAddress?: string; IPPrefixLen?: number } | null> | null };
 }
 
 /** The answer to `GET /containers/<id>/json`, as far as the exporter reads it. */

@@ -1,6 +1,6 @@
 import { bounded } from "../lib/labels";
 import { LLM_ENGINES } from "../prometheus/llmEngines";
-import type { Container } from "./containers";
+import type { Address, Container } from "./containers";
 
 /** Why Prometheus does not scrape an LLM server; docs/metrics.md has the remedies. */
 export type NotScraped = "label" | "engine" | "port" | "network";
@@ -22,24 +22,39 @@ export interface TargetGroup {
  *
  * @param network the network that Prometheus shares with servers
  */
-export const llmServers = (containers: Iterable<Container>, network: string): LlmServer[] =>
-  [...containers]
+export function llmServers(containers: Iterable<Container>, network: string): LlmServer[] {
+  const all = [...containers];
+  const shared = all.map(({ addresses }) => addresses[network]).find((one) => one?.address);
+  const host = shared && firstAddress(shared);
+  return all
     .filter(({ labels }) => labels.llm_server !== "")
-    .map((container) => ({ container, target: targetOf(container, network) }));
+    .map((container) => {
+      const { addresses } = container;
+      const address = addresses[network]?.address || ("host" in addresses ? host : undefined);
+      return { container, target: targetOf(container, address) };
+    });
+}
 
 /** Labels of the container come first, so that a server at another port than its engine's is scraped as well. */
-function targetOf({ labels, llmMetrics, addresses }: Container, network: string): LlmServer["target"] {
+function targetOf({ labels, llmMetrics }: Container, address: string | undefined): LlmServer["target"] {
   if (llmMetrics.scrape === "false") return "label";
   const engine = LLM_ENGINES[labels.llm_server];
   if (engine && !engine.metrics && !llmMetrics.port) return "engine";
   const port = llmMetrics.port ? portNumber(llmMetrics.port) : engine?.metrics?.port;
   if (!port) return "port";
-  const address = addresses[network];
   if (!address) return "network";
   const path = /^\/[\w./-]{0,200}$/.test(llmMetrics.path)
     ? llmMetrics.path
     : (engine?.metrics?.path ?? "/metrics");
   return { address, port, path };
+}
+
+/** The first address of a network, which Docker gives to the host: there, containers reach servers in the host's network. */
+function firstAddress({ address, prefix }: Address): string {
+  const number = address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
+  const size = 2 ** (32 - prefix);
+  const first = Math.floor(number / size) * size + 1;
+  return [24, 16, 8, 0].map((bits) => Math.floor(first / 2 ** bits) % 256).join(".");
 }
 
 /** Undefined for a text that is no port. */

@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { configureRuntime, DAEMON_FOLDER } from "../support/daemonControl";
-import { docker, inspect } from "../support/docker";
+import { docker, inspect, startContainer } from "../support/docker";
 import { h100 } from "../support/emulatedDriver/host";
 import { eventually } from "../support/eventually";
 import { LLM_PAGES, type LlmPage } from "../support/llmPages";
@@ -138,6 +138,20 @@ describe("LLM servers on the stack's network", () => {
       expect(await byName(`llm_server_scraped{name="${apart}"}`)).toEqual({ [apart]: 1 });
     });
     expect(await byName(`up{name=~"${excluded}|${moved}"}`)).toEqual({});
+  });
+
+  it("are scraped in the host's network, too", async () => {
+    // Another port than that of any other server on the machine of the tests.
+    const port = 20_000 + (process.pid % 10_000);
+    const name = await startContainer(
+      "vllm/vllm-openai:v0.6.3-page",
+      ["--network", "host", "--label", `llm-metrics.port=${port}`],
+      ["sh", "-c", `mkdir /p; echo 'vllm:num_requests_running 3' > /p/metrics; httpd -f -p ${port} -h /p`],
+    );
+    containers.push(name);
+    await eventually(async () => {
+      expect(await byName(`llm:requests_running:sum{name="${name}"}`)).toEqual({ [name]: 3 });
+    });
   });
 
   it("give Prometheus no other network, and no access to Docker", async () => {

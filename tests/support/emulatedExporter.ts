@@ -111,7 +111,10 @@ export class EmulatedDocker {
         Names: [`/${one.name}`],
         NetworkSettings: {
           Networks: Object.fromEntries(
-            Object.entries(one.networks ?? {}).map(([network, IPAddress]) => [network, { IPAddress }]),
+            Object.entries(one.networks ?? {}).map(([network, IPAddress]) => [
+              network,
+              { IPAddress, IPPrefixLen: IPAddress && 20 },
+            ]),
           ),
         },
       }));

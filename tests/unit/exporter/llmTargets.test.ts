@@ -84,6 +84,28 @@ describe("Targets of LLM servers", () => {
     ]);
   });
 
+  it.each([
+    ["172.18.0.2", "172.18.0.1"],
+    // The network is 172.18.16.0/20.
+    ["172.18.31.254", "172.18.16.1"],
+    ["10.255.255.200", "10.255.240.1"],
+  ])(
+    "in the host's network are at the first address of the stack's: beside %s at %s",
+    async (beside, host) => {
+      const exporterContainer = {
+        name: "exporter",
+        image: "node:24",
+        pids: [5],
+        networks: { stack: beside },
+      };
+      exporter.docker.run([
+        { ...server(7, "vllm/vllm-openai:v0.11.0"), networks: { host: "" } },
+        exporterContainer,
+      ]);
+      expect((await groups()).map(({ targets }) => targets)).toEqual([[`${host}:8000`]]);
+    },
+  );
+
   it("follow a running container that joins the network, and one that starts again at another address", async () => {
     const apart = { ...server(7, "vllm/vllm-openai:v0.11.0"), networks: {} };
     exporter.docker.run([apart]);
