@@ -2,6 +2,7 @@ import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocat
 import type { Container, Containers } from "./containers";
 import type { Device, Driver, DriverSnapshot, GpuProcess } from "./driver";
 import { DriverError } from "./driver/nvidiaSmi";
+import { llmServers, targetGroups, type LlmServer, type TargetGroup } from "./llmTargets";
 
 /** A device that a container may use, or uses. */
 export interface ContainerUsage {
@@ -36,6 +37,8 @@ export interface Snapshot {
   /** Undefined when Docker does not answer. */
   containers: ContainerUsage[] | undefined;
   unmatched: UnmatchedAllocation[];
+  /** Empty when Docker does not answer. */
+  llmServers: LlmServer[];
   /** The usage of processes outside of containers, by the UUID of each device that answers. Undefined without Docker's answer. */
   host: Map<string, Usage> | undefined;
   errors: ScrapeError[];
@@ -58,10 +61,22 @@ export class Collector {
   /** The devices by UUID, with their last values: a GPU that fell off the bus stays. */
   private devices = new Map<string, Device>();
 
+  /** @param network the network on which Prometheus scrapes LLM servers */
   constructor(
     private readonly driver: Driver,
     private readonly containers: Containers,
+    private readonly network = "",
   ) {}
+
+  /**
+   * The LLM servers that Prometheus scrapes.
+   *
+   * @throws Error when Docker does not answer; Prometheus then goes on with the last targets
+   */
+  async llmTargets(timeoutSeconds: number): Promise<TargetGroup[]> {
+    const { containers } = await this.containers.list(timeoutSeconds);
+    return targetGroups(llmServers(containers.values(), this.network));
+  }
 
   /** @param timeoutSeconds for the driver and for Docker, which are queried at the same time */
   async snapshot(timeoutSeconds: number): Promise<Snapshot> {
@@ -82,6 +97,7 @@ export class Collector {
       devices: [...this.devices.values()].map((device) => ({ device, up: answering.has(device.uuid) })),
       containers: running?.flatMap((container) => this.containerUsage(container, answering, processes)),
       unmatched,
+      llmServers: llmServers(running ?? [], this.network),
       host: processes && hostUsage(driver.devices, processes),
       errors,
     };

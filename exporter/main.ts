@@ -7,7 +7,7 @@ import { exporterServer } from "./server";
 
 // The exporter runs in a container that has `nvidia-smi` and shares the pid and cgroup namespaces of the host.
 const containers = new Containers(new DockerApi(process.env["DOCKER_HOST"]));
-const server = exporterServer(new Collector(new Driver(), containers));
+const server = exporterServer(new Collector(new Driver(), containers, process.env["LLM_NETWORK"]));
 const { port } = SERVERS.exporter;
 server.listen(port, () => {
   console.error(`listening on port ${port}`);
