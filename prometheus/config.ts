@@ -48,7 +48,7 @@ export interface PrometheusContext {
   environment: string;
   /** Value of the label `host`. */
   host: string;
-  /** Whether the exporter is deployed. */
+  /** Whether GPUs are measured. */
   gpu: boolean;
   /** The metrics that the host cannot provide. Default: none. */
   unavailable?: readonly UnavailableMetric[];
@@ -119,9 +119,13 @@ function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: 
 const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
   notify.length > 0 ? [target(SERVERS.alertmanager), ...alertmanagers] : alertmanagers;
 
-function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
-  const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];
-  if (gpu) jobs.push(exporterJob(host));
+function buildScrapeConfigs(settings: Settings, { host }: PrometheusContext): ScrapeConfig[] {
+  const jobs = [
+    cadvisorJob(host, settings.scrapeInterval),
+    prometheusJob(host),
+    gatewayJob(host),
+    exporterJob(host),
+  ];
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];
