@@ -151,7 +151,7 @@ const FIRST: Fault[] = [
     repair: nothing,
   },
   {
-    alert: "ContainerRestarting",
+    alert: "ContainerCrashLooping",
     labels: () => ({ name: names.crash }),
     severity: "critical",
     lasts: 0,

@@ -16,7 +16,14 @@ const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
 test("cAdvisor is scraped every 30 s and measures for each scrape, without its own timestamps, under the host's label", () => {
   const { global, scrape_configs } = configOf();
   expect(global).toMatchObject({ scrape_interval: "30s", external_labels: { environment: "test" } });
-  expect(scrape_configs.map((job) => job.job_name)).toEqual(["cadvisor", "prometheus", "gateway", "host"]);
+  expect(scrape_configs.map((job) => job.job_name)).toEqual([
+    "cadvisor",
+    "prometheus",
+    "gateway",
+    "exporter",
+    "host",
+    "llm-servers",
+  ]);
   expect(scrape_configs[0]).toMatchObject({
     scrape_interval: "30s",
     params: { max_age: ["0s"] },
