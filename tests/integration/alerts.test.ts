@@ -13,6 +13,7 @@ import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { gpuUuid, h100, type EmulatedHost } from "../support/emulatedDriver/host";
 import { eventually } from "../support/eventually";
 import { OutsideHost } from "../support/outsideHost";
+import type { Sample } from "../support/prometheus";
 import { HASH } from "../support/settings";
 import { Stack, succeeded } from "../support/stack";
 import { WebhookReceiver } from "../support/webhookReceiver";
@@ -151,10 +152,11 @@ const FIRST: Fault[] = [
     repair: nothing,
   },
   {
-    alert: "ContainerRestarting",
+    alert: "ContainerCrashLooping",
     labels: () => ({ name: names.crash }),
     severity: "critical",
-    lasts: 0,
+    // Restarts are seen in two evaluations.
+    lasts: 2 * INTERVAL,
     provoke: () => docker("exec", names.crash, "sh", "-c", "> /broken"),
     repair: () => docker("update", "--restart", "no", names.crash),
   },
@@ -228,6 +230,15 @@ const SECOND: Fault[] = [
   },
 ];
 
+/** The value of a PromQL expression. */
+async function valueOf(promql: string): Promise<number> {
+  const text = await inPrometheus(
+    `wget -qO- 'http://127.0.0.1:9090/api/v1/query?query=${encodeURIComponent(promql)}'`,
+  );
+  const { data } = JSON.parse(text) as { data: { result: Sample[] } };
+  return Number(data.result[0]?.value[1]);
+}
+
 const sent = (status: "firing" | "resolved", { alert, labels }: Fault) =>
   receiver.alerts(status, { alertname: alert, ...labels() });
 
@@ -298,6 +309,16 @@ describe.each([
         await repair();
       }
     });
+
+    if (which === "first")
+      it("Docker's number of restarts has been counted, whatever scrapes saw", async () => {
+        const restarts = Number(await docker("inspect", "--format", "{{.RestartCount}}", names.crash));
+        expect(restarts).toBeGreaterThan(3);
+        const counted = `sum_over_time(container:restarts:increase{name="${names.crash}"}[1h])`;
+        await eventually(async () => {
+          expect(await valueOf(counted)).toBe(restarts);
+        });
+      });
 
     it.each(faults)("$alert is resolved", async (fault) => {
       await eventually(() => {
