@@ -354,7 +354,7 @@ describe("GPU metrics", () => {
       "GPUs are not measured: Docker on this host has neither NVIDIA's container runtime",
     );
     const { probeReport, jobNames } = await stack.outputs<typeof outputs>();
-    expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway"]);
+    expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway", "host"]);
     expect(probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
     expect(await docker("ps", "-a", "--format", "{{.Names}}")).not.toContain(stack.resource("exporter"));
 

@@ -1010,7 +1010,7 @@ const HOST = {
     },
     {
       name: "about a disk that fills in bursts",
-      series: disk(`${Array.from({ length: 20 }, (_, n) => `${30 - n}x39`).join(" ")}`),
+      series: disk(Array.from({ length: 20 }, (_, n) => `${30 - n}x39`).join(" ")),
       silent: ["50m"],
       fires: ["3h"],
     },

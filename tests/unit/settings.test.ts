@@ -115,6 +115,18 @@ const bad: [key: string, values: Record<string, unknown>][] = [
   ["retentionSize", { retentionSize: "10" }],
   ["retentionSize", { retentionSize: "1MB" }],
   ["hostLabel", { hostLabel: "my host" }],
+  ["hostMetrics", { hostMetrics: "auto" }],
+  ["hostDisks", { hostDisks: "/data" }],
+  ["hostDisks[0]", { hostDisks: ["data"] }],
+  ["hostDisks[0]", { hostDisks: ["/"] }],
+  ["hostDisks[0]", { hostDisks: ["/data/"] }],
+  ["hostDisks[0]", { hostDisks: ["/data/../etc"] }],
+  ["hostDisks[0]", { hostDisks: ["/a:b"] }],
+  ["hostDisks[0]", { hostDisks: ["/etc"] }],
+  ["hostDisks[0]", { hostDisks: ["/proc/1"] }],
+  ["hostDisks[0]", { hostDisks: ["/run"] }],
+  ["hostDisks[0]", { hostDisks: ["/var"] }],
+  ["hostDisks[1]", { hostDisks: ["/data", "/var/run/x"] }],
   ["protectData", { protectData: "maybe" }],
   ["outbound", { outbound: 1 }],
   ["alertmanagers[0]", { alertmanagers: ["alertmanager"] }],
@@ -733,5 +745,20 @@ describe("Receivers of alerts", () => {
     expect(() => parse({ ...defaults, scrapeJobs, notify: [{ slack }] }, WITH_RECEIVERS)).toThrow(
       /job_name .* is the name of another job/,
     );
+  });
+});
+
+describe("The setting hostMetrics", () => {
+  it("takes the name of the job host, which is free without it", () => {
+    const scrapeJobs = [{ ...job, job_name: "host" }];
+    expect(parse({ ...defaults, scrapeJobs, hostMetrics: "off" }).scrapeJobs).toHaveLength(1);
+    expect(() => parse({ ...defaults, scrapeJobs })).toThrow(/job_name .* is the name of another job/);
+    // A job of the user's for a node_exporter of their own keeps its name.
+    expect(parse({ ...defaults, scrapeJobs: [{ ...job, job_name: "node" }] }).scrapeJobs).toHaveLength(1);
+  });
+
+  it("measures any directory of the user's that is not the system's", () => {
+    const hostDisks = ["/data", "/mnt/models", "/var/lib/containerd", "/home", "/srv/a b", "/runs"];
+    expect(parse({ ...defaults, hostDisks }).hostDisks).toEqual(hostDisks);
   });
 });

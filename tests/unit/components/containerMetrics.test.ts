@@ -147,10 +147,11 @@ test("Prometheus runs as nobody, without capabilities, and writes only to its tw
   expect(prometheus["command"]).not.toContain("--web.enable-lifecycle");
 });
 
-test.each(["cadvisor", "prometheus", "gateway"] as const)(
+test.each(["cadvisor", "prometheus", "gateway", "node-exporter"])(
   "%s has a health check, limits, bounded logs and comes back by itself",
   async (which) => {
-    expect((await declare())[which]).toMatchObject({
+    await declare();
+    expect(containerInputs(`${which}-container`)).toMatchObject({
       healthcheck: { tests: expect.arrayContaining(["CMD"]) as unknown },
       memory: expect.any(Number) as unknown,
       memorySwap: expect.any(Number) as unknown,
@@ -202,7 +203,7 @@ test("two environments share no name on the host", async () => {
       .map((r) => r.inputs["name"]);
   };
   const [dev, prod] = [await names("dev"), await names("prod")];
-  expect(dev).toHaveLength(7);
+  expect(dev).toHaveLength(8);
   expect(dev.filter((name) => prod.includes(name))).toEqual([]);
 });
 
@@ -262,5 +263,6 @@ test("the probe expects what is declared, and runs again when a container or the
     "llm-metrics-dev-cadvisor-container-id",
     "llm-metrics-dev-prometheus-container-id",
     "llm-metrics-dev-gateway-container-id",
+    "llm-metrics-dev-node-exporter-container-id",
   ]);
 });

@@ -58,6 +58,7 @@ test.each([
     "cadvisor",
     "prometheus",
     "gateway",
+    "host",
   ]);
   const { gpu: measured } = JSON.parse(probe["stdin"] as string) as Expectation;
   expect(measured).toEqual({ measured: false, reason: expect.stringMatching(reason) as unknown });
@@ -104,6 +105,7 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
     "cadvisor",
     "prometheus",
     "gateway",
+    "host",
     "exporter",
     "dcgm",
   ]);
@@ -114,5 +116,5 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
   expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
     "gpu_container:gpu_memory_used_bytes:sum",
   );
-  expect(scrape_configs[3]).toMatchObject({ static_configs: [{ targets: ["exporter:23400"] }] });
+  expect(scrape_configs[4]).toMatchObject({ static_configs: [{ targets: ["exporter:23400"] }] });
 });
