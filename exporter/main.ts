@@ -3,11 +3,14 @@ import { Collector } from "./collector";
 import { Containers } from "./containers";
 import { DockerApi } from "./dockerApi";
 import { Driver } from "./driver";
+import { Gpus } from "./gpus";
 import { exporterServer } from "./server";
 
-// The exporter runs in a container that has `nvidia-smi` and shares the pid and cgroup namespaces of the host.
-const containers = new Containers(new DockerApi(process.env["DOCKER_HOST"]));
-const server = exporterServer(new Collector(new Driver(), containers));
+const { DOCKER_HOST, NVIDIA_VISIBLE_DEVICES } = process.env;
+const containers = new Containers(new DockerApi(DOCKER_HOST));
+// "void" gives a container no GPUs. With GPUs, it has `nvidia-smi` and shares the pid namespace of the host.
+const gpus = NVIDIA_VISIBLE_DEVICES === "void" ? undefined : new Gpus(new Driver(), containers);
+const server = exporterServer(new Collector(containers, gpus));
 const { port } = SERVERS.exporter;
 server.listen(port, () => {
   console.error(`listening on port ${port}`);

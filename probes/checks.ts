@@ -11,7 +11,7 @@ import { cut } from "../lib/labels";
 import { SERVERS, target } from "../lib/names";
 import { Mismatch } from "../lib/retry";
 import { describeGaps, type Advice, type Check } from "./check";
-import { gpuChecks } from "./gpuChecks";
+import { exporterChecks, gpuChecks } from "./exporterChecks";
 import type { Expectation } from "./report";
 import { requireTargetUp, samplesByContainer, scrapeJobStates } from "./samples";
 
@@ -53,6 +53,7 @@ export function checks(expectation: Expectation): Check[] {
     },
     ...unavailableChecks(expectation),
     ...hostChecks(expectation, scraped),
+    ...exporterChecks(expectation, scraped),
     ...gpuChecks(expectation, scraped, explain),
     ...alertmanagerChecks(expectation),
     ...scrapeJobChecks(expectation),

@@ -50,7 +50,7 @@ export interface PrometheusContext {
   environment: string;
   /** Value of the label `host`. */
   host: string;
-  /** Whether the exporter is deployed. */
+  /** Whether GPUs are measured. */
   gpu: boolean;
   /** Docker's root directory. Default: Docker's own. */
   dockerRoot?: string;
@@ -126,16 +126,16 @@ const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
 
 function buildScrapeConfigs(
   settings: Settings,
-  { host, gpu, dockerRoot = "/var/lib/docker" }: PrometheusContext,
+  { host, dockerRoot = "/var/lib/docker" }: PrometheusContext,
 ): ScrapeConfig[] {
   const hostMetrics = settings.hostMetrics === "on";
   const jobs = [
     cadvisorJob(host, settings.scrapeInterval, hostMetrics),
     prometheusJob(host),
     gatewayJob(host),
+    exporterJob(host),
   ];
   if (hostMetrics) jobs.push(hostJob(host, dockerRoot));
-  if (gpu) jobs.push(exporterJob(host));
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];
