@@ -127,14 +127,14 @@ async function logInWrongly(): Promise<number | undefined> {
   return answer.statusCode;
 }
 
-/** Makes connections of cAdvisor to the Docker proxy fail at once, or removes that. */
-async function betweenCadvisorAndDocker(change: "add" | "del"): Promise<unknown> {
+/** Makes connections of cAdvisor to the Docker proxy fail at once, those that are open too, or ends that. */
+async function refuseDockerToCadvisor(change: "--insert" | "--delete"): Promise<unknown> {
   const network = `llm-metrics-${stack.name}-docker`;
   const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
   const address = await docker("inspect", "--format", format, stack.resource("docker-proxy"));
   const { State } = await inspect(stack.resource("cadvisor"));
-  const route = ["ip", "route", change, "unreachable", address];
-  return run("nsenter", [`--net=/proc/${State.Pid}/ns/net`, "--", ...route]);
+  const rule = ["OUTPUT", "-p", "tcp", "-d", address, "-j", "REJECT", "--reject-with", "tcp-reset"];
+  return run("nsenter", [`--net=/proc/${State.Pid}/ns/net`, "--", "iptables", change, ...rule]);
 }
 
 /** The window passes. */
@@ -217,8 +217,8 @@ const SECOND: Fault[] = [
     severity: "critical",
     // The rule looks back forty seconds.
     lasts: 40 + INTERVAL,
-    provoke: () => betweenCadvisorAndDocker("add"),
-    repair: () => betweenCadvisorAndDocker("del"),
+    provoke: () => refuseDockerToCadvisor("--insert"),
+    repair: () => refuseDockerToCadvisor("--delete"),
   },
   {
     alert: "PrometheusBadConfig",
