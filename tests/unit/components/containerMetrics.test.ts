@@ -76,7 +76,7 @@ test("on a host without the kernel log, cAdvisor starts without the device, and 
 test("with SELinux, only the containers that read the host are not confined", async () => {
   const options = async (selinux: boolean, facts: Parameters<typeof declare>[1] = runtime) => {
     await declare({ dockerAccess: "proxy" }, { selinux, ...facts });
-    return ["cadvisor", "docker-proxy", "dev-exporter", "prometheus", "gateway"].map((name) =>
+    return ["cadvisor", "docker-proxy", "exporter", "prometheus", "gateway"].map((name) =>
       (containerInputs(`${name}-container`)["securityOpts"] as string[]).includes("label=disable"),
     );
   };
@@ -114,7 +114,7 @@ describe("A container that mounts Docker's socket", () => {
   const METRICS = `echo 'x{id="a",name="web"} "Name":"containerd"'`;
   const scripts = async (facts: Parameters<typeof declare>[1] = {}) => {
     await declare({}, { ...runtime, ...facts });
-    const socket = [containerInputs("cadvisor-container"), containerInputs("dev-exporter-container")];
+    const socket = [containerInputs("cadvisor-container"), containerInputs("exporter-container")];
     await declare({ dockerAccess: "proxy" }, { ...runtime, ...facts });
     const [cadvisor, exporter] = socket.map(
       (inputs) => ((inputs["entrypoints"] ?? inputs["command"]) as string[])[2] ?? "",

@@ -1,12 +1,20 @@
 import { gpuPlan } from "../../../components/exporter";
 import type { Expectation } from "../../../probes/report";
 import { settings } from "../../support/settings";
-import { declare, declared, files, host, prometheusYml, runtime } from "../../support/declare";
+import {
+  containerInputs,
+  declare,
+  declared,
+  files,
+  host,
+  prometheusYml,
+  runtime,
+} from "../../support/declare";
 
 /** As {@link declare}, with the inputs of the exporter's container where it is declared. */
 async function declareGpu(...args: Parameters<typeof declare>) {
   const all = await declare(...args);
-  return { ...all, exporter: declared.find(({ name }) => name.endsWith("dev-exporter-container"))?.inputs };
+  return { ...all, exporter: containerInputs("exporter-container") };
 }
 
 test("where the host has NVIDIA's runtime, the exporter measures every GPU, as nobody, with nothing writable and no port", async () => {
