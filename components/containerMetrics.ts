@@ -287,6 +287,7 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
       "prometheus-data",
       "prometheus-config",
       "gateway-files",
+      "gateway-page",
       "gpu-exporter-program",
       "docker-proxy-containerd",
     ),

@@ -22,6 +22,17 @@ export const ALERTMANAGER_FOLDER = "/etc/alertmanager";
 /** User and group `nobody`, which the stack's programs run as. */
 export const NOBODY = 65_534;
 
+/** The names of the scrape jobs that the program itself declares; a job of the setting `scrapeJobs` cannot have one of them. */
+export const OWN_JOBS = {
+  cadvisor: "cadvisor",
+  prometheus: "prometheus",
+  gateway: "gateway",
+  gpu: "gpu",
+  dcgm: "dcgm",
+  /** Only with the setting `notify`. */
+  alertmanager: "alertmanager",
+} as const;
+
 /** The servers of a stack: the alias of each on the stack's network, and its port. */
 export const SERVERS = {
   cadvisor: { alias: "cadvisor", port: 8080 },

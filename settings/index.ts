@@ -10,7 +10,8 @@ export { certificateDetails, isLoopback } from "./gateway";
 export { IMAGE_REQUIREMENTS } from "./images";
 export { kindOf, receiverSecrets, type Receiver } from "./notify";
 export { SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
-export { moveJobSecrets, OWN_JOBS, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";
+export { OWN_JOBS } from "../lib/names";
+export { moveJobSecrets, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";
 
 /** The namespace of the settings: the project's name. */
 const NAMESPACE = "llm-metrics";

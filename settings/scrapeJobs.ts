@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { z } from "zod";
-import { TARGETS_FOLDER } from "../lib/names";
+import { OWN_JOBS, TARGETS_FOLDER } from "../lib/names";
 import { durationSeconds } from "../lib/units";
 import {
   duration,
@@ -19,17 +19,6 @@ import {
   type Refuse,
 } from "./formats";
 import { httpClient, moveSecrets, type HttpClient, type Path, type Store } from "./httpClient";
-
-/** The names of the scrape jobs that the program itself declares; a job of the setting `scrapeJobs` cannot have one of them. */
-export const OWN_JOBS = {
-  cadvisor: "cadvisor",
-  prometheus: "prometheus",
-  gateway: "gateway",
-  gpu: "gpu",
-  dcgm: "dcgm",
-  /** Only with the setting `notify`. */
-  alertmanager: "alertmanager",
-} as const;
 
 const relabelConfig = z.strictObject({
   source_labels: z.array(labelName).optional(),

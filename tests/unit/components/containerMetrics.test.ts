@@ -202,7 +202,7 @@ test("two environments share no name on the host", async () => {
       .map((r) => r.inputs["name"]);
   };
   const [dev, prod] = [await names("dev"), await names("prod")];
-  expect(dev).toHaveLength(7);
+  expect(dev).toHaveLength(8);
   expect(dev.filter((name) => prod.includes(name))).toEqual([]);
 });
 
