@@ -15,7 +15,6 @@ beforeAll(async () => {
   hostile = await startContainer("example/web:1", [
     ...["--label", `com.docker.compose.project=${MARKUP}`],
     ...["--label", `com.docker.compose.service=${MARKUP}`],
-    ...["--label", `llm-metrics.server=${MARKUP}`],
   ]);
   browser = await startBrowser();
 });

@@ -9,6 +9,9 @@ export const startBrowser = (): Promise<Browser> =>
     args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
   });
 
+/** For a busy machine. */
+const TIMEOUT_MILLISECONDS = 90_000;
+
 /** What a page did that it must not do. */
 export interface Faults {
   /** Errors in the console, exceptions, and violations of the policy. */
@@ -23,6 +26,7 @@ export async function openPage(
   url: string,
 ): Promise<{ page: Page; faults: Faults }> {
   const page = await context.newPage();
+  page.setDefaultTimeout(TIMEOUT_MILLISECONDS);
   const faults: Faults = { errors: [], foreign: [] };
   const { origin } = new URL(url);
   page.on("console", (message) => {

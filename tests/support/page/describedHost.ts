@@ -74,9 +74,12 @@ interface Family {
 
 /** How the samples lie in time: seconds. */
 export interface Span {
-  /** The first sample, the last one, and the one from which they are as dense as scrapes are. */
+  /** The first sample and the last one. */
   start: number;
   end: number;
+  /** The time of which the description is. */
+  now: number;
+  /** From when they are as dense as scrapes are. */
   denseFrom: number;
   sparseStep: number;
   denseStep: number;
@@ -145,7 +148,7 @@ function containerLabels({ name, image, llmServer = "", project = "", service = 
 }
 
 function families(host: DescribedHost, span: Span): Family[] {
-  const last = (span.end - span.start) / 60;
+  const last = (span.now - span.start) / 60;
   const each = (
     name: string,
     at: (container: DescribedContainer, minutes: number) => number | undefined,
@@ -170,7 +173,7 @@ function families(host: DescribedHost, span: Span): Family[] {
     const { integral } = wave(name);
     return (minutes: number) => level * 60 * integral(minutes);
   };
-  const start = (container: DescribedContainer) => span.end - 600 - (container.hours ?? 100) * 3600;
+  const start = (container: DescribedContainer) => span.now - (container.hours ?? 100) * 3600;
   const memory = ({ name, gibibytes }: DescribedContainer) => varied(`${name} memory`, gibibytes * GIB);
   const record = () => ({ host: host.name });
   const targets = ["cadvisor", "prometheus", "gateway", ...(host.gpus ? [EXPORTER_JOB] : [])];
@@ -230,7 +233,7 @@ function families(host: DescribedHost, span: Span): Family[] {
     each(
       "container:oom_events:increase",
       ({ oomKills = [] }, minutes) =>
-        oomKills.some((ago) => Math.abs(minutes - (last - 10 - ago)) < 0.3) ? 1 : undefined,
+        oomKills.some((ago) => Math.abs(minutes - (last - ago)) < 0.3) ? 1 : undefined,
       record,
     ),
     {

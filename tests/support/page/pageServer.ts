@@ -40,8 +40,9 @@ export function spanOf(hours: number, now = Math.floor(Date.now() / 1000)): Span
   return {
     start: end - hours * HOUR,
     end,
-    denseFrom: end - Math.min(2.5, hours) * HOUR,
-    sparseStep: 240,
+    now,
+    denseFrom: end - Math.min(1, hours) * HOUR,
+    sparseStep: 120,
     denseStep: 30,
   };
 }
