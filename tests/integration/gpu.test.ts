@@ -337,14 +337,14 @@ describe("GPU metrics", () => {
       await docker("stop", stack.resource(part));
       await eventually(async () => {
         await refresh.click();
-        expect(await page.locator(".notices, .failure").allInnerTexts()).toEqual([
+        expect(await page.locator(".notices .critical, .failure").allInnerTexts()).toEqual([
           expect.stringContaining(text),
         ]);
       });
       await docker("start", stack.resource(part));
       await eventually(async () => {
         await refresh.click();
-        expect(await page.locator(".notices, .failure").count()).toBe(0);
+        expect(await page.locator(".notices .critical, .failure").count()).toBe(0);
       });
     }
   });
