@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { buildSync } from "esbuild";
+import { parseRunbooks } from "./runbooks";
 
 /** The page's files by name: `index.html`, and those that it loads. The names of these change with their content. */
 export type PageFiles = Record<string, string>;
@@ -26,11 +27,12 @@ function build(): PageFiles {
     jsx: "automatic",
     jsxImportSource: "preact",
     legalComments: "none",
+    define: { RUNBOOKS: JSON.stringify(parseRunbooks(read("docs/runbooks.md"))) },
     logLevel: "error",
   });
   const text = (extension: string) => outputFiles.find((file) => file.path.endsWith(extension))?.text ?? "";
   const [script, style] = [named(text(".js"), "js"), named(text(".css"), "css")];
-  const icon = named(readFileSync(path.resolve("dashboard/icon.svg"), "utf8"), "svg");
+  const icon = named(read("dashboard/icon.svg"), "svg");
   return {
     [script.name]: script.content,
     [style.name]: style.content,
@@ -38,6 +40,8 @@ function build(): PageFiles {
     "index.html": html(script.name, style.name, icon.name),
   };
 }
+
+const read = (file: string) => readFileSync(path.resolve(file), "utf8");
 
 /** Identifies the content of the page. */
 export const pageVersion = (files: PageFiles): string => hash(files["index.html"] ?? "");

@@ -2,6 +2,8 @@ import type { Alert } from "../alerts";
 import { duration } from "../format";
 import { groupBy } from "../group";
 import type { Notice } from "../notices";
+import { prometheusPage } from "../prometheusPage";
+import { forContainer, type Runbooks } from "../runbooks";
 import { Badge, ContainerLink, Section, Text } from "./parts";
 
 /** More alerts of one name are folded. */
@@ -67,6 +69,50 @@ const Folded = ({ summary, alerts, now }: { summary: string; alerts: readonly Al
   </details>
 );
 
+/** The runbooks, which are bundled with the page. */
+declare const RUNBOOKS: Runbooks;
+
+/** The steps of an alert's runbook, with the name of its container. */
+function RunbookOf({ alert: { name, runbook, container } }: { alert: Alert }) {
+  const steps = RUNBOOKS[name];
+  if (!steps) return runbook ? <RunbookLink url={runbook} /> : null;
+  const of = (text: string) => forContainer(text, container?.name);
+  return (
+    <details class="runbook">
+      <summary>Runbook</summary>
+      <p>
+        <Text>{steps.meaning}</Text>
+      </p>
+      <ul>
+        {steps.queries.map(of).map((query) => (
+          <li key={query}>
+            Query: <a href={prometheusPage(query)}>{query}</a>
+          </li>
+        ))}
+        {steps.commands.map(of).map((command) => (
+          <li key={command}>
+            Command: <code>{command}</code>
+          </li>
+        ))}
+        <li>
+          Do: <Text>{of(steps.action)}</Text>
+        </li>
+        {runbook ? (
+          <li>
+            <RunbookLink url={runbook} />
+          </li>
+        ) : null}
+      </ul>
+    </details>
+  );
+}
+
+const RunbookLink = ({ url }: { url: URL }) => (
+  <a href={url.href} rel="noreferrer">
+    {url.href}
+  </a>
+);
+
 /** An alert with what to do. */
 export const AlertItem = ({ alert, now }: { alert: Alert; now: number }) => (
   <li class={`alert ${alert.severity}`}>
@@ -76,12 +122,8 @@ export const AlertItem = ({ alert, now }: { alert: Alert; now: number }) => (
     </div>
     <p>
       <Text>{alert.description}</Text>{" "}
-      {alert.runbook ? (
-        <a href={alert.runbook.href} rel="noreferrer">
-          Runbook of {alert.name}
-        </a>
-      ) : null}{" "}
       {alert.container ? <ContainerLink name={alert.container.name} /> : null}
     </p>
+    <RunbookOf alert={alert} />
   </li>
 );

@@ -1,10 +1,10 @@
 import { useCallback, useEffect } from "preact/hooks";
 import { hashOf, OVERVIEW_VIEW, RANGES, type ContainerView, type RangeName, type View } from "../address";
-import { address } from "../api";
 import { LineChart } from "../chart";
 import type { Chart, ContainerHistory, Mark } from "../containerHistory";
 import { dateAndTime, duration, format, shortId } from "../format";
 import { loadContainer } from "../load";
+import { prometheusPage } from "../prometheusPage";
 import { useRefreshed } from "../refresh";
 import { last } from "../tagged";
 import { AlertItem } from "./alertList";
@@ -97,17 +97,6 @@ const Marks = ({ marks, range }: { marks: readonly Mark[]; range: RangeName }) =
       ))}
     </ul>
   );
-
-/** Prometheus's own page with a query. */
-function prometheusPage(expr: string, range: RangeName): string {
-  const url = address("query");
-  url.search = new URLSearchParams({
-    "g0.expr": expr,
-    "g0.tab": "graph",
-    "g0.range_input": range,
-  }).toString();
-  return url.href;
-}
 
 function ChartFigure({
   chart,
