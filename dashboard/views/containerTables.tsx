@@ -18,7 +18,7 @@ import {
 } from "./parts";
 
 const SERVER_COLUMNS = {
-  name: { title: "Server" },
+  name: { title: "Server", className: "first" },
   gpus: { title: "GPUs" },
   gpuMemory: { title: "GPU memory" },
   gpuUse: { title: "GPU use" },
@@ -95,11 +95,11 @@ function GpuMemory({ container: { gpus } }: { container: Container }) {
 
 /** The columns of the table of containers, by which it is sorted. */
 const COLUMNS: Record<SortKey, Column> = {
-  name: { title: "Container" },
+  name: { title: "Container", className: "first" },
   cpu: { title: "CPU" },
   memory: { title: "Memory" },
   limit: { title: "Of limit", className: "wide" },
-  importance: { title: "State" },
+  importance: { title: "State", className: "wider" },
   uptime: { title: "Uptime", className: "wide" },
 };
 const SORT_KEYS = Object.keys(COLUMNS) as SortKey[];

@@ -326,7 +326,7 @@ describe("GPU metrics", () => {
     expect(faults).toEqual({ errors: [], foreign: [] });
   });
 
-  it("names on the page the part that is down, and goes on by itself", async () => {
+  it("names on the page the part that does not respond, and goes on by itself", async () => {
     const { page } = await openPage(await browser.newContext(), stack.prometheus);
     const refresh = page.getByRole("button", { name: "Refresh" });
     for (const [part, text] of [
@@ -334,14 +334,15 @@ describe("GPU metrics", () => {
       ["cadvisor", "cAdvisor is down"],
       ["prometheus", "Prometheus does not answer"],
     ] as const) {
-      await docker("stop", stack.resource(part));
+      // A restart would change addresses, which a refresh reports, and leave series without stale markers.
+      await docker("pause", stack.resource(part));
       await eventually(async () => {
         await refresh.click();
         expect(await page.locator(".notices .critical, .failure").allInnerTexts()).toEqual([
           expect.stringContaining(text),
         ]);
       });
-      await docker("start", stack.resource(part));
+      await docker("unpause", stack.resource(part));
       await eventually(async () => {
         await refresh.click();
         expect(await page.locator(".notices .critical, .failure").count()).toBe(0);
