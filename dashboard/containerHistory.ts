@@ -25,7 +25,10 @@ interface HistoryQuery {
   expr: string;
 }
 
-type ContainerField = Exclude<keyof typeof CONTAINER_QUERIES, "memoryLimitUsed" | "health" | "restarts">;
+type ContainerField = Exclude<
+  keyof typeof CONTAINER_QUERIES,
+  "memoryLimitUsed" | "health" | "restarts" | "exitCode" | "oomKilled"
+>;
 
 /** The matcher of a container's name. PromQL reads the escapes of JSON. */
 export const named = (name: string): string => `name=${JSON.stringify(name)}`;

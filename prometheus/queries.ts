@@ -38,7 +38,7 @@ const selector = (metric: string, ...matchers: string[]) => {
 const measured = (metric: string) => (matchers: string) =>
   selector(metric, `job="${OWN_JOBS.cadvisor}"`, matchers);
 
-/** A record of prometheus/rules, or a metric of the GPU exporter. */
+/** A record of prometheus/rules, or a metric of the exporter. */
 const recorded = (metric: string) => (matchers: string) => selector(metric, matchers);
 
 const rate = (metric: string) => (matchers: string, window: string) =>
@@ -110,6 +110,14 @@ export const CONTAINER_QUERIES = {
     "sum",
     (matchers, window) => `changes(${measured("container_start_time_seconds")(matchers)}[${window}]) > 0`,
   ),
+  /** Of a container that does not run; the exporter's. */
+  exitCode: ofContainer("Exit code", "count", "max", recorded("container_exit_code")),
+  oomKilled: ofContainer(
+    "Ended by an out-of-memory kill",
+    "state",
+    "max",
+    (matchers) => `${selector("container_oom_killed", matchers)} == 1`,
+  ),
   oomKills: eventsOfContainer(
     "Out-of-memory kills",
     "count",
@@ -152,11 +160,16 @@ export const HOST_QUERIES = {
     "sum",
     measured("container_memory_working_set_bytes"),
   ),
+  cpu: ofHost("CPU", "ratio", "max", recorded("host:cpu_used:ratio")),
+  memory: ofHost("Memory", "ratio", "max", recorded("host:memory_used:ratio")),
+  disks: query("host, mountpoint")("Disks", "ratio", "max", recorded("host:filesystem_used:ratio")),
 } as const satisfies Record<string, Query>;
 
 /** The series whose labels describe containers, GPUs, the GPUs of containers, and the sources of all these. */
 export const DESCRIPTIONS = {
   containers: measured("container_start_time_seconds")(""),
+  notRunning: 'container_state{state!="running"}',
+  health: "max by (id, status) (container_health_status)",
   gpus: "gpu_up",
   containerGpus: "container_gpu_info",
   throttling: 'gpu_throttle_reason_active{reason!="gpu_idle"} == 1',

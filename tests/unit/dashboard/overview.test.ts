@@ -91,7 +91,47 @@ describe("First screen", () => {
     });
     expect([last(chat?.cpu), last(chat?.memory)]).toEqual([2, 4 * GIB]);
     const web = named("web");
-    expect(web).toMatchObject({ health: "not healthy", cpu: undefined, memoryLimit: undefined });
+    expect(web).toMatchObject({ health: "unhealthy or starting", cpu: undefined, memoryLimit: undefined });
+  });
+
+  it("takes health from Docker where the exporter has it, and lists containers that do not run", () => {
+    const { containers } = shown({
+      descriptions: [
+        up("cadvisor"),
+        sample("containers", container("chat"), NOW - 7200),
+        sample("health", { id: "/docker/chat", status: "starting" }, 1),
+        sample("notRunning", container("job", { state: "exited", job: "exporter" }), 1),
+        sample("notRunning", container("crashy", { state: "restarting", job: "exporter" }), 1),
+      ],
+      now: [
+        sample("health", { id: "/docker/chat" }, 0),
+        sample("exitCode", { id: "/docker/job" }, 0),
+        sample("exitCode", { id: "/docker/crashy" }, 137),
+        sample("oomKilled", { id: "/docker/crashy" }, 1),
+      ],
+    });
+    expect(
+      containers.map(({ name, health, started, stopped }) => ({ name, health, started, stopped })),
+    ).toEqual([
+      { name: "chat", health: "starting", started: NOW - 7200, stopped: undefined },
+      {
+        name: "job",
+        health: "no health check",
+        started: undefined,
+        stopped: { state: "exited", exitCode: 0, oomKilled: false },
+      },
+      {
+        name: "crashy",
+        health: "no health check",
+        started: undefined,
+        stopped: { state: "restarting", exitCode: 137, oomKilled: true },
+      },
+    ]);
+    expect(sorted(containers, "importance", "descending").map(({ name }) => name)).toEqual([
+      "crashy",
+      "chat",
+      "job",
+    ]);
   });
 
   it("adds up the parts of a GPU's memory to all that is used", () => {
@@ -213,7 +253,7 @@ describe("Table of containers", () => {
     const all = containers(
       cpu(60),
       { oomKills: 1 },
-      { health: "not healthy" },
+      { health: "unhealthy" },
       { alerts: firing ? [firing] : [] },
     );
     expect(names(sorted(all, "importance", "descending"))).toEqual(["c3", "c2", "c1", "c0"]);

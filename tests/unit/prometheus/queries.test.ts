@@ -51,6 +51,16 @@ const FOR_USERS = [
   "container_memory_usage_bytes",
   "container_spec_cpu_shares",
 ];
+/** Metrics of the exporter and records of the host, without which the page leaves out what they are about. */
+const WHERE_THEY_ARE = [
+  "container_state",
+  "container_exit_code",
+  "container_oom_killed",
+  "container_health_status",
+  "host:cpu_used:ratio",
+  "host:memory_used:ratio",
+  "host:filesystem_used:ratio",
+];
 /** Metrics that Prometheus adds to each scrape. */
 const OF_SCRAPES = ["up"];
 
@@ -66,6 +76,7 @@ describe("Queries of the page", () => {
       ...HOST_METRICS,
       ...RECORDS,
       ...OF_SCRAPES,
+      ...WHERE_THEY_ARE,
     ]);
     const names = new Set([...PAGE, ...TABLE].flatMap(used));
     expect(names.size).toBeGreaterThan(35);
