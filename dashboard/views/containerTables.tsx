@@ -29,7 +29,7 @@ import {
 } from "./parts";
 
 const SERVER_COLUMNS = {
-  name: { title: "Server", className: "first" },
+  name: { title: "Server" },
   gpus: { title: "GPUs" },
   gpuMemory: { title: "GPU memory" },
   gpuUse: { title: "GPU use" },
@@ -176,7 +176,7 @@ export function Containers({
         <p class="calm">No container matches “{view.search}”.</p>
       ) : null}
       {found.length > 0 ? (
-        <table role="table">
+        <table role="table" class="fixed">
           <thead role="rowgroup" class="sortable">
             <tr role="row">
               {SORT_KEYS.map((key) => (
