@@ -3,6 +3,7 @@ import { groupBy } from "./group";
 import type { AllValues, Described } from "./answers";
 import type { Labels } from "./api";
 import { last, type Series } from "./tagged";
+import { isMeasured, reasonFor } from "./unavailable";
 
 /** A GPU as a container uses it. */
 export interface GpuUse {
@@ -64,6 +65,10 @@ export function containersOf(described: Described, values: AllValues, alerts: re
   const ofContainer = groupBy(alerts, ({ container }) => container?.name);
   const unmatched = new Map(described.unmatched.map(({ labels, value }) => [labels["id"], value]));
   const statuses = new Map(described.health.map(({ labels }) => [labels["id"], labels["status"]]));
+  const unavailable = described.unavailable.map((one) => one.labels);
+  // Without accounting, the kernel reports 0 for each container.
+  const isAccounted = reasonFor("container_memory_working_set_bytes", unavailable) === undefined;
+  const hasMemory = (memory?: Series) => (memory && (isAccounted || isMeasured(memory)) ? memory : undefined);
   const running = new Set(described.containers.map(({ labels }) => labels["id"]));
   const notRunning = described.notRunning.filter(({ labels }) => !running.has(labels["id"]));
   return [...described.containers, ...notRunning].map(({ labels, value }) => {
@@ -88,7 +93,7 @@ export function containersOf(described: Described, values: AllValues, alerts: re
       cpu: series("cpu"),
       cpuLimit: now("cpuLimit"),
       throttled: now("throttled"),
-      memory: series("memory"),
+      memory: hasMemory(series("memory")),
       memoryLimit: now("memoryLimit"),
       memoryLimitUsed: now("memoryLimitUsed"),
       health: healthOf(statuses.get(id), now("health")),
