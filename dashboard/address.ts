@@ -10,6 +10,8 @@ export interface OverviewView {
   direction: Direction;
   /** Whether containers are grouped by Compose project. */
   grouped: boolean;
+  /** Whether all containers are shown, also where there are many. */
+  all: boolean;
 }
 
 export interface ContainerView {
@@ -36,6 +38,7 @@ export const OVERVIEW_VIEW: OverviewView = {
   sort: "importance",
   direction: "descending",
   grouped: true,
+  all: false,
 };
 
 /** The direction in which a column is sorted first. */
@@ -62,6 +65,7 @@ export function viewOf(hash: string): View {
     sort,
     direction: parameters.has("reverse") ? opposite : firstDirection(sort),
     grouped: !parameters.has("flat"),
+    all: parameters.has("all"),
   };
 }
 
@@ -84,6 +88,7 @@ export function hashOf(view: View): string {
     ...(view.sort !== OVERVIEW_VIEW.sort && { sort: view.sort }),
     ...(view.direction !== firstDirection(view.sort) && { reverse: "" }),
     ...(!view.grouped && { flat: "" }),
+    ...(view.all && { all: "" }),
   }).toString();
   return parameters ? `#/?${parameters}` : "#/";
 }

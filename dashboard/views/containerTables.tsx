@@ -117,6 +117,9 @@ const COLUMNS: Record<SortKey, Column> = {
 };
 const SORT_KEYS = Object.keys(COLUMNS) as SortKey[];
 
+/** The number of containers that are shown at first, so that the page stays quick. */
+const SHOWN = 100;
+
 /** All other containers, sorted, searched and grouped. */
 export function Containers({
   containers,
@@ -133,9 +136,10 @@ export function Containers({
     () => sorted(containers, view.sort, view.direction).filter((one) => matches(one, view.search)),
     [containers, view.sort, view.direction, view.search],
   );
+  const rows = view.all ? found : found.slice(0, SHOWN);
   const hasProjects = containers.some(({ project }) => project);
   const groups: [project: string, containers: Container[]][] =
-    view.grouped && hasProjects ? byProject(found) : [["", found]];
+    view.grouped && hasProjects ? byProject(rows) : [["", rows]];
   return (
     <Section
       id="containers"
@@ -199,6 +203,18 @@ export function Containers({
             </tbody>
           ))}
         </table>
+      ) : null}
+      {rows.length < found.length ? (
+        <p>
+          <button
+            type="button"
+            onClick={() => {
+              onView({ all: true });
+            }}
+          >
+            Show {found.length - rows.length} more
+          </button>
+        </p>
       ) : null}
     </Section>
   );

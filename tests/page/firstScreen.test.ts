@@ -245,7 +245,10 @@ describe("First screen of a host with 300 containers and 8 GPUs", () => {
     expect(sizes.length).toBeLessThanOrEqual(10);
     // As they are before compression.
     expect(sizes.reduce((total, size) => total + size, 0)).toBeLessThan(1_000_000);
-    expect(await page.locator("section[aria-labelledby=containers] th.name").count()).toBe(284);
+    const rows = page.locator("section[aria-labelledby=containers] th.name");
+    expect(await rows.count()).toBe(100);
+    await page.getByRole("button", { name: "Show 184 more" }).click();
+    expect(await rows.count()).toBe(284);
     expect(await page.locator("section[aria-labelledby=servers] tbody tr").count()).toBe(16);
   });
 });

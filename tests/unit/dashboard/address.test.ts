@@ -3,8 +3,15 @@ import { hashOf, OVERVIEW_VIEW, viewOf, type View } from "../../../dashboard/add
 describe("Address of the page", () => {
   const views: View[] = [
     OVERVIEW_VIEW,
-    { page: "overview", search: "vllm & co #1", sort: "memory", direction: "ascending", grouped: false },
-    { page: "overview", search: "", sort: "name", direction: "descending", grouped: true },
+    {
+      page: "overview",
+      search: "vllm & co #1",
+      sort: "memory",
+      direction: "ascending",
+      grouped: false,
+      all: false,
+    },
+    { page: "overview", search: "", sort: "name", direction: "descending", grouped: true, all: true },
     { page: "container", name: "chat", range: "1h" },
     { page: "container", name: "a/b?c=<img src=x>&range=7d", range: "15d" },
   ];
