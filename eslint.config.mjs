@@ -11,9 +11,20 @@ const IMPORTS = {
   alertmanager: ["settings", "lib"],
   host: ["prometheus", "settings", "lib"],
   exporter: ["prometheus", "lib"],
+  dashboard: ["prometheus"],
   probes: ["host", "exporter", "prometheus", "settings", "lib"],
-  components: ["probes", "exporter", "caddy", "alertmanager", "prometheus", "host", "settings", "lib"],
-  commands: ["probes", "exporter", "prometheus", "host", "settings", "lib"],
+  components: [
+    "probes",
+    "exporter",
+    "dashboard",
+    "caddy",
+    "alertmanager",
+    "prometheus",
+    "host",
+    "settings",
+    "lib",
+  ],
+  commands: ["probes", "exporter", "dashboard", "prometheus", "host", "settings", "lib"],
   policy: ["lib"],
   airgap: ["lib"],
   cli: ["airgap", "commands", "components", "host", "prometheus", "settings", "lib"],
@@ -41,7 +52,7 @@ export default tseslint.config(
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     plugins: { "@pulumi": pulumi, "import-x": importX },
-    settings: { "import-x/resolver-next": [createNodeResolver({ extensions: [".ts", ".json"] })] },
+    settings: { "import-x/resolver-next": [createNodeResolver({ extensions: [".ts", ".tsx", ".json"] })] },
     rules: {
       "@typescript-eslint/restrict-template-expressions": [
         "error",

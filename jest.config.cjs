@@ -46,6 +46,7 @@ module.exports = {
   projects: [
     project("unit", "unit"),
     project("rules", "rules"),
+    project("page", "page"),
     project("integration:20.10", "integration", ON_ENGINE_29),
     project("integration:29", "integration", ON_ENGINE_20_10),
     project("faults", "faults"),

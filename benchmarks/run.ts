@@ -1,5 +1,6 @@
 import { run } from "../lib/run";
 import { exporterCost } from "./exporter";
+import { pageCost, pictures } from "./page";
 import { rates } from "./rates";
 import { dockerDaemon } from "../cli/prerequisites/docker";
 import { stackImages } from "../cli/prerequisites/images";
@@ -12,11 +13,13 @@ const POLICIES = ["--policy-pack", POLICY_PACK];
 const MINUTES = 10;
 
 /**
- * `npm run bench [-- exporter|deploy|rates [MINUTES]]` measures the cost of the exporter and of deployments, and how exact
- * rates are, with loads that run for 10 minutes.
+ * `npm run bench [-- exporter|page|deploy|rates [MINUTES]]` measures the cost of the exporter, of the page and of deployments,
+ * and how exact rates are, with loads that run for 10 minutes. `npm run bench -- pictures` makes the pictures of the documentation.
  */
 export default async (args: string[]): Promise<number> => {
   if (args.length === 0 || args.includes("exporter")) await exporterCost();
+  if (args.length === 0 || args.includes("page")) await pageCost();
+  if (args.includes("pictures")) await pictures();
   if (args.length === 0 || args.includes("deploy")) await onStack(deployTimes);
   if (args.length === 0 || args.includes("rates")) await onStack((pulumi) => ratesOfStack(pulumi, args[1]));
   return 0;

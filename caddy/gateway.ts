@@ -4,6 +4,9 @@ import { SERVERS, target } from "../lib/names";
 /** The folder of the gateway's container with its secrets and its own files, where it has any. */
 export const GATEWAY_FOLDER = "/gateway";
 
+/** The folder of the gateway's container with the files of the page. */
+export const PAGE_FOLDER = "/page";
+
 /** Where Alertmanager is, on the port of Prometheus. */
 export const ALERTMANAGER_PATH = "/alertmanager";
 
@@ -55,13 +58,16 @@ const READ = ["GET", "HEAD"];
 const words = (text: string) => text.trim().split(/\s+/);
 const api = (names: string) => words(names).map((name) => `/api/v1/${name}`);
 
+/** The requests that the gateway answers itself, with the files of the page. */
+const PAGE: Match = { method: READ, path: ["/", "/page-*"] };
+
 /** The requests that are forwarded to Prometheus: its pages, its read API, and queries, which pages may send by POST. */
 const PROMETHEUS: Match[] = [
   {
     method: READ,
     path: [
       ...words(`
-        / /query /graph /alerts /rules /targets /config /flags /status /tsdb-status /service-discovery
+        /query /graph /alerts /rules /targets /config /flags /status /tsdb-status /service-discovery
         /alertmanager-discovery /assets/* /favicon.svg /favicon.ico /manifest.json
         /federate /metrics /version /-/healthy /-/ready`),
       ...api(`
@@ -122,6 +128,31 @@ const CONTENT_SECURITY_POLICIES: Record<Upstream, string> = {
   cadvisor: COMMON_POLICY,
 };
 
+/** The page has no inline script and no inline style, and reads from its own server alone. */
+const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/**
+ * Serves the page. A browser asks for its document each time; the names of all other files change with their content. The page is
+ * there without Prometheus too, and reports what does not respond.
+ */
+const PAGE_ROUTES: Route[] = [
+  {
+    match: [PAGE],
+    handle: [
+      pageHeaders("no-cache"),
+      { handler: "encode", encodings: { gzip: {} }, prefer: ["gzip"], minimum_length: 1024 },
+    ],
+  },
+  { match: [{ path: ["/page-*"] }], handle: [pageHeaders("max-age=31536000, immutable")] },
+  { match: [PAGE], handle: [{ handler: "file_server", root: PAGE_FOLDER }] },
+];
+
+function pageHeaders(cacheControl: string): Handler {
+  const set = { "Content-Security-Policy": [PAGE_POLICY], "Cache-Control": [cacheControl] };
+  return { handler: "headers", response: { set } };
+}
+
 /** Caddy's configuration (caddyserver.com/docs/json). It has no secret, only the names of files that do. */
 export function gatewayConfig(options: GatewayOptions): Record<string, unknown> {
   const { tls, cadvisorApi } = options;
@@ -135,6 +166,7 @@ export function gatewayConfig(options: GatewayOptions): Record<string, unknown> 
         servers: {
           cadvisor: server("cadvisor", options, [CADVISOR, ...(cadvisorApi ? [CADVISOR_API] : [])]),
           prometheus: server("prometheus", options, PROMETHEUS, [
+            ...PAGE_ROUTES,
             NO_LIVE_NOTIFICATIONS,
             TO_ALERTMANAGER,
             ALERTMANAGER_ROUTE,

@@ -35,5 +35,5 @@ async function logAddresses(name: string, env: NodeJS.ProcessEnv): Promise<void>
   const text = await run("pulumi", ["stack", "output", "--json", "--stack", name], { env });
   const outputs = JSON.parse(text) as { prometheusUrl?: string; cadvisorUrl?: string };
   if (!outputs.prometheusUrl || !outputs.cadvisorUrl) return; // As with --target.
-  log(`open ${outputs.prometheusUrl} for Prometheus, ${outputs.cadvisorUrl} for cAdvisor`);
+  log(`open ${outputs.prometheusUrl} for containers, GPUs and alerts, ${outputs.cadvisorUrl} for cAdvisor`);
 }

@@ -1,30 +1,49 @@
 import { text } from "node:stream/consumers";
+import { pageFiles, type PageFiles } from "../dashboard/bundle";
 import { docker } from "../host/docker";
 import { NOBODY } from "../lib/names";
 import { run } from "./run";
+import { writeCommand } from "./shell";
 
 /**
- * Installs the files on standard input, by name, in a folder of the gateway's volume where only the gateway can read them, by
- * a container without network. The previous folder stays, for a gateway that is not replaced yet; older ones are removed.
+ * Installs files in a volume of the gateway, by a container without network: with FOLDER, those on standard input, by name, where
+ * only the gateway can read them; with PAGE, the page.
  */
-async function main({ VOLUME = "", IMAGE = "", FOLDER = "" }: NodeJS.ProcessEnv): Promise<void> {
-  const files = Object.entries(JSON.parse(await text(process.stdin)) as Record<string, string>);
-  const lines = files.flatMap(([name, content]) => [`file ${name}`, ...content.trimEnd().split("\n")]);
-  const install = [
-    `cd /gateway; umask 077; rm -rf new; mkdir -p new data; chown ${NOBODY}:${NOBODY} data`,
-    'while IFS= read -r line; do case "$line" in "file "*) name=${line#file };; *) echo "$line" >> "new/$name";; esac; done',
-    `chown ${NOBODY}:${NOBODY} new/*; chmod 755 new`,
-    `rm -rf ${FOLDER}; mv new ${FOLDER}; ls -t | { grep -vx data || true; } | tail -n +3 | xargs rm -rf`,
-  ];
+async function main({ VOLUME = "", IMAGE = "", FOLDER = "", PAGE }: NodeJS.ProcessEnv): Promise<void> {
+  const files = PAGE ? pageFiles() : (JSON.parse(await text(process.stdin)) as Record<string, string>);
   await docker(
     [
-      ...["run", "--rm", "-i", "--network", "none", "--cap-drop", "ALL", "--cap-add", "CHOWN", "--read-only"],
-      ...["--user", "0:0", "--security-opt", "no-new-privileges:true", "--volume", `${VOLUME}:/gateway`],
-      ...["--entrypoint", "sh", IMAGE, "-ec", install.join("\n")],
+      ...["run", "--rm", "-i", "--network", "none", "--cap-drop", "ALL", "--read-only"],
+      ...(PAGE ? [] : ["--cap-add", "CHOWN"]),
+      ...["--user", "0:0", "--security-opt", "no-new-privileges:true", "--volume", `${VOLUME}:/volume`],
+      ...["--entrypoint", "sh", IMAGE, "-e"],
     ],
-    { input: `${lines.join("\n")}\n` },
+    { input: PAGE ? installPage(files) : installSecrets(files, FOLDER) },
   );
-  console.error(`the gateway's ${files.length} files are in the volume ${VOLUME}`);
+  console.error(
+    `the gateway's ${Object.keys(files).length} files ${PAGE ? "of the page " : ""}are in the volume ${VOLUME}`,
+  );
 }
+
+/** A shell script that writes the files to a new folder. The previous folder stays, for a gateway that is not replaced yet; older ones are removed. */
+const installSecrets = (files: Record<string, string>, folder: string): string =>
+  [
+    `cd /volume; umask 077; rm -rf new; mkdir -p new data; chown ${NOBODY}:${NOBODY} data`,
+    ...Object.entries(files).map(([name, content]) => writeCommand(`new/${name}`, withLineEnd(content))),
+    `chown ${NOBODY}:${NOBODY} new/*; chmod 755 new`,
+    `rm -rf ${folder}; mv new ${folder}; ls -t | { grep -vx data || true; } | tail -n +3 | xargs rm -rf`,
+  ].join("\n");
+
+/** A shell script that swaps in the document after the files that it names. Those of former pages stay for an hour, for who loads one now. */
+function installPage({ "index.html": html = "", ...files }: PageFiles): string {
+  return [
+    "cd /volume; umask 022",
+    ...Object.entries(files).map(([name, content]) => writeCommand(name, withLineEnd(content))),
+    writeCommand("index.html.new", html),
+    "mv index.html.new index.html; find . -name 'page-*' -mmin +60 -exec rm -f {} +",
+  ].join("\n");
+}
+
+const withLineEnd = (content: string) => `${content.trimEnd()}\n`;
 
 run(() => main(process.env));

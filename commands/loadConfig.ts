@@ -10,6 +10,7 @@ import { docker } from "../host/docker";
 import { get } from "../host/http";
 import { Mismatch, retry } from "../lib/retry";
 import { run } from "./run";
+import { writeCommand } from "./shell";
 
 /** A signal by `docker kill` would count as a manual stop: the container would not start after a crash or a reboot. */
 const RELOAD = "kill -HUP 1";
@@ -122,12 +123,6 @@ function writeSecrets(folder: string, secrets: [name: string, content: string][]
     writeCommand(`${folder}/${name.slice(SECRETS.length + 1)}`, content),
   );
   return `umask 077; mkdir ${folder}\n${writes.join("")}umask 022\n`;
-}
-
-/** The part of a shell script that writes a text, which ends with a line break, to a file. */
-function writeCommand(file: string, content: string): string {
-  const end = randomUUID();
-  return `cat > ${file} <<'${end}'\n${content}${end}\n`;
 }
 
 /** A shell script that removes what the new configuration does not use, and keeps a copy of what it does. */

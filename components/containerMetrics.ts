@@ -314,6 +314,7 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
       "prometheus-config",
       "gateway-files",
       "exporter-program",
+      "gateway-page",
       "docker-proxy-containerd",
     ),
     ports: {

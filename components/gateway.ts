@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import { gatewayConfig, GATEWAY_FOLDER } from "../caddy/gateway";
+import { gatewayConfig, GATEWAY_FOLDER, PAGE_FOLDER } from "../caddy/gateway";
 import type { GatewayAccess, ProbeAccess } from "../caddy/gatewayAccess";
+import { pageFiles, pageVersion } from "../dashboard/bundle";
 import type { HostFacts } from "../host/facts";
 import { SERVERS } from "../lib/names";
 import { isLoopback } from "../settings";
@@ -32,7 +33,7 @@ export interface GatewayArgs {
   labels: Labels;
 }
 
-/** The reverse proxy in front of cAdvisor and Prometheus: the only container that publishes ports. It forwards reads only. */
+/** The reverse proxy in front of cAdvisor and Prometheus: the only container that publishes ports. It serves the page, and forwards reads only. */
 export class Gateway extends pulumi.ComponentResource {
   readonly container: docker.Container;
   /** Environment variables by which the programs of commands/ reach the servers behind it. */
@@ -46,6 +47,7 @@ export class Gateway extends pulumi.ComponentResource {
 
     const network = this.createPublishedNetwork(name, publish.address, labels);
     const volume = files && createVolume(this, `${name}-files`, { labels });
+    const page = createVolume(this, `${name}-page`, { labels });
     this.container = createContainer(this, name, {
       ...caddyInputs(
         gatewayConfig(access.options),
@@ -60,10 +62,14 @@ export class Gateway extends pulumi.ComponentResource {
         external: publish[server],
         ip: publish.address,
       })),
-      ...(volume && { volumes: [{ volumeName: volume.name, containerPath: GATEWAY_FOLDER }] }),
+      volumes: [
+        { volumeName: page.name, containerPath: PAGE_FOLDER, readOnly: true },
+        ...(volume ? [{ volumeName: volume.name, containerPath: GATEWAY_FOLDER }] : []),
+      ],
       healthcheck: healthcheck(`http://127.0.0.1:${SERVERS.gateway.port}/healthz`),
     });
     if (files) this.installFiles(name, files, args);
+    this.installPage(name, args);
     this.clientEnvironment = files ? clientEnvironment(name, access.probe) : {};
     this.registerOutputs({});
   }
@@ -96,6 +102,24 @@ export class Gateway extends pulumi.ComponentResource {
         triggers: [this.container.id],
       },
       { parent: this, additionalSecretOutputs: ["stdin"] },
+    );
+  }
+
+  /** Puts the page in its volume. A changed page is there without a restart. */
+  private installPage(name: string, { host, image }: GatewayArgs): void {
+    deployStep(
+      `${name}-install-page`,
+      "installFiles",
+      {
+        environment: {
+          DOCKER_HOST: host.address,
+          VOLUME: `${name}-page`,
+          IMAGE: image,
+          PAGE: pageVersion(pageFiles()),
+        },
+        triggers: [this.container.id],
+      },
+      { parent: this },
     );
   }
 }

@@ -44,8 +44,8 @@ function build(entry, bundle) {
     metafile: true,
     platform: "node",
     target: "node20",
-    // The SDK is the instance that Pulumi's language host has loaded; esbuild has a binary beside it.
-    external: ["@pulumi/pulumi", "esbuild"],
+    // The SDK is the instance that Pulumi's language host has loaded; esbuild has a binary beside it, playwright-core programs.
+    external: ["@pulumi/pulumi", "esbuild", "playwright-core"],
     logLevel: "error",
   });
   const sources = [

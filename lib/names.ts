@@ -38,6 +38,21 @@ export const DISKS_FOLDER = "/disks";
 /** User and group `nobody`, which the stack's programs run as. */
 export const NOBODY = 65_534;
 
+/** The names of the scrape jobs that the program itself declares; a job of the setting `scrapeJobs` cannot have one of them. */
+export const OWN_JOBS = {
+  cadvisor: "cadvisor",
+  prometheus: "prometheus",
+  gateway: "gateway",
+  exporter: "exporter",
+  dcgm: "dcgm",
+  /** Every LLM server that the exporter discovers. */
+  llm: "llm-servers",
+  /** Only with the setting `notify`. */
+  alertmanager: "alertmanager",
+  /** Only with the setting `hostMetrics`. Not `node`, which is the name of many a user's own job. */
+  host: "host",
+} as const;
+
 /** The servers of a stack: the alias of each on the stack's network, and its port. */
 export const SERVERS = {
   cadvisor: { alias: "cadvisor", port: 8080 },

@@ -28,6 +28,9 @@ export function checks(expectation: Expectation): Check[] {
   return [
     check("cAdvisor is healthy", cadvisor, startTimeoutSeconds, () => healthy(`${cadvisorUrl}/healthz`)),
     check("Prometheus is ready", prometheus, startTimeoutSeconds, () => healthy(`${prometheusUrl}/-/ready`)),
+    check("the gateway serves the page", containers.gateway, startTimeoutSeconds, () =>
+      pageServed(prometheusUrl),
+    ),
     ...loginChecks(expectation),
     check("Prometheus has loaded its configuration", prometheus, startTimeoutSeconds, () =>
       configurationLoaded(prometheusUrl, "prometheus_config_last_reload_successful"),
@@ -167,6 +170,18 @@ async function loginRequired(urls: string[]): Promise<string> {
       "Stop the gateway (`docker stop`) until you know the reason, and see `docker inspect` of it.",
     );
   return "401 from both servers";
+}
+
+/** The document of the page, and the script that it names. */
+async function pageServed(url: string): Promise<string> {
+  const { status, body } = await get(`${url}/`);
+  const script = /page-\w+\.js/.exec(body)?.[0];
+  if (script && (await get(`${url}/${script}`)).status === 200) return script;
+  throw new Mismatch(
+    script ? `${script} is not there` : `status ${status}, without the page`,
+    "the page and its script",
+    "Its files are in a volume of the gateway. Remove the gateway's container (`docker rm --force`), and run `npm run up` again, which makes both anew.",
+  );
 }
 
 /** @param metric the server's own metric of its last reload */

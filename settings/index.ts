@@ -12,7 +12,8 @@ export { IMAGE_REQUIREMENTS } from "./images";
 export { PREVIOUS_KEYS } from "./renamed";
 export { kindOf, receiverSecrets, type Receiver } from "./notify";
 export { SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
-export { moveJobSecrets, OWN_JOBS, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";
+export { OWN_JOBS } from "../lib/names";
+export { moveJobSecrets, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";
 
 /** The namespace of the settings: the project's name. */
 const NAMESPACE = "llm-metrics";

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { OWN_JOBS } from "../lib/names";
 import { alertSettings } from "./alerts";
 import {
   diskDirectory,
@@ -16,7 +17,7 @@ import {
 import { checkGateway, gatewaySettings } from "./gateway";
 import { imageOf } from "./images";
 import { checkReceivers, receiver } from "./notify";
-import { checkScrapeJobs, extraScrapeJob, OWN_JOBS } from "./scrapeJobs";
+import { checkScrapeJobs, extraScrapeJob } from "./scrapeJobs";
 
 /** Every setting of a stack; `Pulumi.yaml` describes each key and has its default. */
 export const schema = z

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { TARGETS_FOLDER } from "../lib/names";
+import { OWN_JOBS, TARGETS_FOLDER } from "../lib/names";
 import { durationSeconds } from "../lib/units";
 import {
   duration,
@@ -19,21 +19,6 @@ import {
   type Refuse,
 } from "./formats";
 import { httpClient, moveSecrets, type HttpClient, type Path, type Store } from "./httpClient";
-
-/** The names of the scrape jobs that the program itself declares; a job of the setting `scrapeJobs` cannot have one of them. */
-export const OWN_JOBS = {
-  cadvisor: "cadvisor",
-  prometheus: "prometheus",
-  gateway: "gateway",
-  exporter: "exporter",
-  dcgm: "dcgm",
-  /** Every LLM server that the exporter discovers. */
-  llm: "llm-servers",
-  /** Only with the setting `notify`. */
-  alertmanager: "alertmanager",
-  /** Only with the setting `hostMetrics`. Not `node`, which is the name of many a user's own job. */
-  host: "host",
-} as const;
 
 const relabelConfig = z.strictObject({
   source_labels: z.array(labelName).optional(),

@@ -3,12 +3,14 @@ import os from "node:os";
 import path from "node:path";
 import { execa } from "execa";
 import { staticBusybox } from "../airgap/images/busybox";
+import { buildCaddy } from "../airgap/toolchain/caddy";
 import { buildPrometheus } from "../airgap/toolchain/prometheus";
 import { stackImages } from "../cli/prerequisites/images";
 import { pulumiEnvironment } from "../cli/pulumiCommand";
 import { cacheFolder } from "../lib/cache";
 import { log } from "../lib/log";
 import { type Engine, startDaemon } from "./support/daemons";
+import { installBrowser } from "./support/page/install";
 
 /** How many tests passed, and each failure with its reason. */
 interface Result {
@@ -38,6 +40,11 @@ const COMPUTING: Record<string, Part> = {
     ),
   unit: (files) => jest("unit", files),
   rules: (files) => jest("rules", files),
+  page: async (files) => {
+    await installBrowser();
+    await buildCaddy();
+    return jest("page", files);
+  },
 };
 /** Parts that mostly wait for containers run side by side. Each has a Docker daemon of its own. */
 const WAITING: Record<string, Part> = {

@@ -7,9 +7,14 @@ import { log } from "../../lib/log";
  *
  * @param packages by name, the shell command that succeeds where the package's content is installed, also from another source
  * @param remedy what to do on other systems, or without root
+ * @param options options of `apt-get install`
  * @throws Error with the remedy where it may not install
  */
-export async function installPackages(packages: Record<string, string>, remedy: string): Promise<void> {
+export async function installPackages(
+  packages: Record<string, string>,
+  remedy: string,
+  options: string[] = [],
+): Promise<void> {
   const missing: string[] = [];
   for (const [name, check] of Object.entries(packages))
     if (!(await succeeds("sh", ["-c", check]))) missing.push(name);
@@ -20,5 +25,5 @@ export async function installPackages(packages: Record<string, string>, remedy: 
   log(`packages: installing ${missing.join(", ")}`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   await run("apt-get", ["update", "-q"], { env });
-  await run("apt-get", ["install", "-q", "-y", ...missing], { env });
+  await run("apt-get", ["install", "-q", "-y", ...options, ...missing], { env });
 }

@@ -346,6 +346,7 @@ describe("Deployed stack", () => {
     expect(checks.filter((check) => check !== unavailable)).toEqual([
       "cAdvisor is healthy",
       "Prometheus is ready",
+      "the gateway serves the page",
       "Prometheus has loaded its configuration",
       "the target cadvisor is up",
       "the samples are fresh",
@@ -359,7 +360,7 @@ describe("Deployed stack", () => {
       "every GPU container has its GPU series",
     ]);
     expect(outputs.probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
-    expect(outputs.probeReport.findings[5]?.actual).toContain(containers.vllm);
+    expect(outputs.probeReport.findings[6]?.actual).toContain(containers.vllm);
   });
 
   it("returns outputs with which another Prometheus and another stack use it", async () => {

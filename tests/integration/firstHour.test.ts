@@ -66,7 +66,7 @@ describe("The first hour of a newcomer", () => {
       const lines = await succeed(command);
       expect(lines.length).toBeLessThanOrEqual(60);
       expect(lines.at(-1)).toBe(
-        "open http://127.0.0.1:23001 for Prometheus, http://127.0.0.1:8080 for cAdvisor",
+        "open http://127.0.0.1:23001 for containers, GPUs and alerts, http://127.0.0.1:8080 for cAdvisor",
       );
       expect(changedFiles()).toBe("");
     }

@@ -10,6 +10,7 @@ import { Authority, type Certified } from "../support/certificates";
 import { commandLinesDuring } from "../support/commandLines";
 import { docker } from "../support/docker";
 import { eventually } from "../support/eventually";
+import { openPage, startBrowser } from "../support/page/browser";
 import { query } from "../support/prometheus";
 import { OutsideHost } from "../support/outsideHost";
 import { failed, Stack, succeeded } from "../support/stack";
@@ -103,6 +104,18 @@ describe("Gateway on another address, with TLS and logins", () => {
       expect(await ask(`${port(which)}/metrics`, { client: await authority.certify("central") })).toBe("200");
     }
     expect(await ask(`${port("prometheus")}/federate?match[]=up`, { login: `ann:${PASSWORD}` })).toBe("200");
+  });
+
+  it("serves the page to a browser that logs in, and the page reads its data with the same login", async () => {
+    const browser = await startBrowser();
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      httpCredentials: { username: "ann", password: PASSWORD },
+    });
+    const { page, faults } = await openPage(context, `https://${outside.dockerHost}:${port("prometheus")}/`);
+    await page.getByRole("link", { name: stack.resource("gateway") }).waitFor();
+    expect(faults).toEqual({ errors: [], foreign: [] });
+    await browser.close();
   });
 
   it("rejects and counts requests without a password, with a wrong one, and of unknown users", async () => {

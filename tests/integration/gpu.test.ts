@@ -2,7 +2,9 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
 import path from "node:path";
+import type { Browser } from "playwright-core";
 import { buildShellImage } from "../../airgap/images";
+import { bytes } from "../../dashboard/format";
 import { queryDocker } from "../../host/docker";
 import { SERVERS, target } from "../../lib/names";
 import { h100, gpuUuid, type EmulatedHost } from "../support/emulatedDriver/host";
@@ -10,6 +12,7 @@ import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { configureRuntime, DAEMON_FOLDER } from "../support/daemonControl";
 import { docker, DOCKER_HOST, hasContainerdStore, inspect, startContainer } from "../support/docker";
 import { eventually } from "../support/eventually";
+import { openPage, startBrowser } from "../support/page/browser";
 import { query } from "../support/prometheus";
 import { failed, Stack, succeeded } from "../support/stack";
 
@@ -17,6 +20,7 @@ const MIB = 1024 ** 2;
 const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
 
 let stack: Stack;
+let browser: Browser;
 /** Names of the containers, by how they request GPUs. */
 const containers: Record<string, string> = {};
 let outputs: { probeReport: { findings: { check: string; actual: string }[] }; jobNames: string[] };
@@ -111,8 +115,10 @@ beforeAll(async () => {
   stack = await Stack.create({ scrapeInterval: "1s", hostLabel: "gpu-host" });
   await succeeded(stack.up());
   outputs = await stack.outputs();
+  browser = await startBrowser();
 });
 afterAll(async () => {
+  await browser.close();
   await stack.remove();
   await docker("rm", "-f", ...Object.values(containers));
   await configureRuntime("other", "runc");
@@ -300,7 +306,51 @@ describe("GPU metrics", () => {
     });
   });
 
-  it("reports a driver that hangs by a metric and a failed check, while the target stays up", async () => {
+  it("shows on the page which container uses how much of each GPU, as the API has it", async () => {
+    const { page, faults } = await openPage(await browser.newContext(), stack.prometheus);
+    const rows = page.locator("section[aria-labelledby=gpus] tbody tr");
+    await eventually(async () => {
+      await page.getByRole("button", { name: "Refresh" }).click();
+      for (const gpu of ["0", "1"]) {
+        const shown = await rows.nth(Number(gpu)).innerText();
+        const used = await query(stack.prometheus, `container_gpu_memory_used_bytes{gpu="${gpu}"} > 0`);
+        expect(used.length).toBeGreaterThan(1);
+        for (const { metric, value } of used)
+          expect(shown).toContain(`${metric["name"] ?? ""} ${bytes(Number(value[1]))}`);
+      }
+      expect(await rows.nth(1).innerText()).toContain(`processes of the host ${bytes(64 * MIB)}`);
+      const [server] = await page.locator("section[aria-labelledby=servers] tbody tr").allInnerTexts();
+      expect(server).toContain(containers["vllm"]);
+      expect(server).toContain(`${bytes(16_000 * MIB)} of`);
+    });
+    expect(faults).toEqual({ errors: [], foreign: [] });
+  });
+
+  it("names on the page the part that does not respond, and goes on by itself", async () => {
+    const { page } = await openPage(await browser.newContext(), stack.prometheus);
+    const refresh = page.getByRole("button", { name: "Refresh" });
+    for (const [part, text] of [
+      ["exporter", "The exporter is down"],
+      ["cadvisor", "cAdvisor is down"],
+      ["prometheus", "Prometheus does not answer"],
+    ] as const) {
+      // A restart would change addresses, which a refresh reports, and leave series without stale markers.
+      await docker("pause", stack.resource(part));
+      await eventually(async () => {
+        await refresh.click();
+        expect(await page.locator(".notices .critical, .failure").allInnerTexts()).toEqual([
+          expect.stringContaining(text),
+        ]);
+      });
+      await docker("unpause", stack.resource(part));
+      await eventually(async () => {
+        await refresh.click();
+        expect(await page.locator(".notices .critical, .failure").count()).toBe(0);
+      });
+    }
+  });
+
+  it("reports a driver that hangs by a metric, a failed check and on the page, while the target stays up", async () => {
     const probe = JSON.stringify({
       ...(JSON.parse((await stack.inputs("probe-command"))["stdin"] as string) as object),
       startTimeoutSeconds: 5,
@@ -318,6 +368,8 @@ describe("GPU metrics", () => {
       expect(await values("container_gpu_info")).toMatchObject({ "vllm 0": 1 });
       expect(await values("container_gpu_memory_used_bytes")).toEqual({});
     });
+    const { page } = await openPage(await browser.newContext(), stack.prometheus);
+    await page.getByText("The NVIDIA driver does not respond").waitFor();
     const output = await failed(stack.probe(probe));
     expect(output).toMatch(
       /check failed after \d+ s: the GPU driver answers\n\s+actual: no answer from the driver: timeout/,

@@ -70,6 +70,15 @@ test("a healthy cAdvisor passes, another answer fails with actual, expected and 
   );
 });
 
+test("a gateway without the page, or without its script, is found", async () => {
+  answers.set("/", { status: 404, body: "" });
+  await expect(ask("serves the page")).rejects.toThrow("status 404, without the page");
+  answers.set("/", { status: 200, body: '<script src="page-0a1b.js"></script>' });
+  await expect(ask("serves the page")).rejects.toThrow("page-0a1b.js is not there");
+  answers.set("/page-0a1b.js", { status: 200, body: "" });
+  await expect(ask("serves the page")).resolves.toBe("page-0a1b.js");
+});
+
 test("a gateway that answers without a login is found", async () => {
   answers.set("/metrics", { status: 401, body: "" });
   await expect(ask("requires a login")).resolves.toBe("401 from both servers");

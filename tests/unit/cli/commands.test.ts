@@ -232,7 +232,7 @@ describe("An update", () => {
   it("ends with the addresses to open", async () => {
     expect(await up([])).toBe(0);
     expect(logged().split("\n").at(-1)).toBe(
-      "open http://127.0.0.1:23001 for Prometheus, http://127.0.0.1:8080 for cAdvisor",
+      "open http://127.0.0.1:23001 for containers, GPUs and alerts, http://127.0.0.1:8080 for cAdvisor",
     );
   });
 

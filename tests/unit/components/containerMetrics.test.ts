@@ -212,7 +212,7 @@ test("two environments share no name on the host", async () => {
       .map((r) => r.inputs["name"]);
   };
   const [dev, prod] = [await names("dev"), await names("prod")];
-  expect(dev).toHaveLength(10);
+  expect(dev).toHaveLength(11);
   expect(dev.filter((name) => prod.includes(name))).toEqual([]);
 });
 

@@ -70,7 +70,7 @@ test.each([
     capabilities: { drops: ["ALL"] },
     securityOpts: ["no-new-privileges:true"],
   });
-  expect(JSON.stringify(files(configuration))).not.toMatch(/gpu_up|gpu_exporter_driver_up|container_gpu/);
+  expect(JSON.stringify(files(configuration))).not.toMatch(/gpu_up|gpu_exporter_driver_up|gpu_container:/);
   const { gpu: measured } = JSON.parse(probe["stdin"] as string) as Expectation;
   expect(measured).toEqual({ measured: false, reason: expect.stringMatching(reason) as unknown });
 });

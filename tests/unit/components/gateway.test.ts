@@ -1,4 +1,5 @@
 import { CERTIFICATE, HASH, KEY } from "../../support/settings";
+import { pageFiles, pageVersion } from "../../../dashboard/bundle";
 import { declare, declared, runtime } from "../../support/declare";
 
 test("the gateway alone publishes ports, on loopback only", async () => {
@@ -13,7 +14,7 @@ test("the gateway alone publishes ports, on loopback only", async () => {
   });
 });
 
-test("the gateway runs as nobody, with nothing mounted, and its configuration is in the preview", async () => {
+test("the gateway runs as nobody, with nothing mounted but the page, read-only, and its configuration is in the preview", async () => {
   const { gateway } = await declare();
   expect(gateway).toMatchObject({
     user: "65534:65534",
@@ -22,7 +23,10 @@ test("the gateway runs as nobody, with nothing mounted, and its configuration is
     securityOpts: ["no-new-privileges:true"],
     envs: [expect.stringContaining('"dial": "prometheus:9090"') as unknown],
   });
-  for (const input of ["volumes", "privileged", "devices"]) expect(gateway).not.toHaveProperty(input);
+  expect(gateway["volumes"]).toEqual([
+    { volumeName: "llm-metrics-dev-gateway-page", containerPath: "/page", readOnly: true },
+  ]);
+  for (const input of ["privileged", "devices"]) expect(gateway).not.toHaveProperty(input);
 });
 
 test("the gateway's own network has a router that is not there, at addresses of the stack's own", async () => {
@@ -47,6 +51,7 @@ test("with TLS, the gateway's secrets go into its volume by a secret standard in
   });
   const install = declared.find(({ name }) => name.endsWith("gateway-install"))?.inputs;
   expect(gateway["volumes"]).toEqual([
+    expect.objectContaining({ containerPath: "/page" }),
     { volumeName: "llm-metrics-dev-gateway-files", containerPath: "/gateway" },
   ]);
   expect(gateway["ports"]).toMatchObject([{ ip: "192.0.2.7" }, { ip: "192.0.2.7" }]);
@@ -67,4 +72,13 @@ test("with TLS, the gateway's secrets go into its volume by a secret standard in
   });
   for (const { inputs } of declared.filter(({ name }) => !name.endsWith("gateway-install")))
     expect(JSON.stringify(inputs)).not.toContain(HASH);
+});
+
+test("a changed page is installed in the gateway's volume, and replaces no container", async () => {
+  const { gateway } = await declare();
+  const install = declared.find(({ name }) => name.endsWith("gateway-install-page"))?.inputs;
+  const version = pageVersion(pageFiles());
+  expect(install?.["environment"]).toMatchObject({ VOLUME: "llm-metrics-dev-gateway-page", PAGE: version });
+  expect(install?.["triggers"]).toEqual(["llm-metrics-dev-gateway-container-id"]);
+  expect(JSON.stringify(gateway)).not.toContain(version);
 });

@@ -1,0 +1,257 @@
+import { CONTAINER_GPU_QUERIES, CONTAINER_QUERIES, DESCRIPTIONS, type Unit } from "../prometheus/queries";
+import { RANGES, type RangeName } from "./address";
+import { alertsOf, type Alert } from "./alerts";
+import type { Grid, Labels, PrometheusAlert, Range, Sample } from "./api";
+import { describedBy } from "./answers";
+import { isMeasured, reasonFor } from "./unavailable";
+import { seriesOf, combined, FIELD, onGrid, points, type Series } from "./tagged";
+
+/** Points of a chart: about one for each pixel of a phone. */
+const POINTS = 240;
+/** A step shorter than a scrape interval shows nothing more. */
+const SHORTEST_STEP = 15;
+/** The shortest window of rates, in seconds: that of the first screen. */
+const SHORTEST_WINDOW = 300;
+
+/** The points in time of a range's charts. */
+export function chartGrid(range: RangeName, now: number): Grid {
+  const step = Math.max(SHORTEST_STEP, Math.round(RANGES[range] / POINTS));
+  return { start: now - step * Math.floor(RANGES[range] / step), end: now, step };
+}
+
+/** A query of a container's view, for a name: containers that were replaced have the same. */
+interface HistoryQuery {
+  title: string;
+  unit: Unit;
+  expr: string;
+}
+
+type ContainerField = Exclude<
+  keyof typeof CONTAINER_QUERIES,
+  "memoryLimitUsed" | "health" | "restarts" | "exitCode" | "oomKilled"
+>;
+
+/** The matcher of a container's name. PromQL reads the escapes of JSON. */
+export const named = (name: string): string => `name=${JSON.stringify(name)}`;
+
+/** The queries of a container's charts. */
+export function historyQueries(
+  name: string,
+  { step }: Grid,
+): Record<ContainerField | "gpuMemory" | "gpuUse", HistoryQuery> {
+  const matchers = named(name);
+  const window = `${Math.max(SHORTEST_WINDOW, step)}s`;
+  const of = (
+    { title, unit, expr }: (typeof CONTAINER_QUERIES)[ContainerField],
+    seconds = window,
+  ): HistoryQuery => ({
+    title,
+    unit,
+    expr: expr({ matchers, by: "name", window: seconds }),
+  });
+  const ofGpu = ({ title, unit, expr }: (typeof CONTAINER_GPU_QUERIES)["memory" | "use"]): HistoryQuery => ({
+    title,
+    unit,
+    expr: expr({ matchers, by: "gpu" }),
+  });
+  const queries = CONTAINER_QUERIES;
+  return {
+    cpu: of(queries.cpu),
+    cpuLimit: of(queries.cpuLimit),
+    throttled: of(queries.throttled),
+    memory: of(queries.memory),
+    memoryLimit: of(queries.memoryLimit),
+    received: of(queries.received),
+    sent: of(queries.sent),
+    read: of(queries.read),
+    written: of(queries.written),
+    disk: of(queries.disk),
+    started: of(queries.started),
+    oomKills: of(queries.oomKills, `${step}s`),
+    gpuMemory: ofGpu(CONTAINER_GPU_QUERIES.memory),
+    gpuUse: ofGpu(CONTAINER_GPU_QUERIES.use),
+  };
+}
+
+/** The series that describe a container, and what is not measured on its host. */
+export function descriptionQuery(name: string): string {
+  const matchers = named(name);
+  return combined({
+    containers: CONTAINER_QUERIES.started.expr({
+      matchers,
+      by: "name, id, image, host, llm_server, compose_project, compose_service, alerts, nvidia_visible_devices",
+    }),
+    containerGpus: `${DESCRIPTIONS.containerGpus}{${matchers}}`,
+    unavailable: DESCRIPTIONS.unavailable,
+  });
+}
+
+/** Something that happened to a container, at a point in time. */
+export interface Mark {
+  time: number;
+  kind: "restart" | "OOM kill";
+}
+
+/** A line of a chart. */
+export interface Line {
+  label: string;
+  series: Series;
+  isLimit?: boolean;
+}
+
+/** A chart, or why there is none. */
+export interface Chart {
+  title: string;
+  unit: Unit;
+  lines: Line[];
+  /** Why there are no lines. */
+  missing: string;
+  /** What Prometheus's page shows for it. */
+  expr: string;
+}
+
+/** What the view of a container shows. */
+export interface ContainerHistory {
+  name: string;
+  grid: Grid;
+  /** Its labels; undefined where no container of the name runs. */
+  labels?: Labels | undefined;
+  /** Unix seconds. */
+  started?: number | undefined;
+  gpus: Labels[];
+  alerts: Alert[];
+  charts: Chart[];
+  marks: Mark[];
+}
+
+/** The answers of Prometheus about one container. */
+export interface HistoryAnswers {
+  name: string;
+  grid: Grid;
+  descriptions: readonly Sample[];
+  ranges: readonly Range[];
+  alerts: readonly PrometheusAlert[];
+}
+
+export function containerHistory({
+  name,
+  grid,
+  descriptions,
+  ranges,
+  alerts,
+}: HistoryAnswers): ContainerHistory {
+  const described = describedBy(descriptions);
+  const running = described.containers.reduce<(typeof described.containers)[number] | undefined>(
+    (newest, one) => (newest && newest.value > one.value ? newest : one),
+    undefined,
+  );
+  const queries = historyQueries(name, grid);
+  const byField = seriesOf(ranges, grid, []);
+  const line = (label: string, field: keyof typeof queries, isLimit = false): Line[] => {
+    const series = byField.get(field, {});
+    return series ? [{ label, series, isLimit }] : [];
+  };
+  const gpuLines = (field: "gpuMemory" | "gpuUse"): Line[] =>
+    ranges
+      .filter(({ metric }) => metric[FIELD] === field)
+      .map((range) => ({ label: `GPU ${range.metric["gpu"] ?? ""}`, series: onGrid(range, grid) }))
+      .sort((a, b) => a.label.localeCompare(b.label, undefined, { numeric: true }));
+  const reasons = described.unavailable.map(({ labels }) => labels);
+  const chart = (
+    title: string,
+    field: keyof typeof queries,
+    lines: Line[],
+    metric: string,
+    missing: string,
+  ): Chart => ({
+    title,
+    unit: queries[field].unit,
+    // The kernel reports 0 for what it does not account for.
+    lines: reasonFor(metric, reasons) ? lines.filter(({ series }) => isMeasured(series)) : lines,
+    expr: queries[field].expr,
+    missing: reasonFor(metric, reasons) ?? missing,
+  });
+  const none = "No samples in this time range.";
+  const hasCpuLimit = byField.get("cpuLimit", {}) !== undefined;
+  const hasGpus =
+    described.containerGpus.length > 0 || ranges.some(({ metric }) => metric[FIELD] === "gpuMemory");
+  return {
+    name,
+    grid,
+    labels: running?.labels,
+    started: running?.value,
+    gpus: described.containerGpus.map(({ labels }) => labels),
+    alerts: alertsOf(alerts).filter(({ container }) => container?.name === name),
+    charts: [
+      ...(hasGpus
+        ? [
+            chart("GPU memory", "gpuMemory", gpuLines("gpuMemory"), "container_gpu_memory_used_bytes", none),
+            chart("GPU use", "gpuUse", gpuLines("gpuUse"), "container_gpu_utilization_ratio", none),
+          ]
+        : []),
+      chart(
+        "CPU",
+        "cpu",
+        [...line("used", "cpu"), ...line("limit", "cpuLimit", true)],
+        "container_cpu_usage_seconds_total",
+        none,
+      ),
+      ...(hasCpuLimit
+        ? [
+            chart(
+              "Waiting for the CPU limit",
+              "throttled",
+              line("waiting", "throttled"),
+              "container_cpu_cfs_throttled_periods_total",
+              none,
+            ),
+          ]
+        : []),
+      chart(
+        "Memory",
+        "memory",
+        [...line("used", "memory"), ...line("limit", "memoryLimit", true)],
+        "container_memory_working_set_bytes",
+        none,
+      ),
+      chart(
+        "Network",
+        "received",
+        [...line("received", "received"), ...line("sent", "sent")],
+        "container_network_receive_bytes_total",
+        "No network is measured: the container has none of its own (--network none or host), or has just started.",
+      ),
+      chart(
+        "Disk",
+        "read",
+        [...line("read", "read"), ...line("written", "written")],
+        "container_fs_reads_bytes_total",
+        "It has not read or written a disk in this time range.",
+      ),
+    ],
+    marks: [...restarts(byField.get("started", {}), grid), ...oomKills(byField.get("oomKills", {}), grid)],
+  };
+}
+
+/** A start time that differs from the one before, also of a container that replaced another one. */
+function restarts(started: Series | undefined, grid: Grid): Mark[] {
+  if (!started) return [];
+  let before: number | undefined;
+  return started.values.flatMap((value, at) => {
+    if (value === undefined) return [];
+    const isRestart = before !== undefined && value > before;
+    before = value;
+    return isRestart ? [{ time: timeAt(grid, at), kind: "restart" as const }] : [];
+  });
+}
+
+const oomKills = (kills: Series | undefined, grid: Grid): Mark[] =>
+  (kills?.values ?? []).flatMap((value = 0, at) =>
+    value > 0 ? [{ time: timeAt(grid, at), kind: "OOM kill" as const }] : [],
+  );
+
+const timeAt = ({ start, step }: Grid, at: number) => start + at * step;
+
+/** The points in time of a grid: Unix seconds. */
+export const times = (grid: Grid): number[] =>
+  Array.from({ length: points(grid) }, (_, at) => timeAt(grid, at));

@@ -1,0 +1,43 @@
+import type { Series } from "./tagged";
+
+const WIDTH = 72;
+const HEIGHT = 20;
+/** Keeps the line within the picture. */
+const MARGIN = 1.5;
+
+/**
+ * A small chart of the last hour.
+ *
+ * @param max the value at its top; by default, the largest one
+ */
+export function Sparkline({ series, max }: { series?: Series | undefined; max?: number | undefined }) {
+  if (!series) return null;
+  return (
+    <svg
+      class="sparkline"
+      viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
+      width={WIDTH}
+      height={HEIGHT}
+      aria-hidden="true"
+    >
+      <path d={path(series, max)} />
+    </svg>
+  );
+}
+
+/** The line of a series, with a gap wherever a value is unknown. */
+function path({ values }: Series, max?: number): string {
+  const top = max ?? Math.max(0, ...values.map((value) => value ?? 0));
+  const x = (at: number) => MARGIN + (at / Math.max(1, values.length - 1)) * (WIDTH - 2 * MARGIN);
+  const y = (value: number) =>
+    HEIGHT - MARGIN - Math.min(1, top > 0 ? value / top : 0) * (HEIGHT - 2 * MARGIN);
+  return values
+    .map((value, at) => {
+      if (value === undefined) return "";
+      const isAlone = values[at - 1] === undefined && values[at + 1] === undefined;
+      const point = `${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+      if (isAlone) return `M${point}h0.1`;
+      return values[at - 1] === undefined ? `M${point}` : `L${point}`;
+    })
+    .join("");
+}

@@ -1,0 +1,185 @@
+import { OWN_JOBS } from "../lib/names";
+
+export { OWN_JOBS };
+
+/** What a value is counted in. */
+export type Unit =
+  "cores" | "bytes" | "bytes per second" | "ratio" | "watts" | "celsius" | "time" | "count" | "state";
+
+/** Which things a query is about, and how its result is told apart. */
+export interface Scope {
+  /** Label matchers, such as `name="chat"`. Default: none. */
+  matchers?: string;
+  /** The labels of the result. */
+  by?: string;
+  /** The window of rates and counts. Default: that of the query. */
+  window?: string;
+}
+
+/** A question that the page and the dashboards ask of containers, GPUs or the host. */
+export interface Query {
+  title: string;
+  unit: Unit;
+  /** The PromQL. */
+  expr: (scope?: Scope) => string;
+}
+
+/** The window of rates: ten scrapes, so that a failed one leaves no gap. */
+export const RATE_WINDOW = "5m";
+/** The window in which the page counts events. */
+const DAY = "1d";
+
+const selector = (metric: string, ...matchers: string[]) => {
+  const all = matchers.filter(Boolean).join(",");
+  return all ? `${metric}{${all}}` : metric;
+};
+
+/** A metric of cAdvisor. A job of the setting `scrapeJobs` can scrape another cAdvisor, whose containers are not of this host. */
+const measured = (metric: string) => (matchers: string) =>
+  selector(metric, `job="${OWN_JOBS.cadvisor}"`, matchers);
+
+/** A record of prometheus/rules, or a metric of the exporter. */
+const recorded = (metric: string) => (matchers: string) => selector(metric, matchers);
+
+const rate = (metric: string) => (matchers: string, window: string) =>
+  `rate(${measured(metric)(matchers)}[${window}])`;
+
+type Inner = (matchers: string, window: string) => string;
+
+/** Makes a query that has one series for each value of the labels in the scope. */
+const query =
+  (labels: string, defaultWindow = RATE_WINDOW) =>
+  (title: string, unit: Unit, operator: "sum" | "max" | "avg" | "count", inner: Inner): Query => ({
+    title,
+    unit,
+    expr: ({ matchers = "", by = labels, window = defaultWindow } = {}) =>
+      `${operator} by (${by}) (${inner(matchers, window)})`,
+  });
+
+const ofContainer = query("id");
+const eventsOfContainer = query("id", DAY);
+const ofGpu = query("gpu_uuid");
+const ofContainersGpu = query("id, gpu_uuid");
+const ofHost = query("host");
+
+/** The queries about containers. Their matchers are about the labels that all metrics of a container have: id, name, image and so on. */
+export const CONTAINER_QUERIES = {
+  cpu: ofContainer("CPU", "cores", "sum", rate("container_cpu_usage_seconds_total")),
+  cpuLimit: ofContainer(
+    "CPU limit",
+    "cores",
+    "max",
+    (matchers) =>
+      `${measured("container_spec_cpu_quota")(matchers)} / ${measured("container_spec_cpu_period")(matchers)}`,
+  ),
+  throttled: ofContainer(
+    "Waiting for the CPU limit",
+    "ratio",
+    "max",
+    recorded("container:cpu_throttled:ratio_rate5m"),
+  ),
+  memory: ofContainer("Memory", "bytes", "sum", measured("container_memory_working_set_bytes")),
+  memoryLimit: ofContainer(
+    "Memory limit",
+    "bytes",
+    "max",
+    (matchers) => `${measured("container_spec_memory_limit_bytes")(matchers)} > 0`,
+  ),
+  memoryLimitUsed: ofContainer(
+    "Memory limit used, without page cache",
+    "ratio",
+    "max",
+    recorded("container:memory_limit_used:ratio"),
+  ),
+  received: ofContainer("Received", "bytes per second", "sum", rate("container_network_receive_bytes_total")),
+  sent: ofContainer("Sent", "bytes per second", "sum", rate("container_network_transmit_bytes_total")),
+  read: ofContainer("Read", "bytes per second", "sum", rate("container_fs_reads_bytes_total")),
+  written: ofContainer("Written", "bytes per second", "sum", rate("container_fs_writes_bytes_total")),
+  disk: ofContainer("Writable layer", "bytes", "sum", measured("container_fs_usage_bytes")),
+  /** cAdvisor reports -1 without a health check. */
+  health: ofContainer(
+    "Health",
+    "state",
+    "max",
+    (matchers) => `${measured("container_health_state")(matchers)} >= 0`,
+  ),
+  started: ofContainer("Started", "time", "max", measured("container_start_time_seconds")),
+  restarts: eventsOfContainer(
+    "Restarts",
+    "count",
+    "sum",
+    (matchers, window) => `changes(${measured("container_start_time_seconds")(matchers)}[${window}]) > 0`,
+  ),
+  /** Of a container that does not run; the exporter's. */
+  exitCode: ofContainer("Exit code", "count", "max", recorded("container_exit_code")),
+  oomKilled: ofContainer(
+    "Ended by an out-of-memory kill",
+    "state",
+    "max",
+    (matchers) => `${selector("container_oom_killed", matchers)} == 1`,
+  ),
+  oomKills: eventsOfContainer(
+    "Out-of-memory kills",
+    "count",
+    "sum",
+    (matchers, window) => `sum_over_time(${selector("container:oom_events:increase", matchers)}[${window}])`,
+  ),
+} as const satisfies Record<string, Query>;
+
+/** The queries about a container's use of its GPUs. */
+export const CONTAINER_GPU_QUERIES = {
+  memory: ofContainersGpu("GPU memory", "bytes", "sum", recorded("container_gpu_memory_used_bytes")),
+  memoryTotal: ofContainersGpu(
+    "Memory of the GPU",
+    "bytes",
+    "max",
+    recorded("container_gpu_memory_total_bytes"),
+  ),
+  use: ofContainersGpu("GPU use", "ratio", "max", recorded("container_gpu_utilization_ratio")),
+} as const satisfies Record<string, Query>;
+
+/** The queries about GPUs. */
+export const GPU_QUERIES = {
+  use: ofGpu("Use", "ratio", "max", recorded("gpu_utilization_ratio")),
+  memory: ofGpu("Memory", "bytes", "max", recorded("gpu_memory_used_bytes")),
+  memoryTotal: ofGpu("Memory in total", "bytes", "max", recorded("gpu_memory_total_bytes")),
+  hostMemory: ofGpu("Memory of the host's processes", "bytes", "max", recorded("gpu_host_memory_used_bytes")),
+  power: ofGpu("Power", "watts", "max", recorded("gpu_power_watts")),
+  powerLimit: ofGpu("Power limit", "watts", "max", recorded("gpu_power_limit_watts")),
+  temperature: ofGpu("Temperature", "celsius", "max", recorded("gpu_temperature_celsius")),
+} as const satisfies Record<string, Query>;
+
+/** The queries about the host. */
+export const HOST_QUERIES = {
+  cores: ofHost("CPU cores", "cores", "max", measured("machine_cpu_cores")),
+  memoryTotal: ofHost("Memory in total", "bytes", "max", measured("machine_memory_bytes")),
+  containersCpu: ofHost("CPU of containers", "cores", "sum", rate("container_cpu_usage_seconds_total")),
+  containersMemory: ofHost(
+    "Memory of containers",
+    "bytes",
+    "sum",
+    measured("container_memory_working_set_bytes"),
+  ),
+  cpu: ofHost("CPU", "ratio", "max", recorded("host:cpu_used:ratio")),
+  memory: ofHost("Memory", "ratio", "max", recorded("host:memory_used:ratio")),
+  disks: query("host, mountpoint")("Disks", "ratio", "max", recorded("host:filesystem_used:ratio")),
+} as const satisfies Record<string, Query>;
+
+/** The series whose labels describe containers, GPUs, the GPUs of containers, and the sources of all these. */
+export const DESCRIPTIONS = {
+  containers: measured("container_start_time_seconds")(""),
+  notRunning: 'container_state{state!="running"}',
+  health: "max by (id, status) (container_health_status)",
+  gpus: "gpu_up",
+  containerGpus: "container_gpu_info",
+  throttling: 'gpu_throttle_reason_active{reason!="gpu_idle"} == 1',
+  unmatched: "container_gpu_unmatched_devices",
+  driver: "gpu_driver_info",
+  driverUp: "gpu_exporter_driver_up",
+  dockerUp: "gpu_exporter_docker_up",
+  targets: "up",
+  unavailable: "monitoring_metric_unavailable",
+} as const;
+
+/** Seconds since the last scrape of each target. */
+export const SAMPLE_AGE = "time() - timestamp(up)";

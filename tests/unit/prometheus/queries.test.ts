@@ -1,0 +1,94 @@
+import { readFileSync } from "node:fs";
+import {
+  CONTAINER_METRICS,
+  CONTAINER_STATE_METRICS,
+  EXPORTER_METRICS,
+  GPU_CONTAINER_METRICS,
+  GPU_DRIVER_METRICS,
+  GPU_METRICS,
+  HOST_METRICS,
+} from "../../../prometheus/catalogue";
+import { OVERVIEW } from "../../../dashboard/answers";
+import { descriptionQuery, historyQueries } from "../../../dashboard/containerHistory";
+import {
+  CONTAINER_GPU_QUERIES,
+  CONTAINER_QUERIES,
+  GPU_QUERIES,
+  HOST_QUERIES,
+} from "../../../prometheus/queries";
+import { RULES } from "../../rules/alertCases";
+
+/** Words of PromQL that stand where metrics do: those that something follows as it follows a metric. */
+const metricsIn = (promql: string): string[] =>
+  promql
+    .replace(/"(?:\\.|[^"\\])*"/g, '""')
+    .replace(/\{[^}]*\}|\[[^\]]*\]/g, " ")
+    .replace(/\b(by|on|without|ignoring|group_left|group_right) *\([^)]*\)/g, " ")
+    .match(/[a-zA-Z_:][\w:]*(?![\w:]*\s*\()/g) ?? [];
+
+const WORDS = new Set(["and", "or", "unless", "bool", "offset", "by", "on", "e6", "time"]);
+const used = (promql: string) => metricsIn(promql).filter((word) => !WORDS.has(word));
+
+const PAGE = [
+  ...Object.values(OVERVIEW),
+  descriptionQuery("chat"),
+  ...Object.values(historyQueries("chat", { start: 0, end: 3600, step: 15 })).map(({ expr }) => expr),
+];
+const TABLE = [CONTAINER_QUERIES, CONTAINER_GPU_QUERIES, GPU_QUERIES, HOST_QUERIES].flatMap((queries) =>
+  Object.values(queries).map(({ expr }) => expr()),
+);
+const RULE_QUERIES = RULES.flatMap(({ rules }) => rules.map(({ expr }) => expr));
+const RECORDS = RULES.flatMap(({ rules }) =>
+  rules.flatMap((rule) => ("record" in rule ? [rule.record] : [])),
+);
+const DOCUMENTED = [
+  ...readFileSync("docs/metrics.md", "utf8").matchAll(/^\| [^|]+\? .*\| `(.+)` *\|$/gm),
+].map(([, promql = ""]) => promql.replaceAll("\\|", "|"));
+/** Documented metrics for queries of the users' own. */
+const FOR_USERS = [
+  "container_cpu_cfs_throttled_seconds_total",
+  "container_fs_limit_bytes",
+  "container_memory_cache",
+  "container_memory_swap",
+  "container_memory_usage_bytes",
+  "container_spec_cpu_shares",
+];
+/** Metrics that Prometheus adds to each scrape. */
+const OF_SCRAPES = ["up"];
+
+describe("Queries of the page", () => {
+  it("use only metrics that Prometheus stores", () => {
+    const stored = new Set([
+      ...Object.keys({
+        ...CONTAINER_METRICS,
+        ...GPU_CONTAINER_METRICS,
+        ...GPU_METRICS,
+        ...GPU_DRIVER_METRICS,
+        ...CONTAINER_STATE_METRICS,
+        ...EXPORTER_METRICS,
+      }),
+      ...HOST_METRICS,
+      ...RECORDS,
+      ...OF_SCRAPES,
+    ]);
+    const names = new Set([...PAGE, ...TABLE].flatMap(used));
+    expect(names.size).toBeGreaterThan(35);
+    expect([...names].filter((name) => !stored.has(name))).toEqual([]);
+  });
+
+  it("are all asked by the page", () => {
+    const asked = new Set(PAGE.flatMap(used));
+    expect([...new Set(TABLE.flatMap(used))].filter((name) => !asked.has(name))).toEqual([]);
+  });
+});
+
+describe("Metrics of containers that Prometheus stores", () => {
+  it("are each used by the page, a rule or a documented query, but for those that are for users' own", () => {
+    const uses = new Set([...PAGE, ...RULE_QUERIES, ...DOCUMENTED].flatMap(used));
+    expect(
+      Object.keys(CONTAINER_METRICS)
+        .filter((name) => !uses.has(name))
+        .sort(),
+    ).toEqual(FOR_USERS);
+  });
+});
