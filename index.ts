@@ -42,7 +42,8 @@ async function program(): Promise<Record<string, unknown>> {
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
 
   const stack = new ContainerMetrics(name, args);
-  const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, alertmanager, configuration } = stack;
+  const { gateway, cadvisor, prometheus, gpuExporter, dockerProxy, alertmanager, grafana, configuration } =
+    stack;
   for (const what of describeUnavailable(stack.unavailable))
     void pulumi.log.info(`not available on this host: ${what}`);
   logConfigurationChanges(loaded, configuration);
@@ -50,6 +51,7 @@ async function program(): Promise<Record<string, unknown>> {
   return {
     cadvisorUrl: stack.urls.cadvisor,
     prometheusUrl: stack.urls.prometheus,
+    grafanaUrl: grafana && stack.urls.grafana,
     networkName: stack.network.name,
     networkId: stack.network.id,
     containerNames: {
@@ -59,6 +61,7 @@ async function program(): Promise<Record<string, unknown>> {
       gpuExporter: gpuExporter?.container.name,
       dockerProxy: dockerProxy?.container.name,
       alertmanager: alertmanager?.container.name,
+      grafana: grafana?.container.name,
     },
     images: {
       cadvisor: settings.cadvisorImage,
@@ -67,6 +70,7 @@ async function program(): Promise<Record<string, unknown>> {
       gpuExporter: gpuExporter && settings.gpuExporterImage,
       dockerProxy: dockerProxy && settings.caddyImage,
       alertmanager: alertmanager && settings.alertmanagerImage,
+      grafana: grafana && settings.grafanaImage,
     },
     hostLabel: stack.hostLabel,
     scrapeInterval: settings.scrapeInterval,

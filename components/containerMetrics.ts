@@ -18,6 +18,7 @@ import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvis
 import type { Labels } from "./container";
 import { DockerProxy } from "./dockerProxy";
 import { Gateway } from "./gateway";
+import { Grafana } from "./grafana";
 import { DRIVER_REMEDY, GpuExporter, type GpuPlan } from "./gpuExporter";
 import { HealthProbe } from "./healthProbe";
 import { PrometheusServer } from "./prometheusServer";
@@ -47,6 +48,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   readonly gpuExporter?: GpuExporter | undefined;
   /** With the setting notify. */
   readonly alertmanager?: Alertmanager | undefined;
+  /** With the setting grafana. */
+  readonly grafana?: Grafana | undefined;
   /** URLs of the servers behind the gateway. */
   readonly urls: GatewayAccess["urls"];
   /** Value of the label `host`. */
@@ -82,6 +85,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.gpuExporter = this.createGpuExporter();
     this.prometheus = this.createPrometheus();
     this.alertmanager = this.createAlertmanager();
+    this.grafana = this.createGrafana();
     this.report = this.runChecks(access).report;
     this.registerOutputs({ report: this.report });
   }
@@ -210,11 +214,29 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     );
   }
 
+  private createGrafana(): Grafana | undefined {
+    const { settings, host } = this.args;
+    if (settings.grafana === "off") return undefined;
+    return new Grafana(
+      `${this.name}-grafana`,
+      {
+        image: settings.grafanaImage,
+        url: this.urls.grafana,
+        caddyImage: settings.caddyImage,
+        scrapeInterval: settings.scrapeInterval,
+        host,
+        network: this.network,
+        labels: this.labels,
+      },
+      { parent: this },
+    );
+  }
+
   /** The post-deploy checks, which run again when a container was replaced. */
   private runChecks({ probe }: GatewayAccess): HealthProbe {
     const { settings, environment, host, gpu } = this.args;
-    const { cadvisor, prometheus, gateway, gpuExporter, dockerProxy, alertmanager } = this;
-    const parts = [cadvisor, prometheus, gateway, gpuExporter, dockerProxy, alertmanager].filter(
+    const { cadvisor, prometheus, gateway, gpuExporter, dockerProxy, alertmanager, grafana } = this;
+    const parts = [cadvisor, prometheus, gateway, gpuExporter, dockerProxy, alertmanager, grafana].filter(
       (part) => part !== undefined,
     );
     return new HealthProbe(
@@ -242,6 +264,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           ...(alertmanager && {
             alertmanager: { url: this.urls.alertmanager, container: `${this.name}-alertmanager` },
           }),
+          ...(grafana && { grafana: { url: this.urls.grafana, container: `${this.name}-grafana` } }),
         },
         environment: { ...this.gateway.clientEnvironment, DOCKER_HOST: host.address },
         triggers: parts.map((part) => part.container.id),
@@ -279,7 +302,15 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
   const { bindAddress: address } = settings;
   const named = (...parts: string[]) => parts.map((part) => `${name}-${part}`);
   return {
-    containers: named("alertmanager", "cadvisor", "docker-proxy", "gateway", "gpu-exporter", "prometheus"),
+    containers: named(
+      "alertmanager",
+      "cadvisor",
+      "docker-proxy",
+      "gateway",
+      "gpu-exporter",
+      "grafana",
+      "prometheus",
+    ),
     networks: [name, ...named("alertmanager", "gateway", "docker", "outbound")],
     volumes: named(
       "alertmanager-config",
@@ -288,6 +319,7 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
       "prometheus-config",
       "gateway-files",
       "gateway-page",
+      "grafana-files",
       "gpu-exporter-program",
       "docker-proxy-containerd",
     ),

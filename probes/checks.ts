@@ -57,6 +57,7 @@ export function checks(expectation: Expectation): Check[] {
     ...unavailableChecks(expectation),
     ...gpuChecks(expectation, scraped, explain),
     ...alertmanagerChecks(expectation),
+    ...grafanaChecks(expectation),
     ...scrapeJobChecks(expectation),
   ];
 }
@@ -94,6 +95,22 @@ function alertmanagerChecks({ alertmanager, prometheusUrl, startTimeoutSeconds }
       configurationLoaded(url, "alertmanager_config_last_reload_successful"),
     ),
     check("Prometheus sends alerts to Alertmanager", () => requireDiscovered(prometheusUrl)),
+  ];
+}
+
+/** Seconds until Grafana, which makes its database first, answers. */
+const GRAFANA_START_SECONDS = 180;
+
+function grafanaChecks({ grafana }: Expectation): Check[] {
+  if (!grafana) return [];
+  const { url, container } = grafana;
+  return [
+    {
+      name: "Grafana is healthy",
+      container,
+      deadline: GRAFANA_START_SECONDS,
+      query: async () => (await healthy(`${url}/api/health`)).replace(/\s+/g, " "),
+    },
   ];
 }
 

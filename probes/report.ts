@@ -23,6 +23,8 @@ export interface Expectation {
   gpu: { measured: true; exporter: string } | { measured: false; reason: string };
   /** The stack's Alertmanager, where the setting `notify` has receivers: its URL and its container. */
   alertmanager?: { url: string; container: string };
+  /** The stack's Grafana, with the setting `grafana`: its URL and its container. */
+  grafana?: { url: string; container: string };
 }
 
 /** The result of one check. */

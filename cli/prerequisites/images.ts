@@ -24,6 +24,7 @@ export async function stackImages(
 ): Promise<void> {
   const env = { ...process.env, DOCKER_HOST: dockerHost };
   const images = await configuredImages(stack, gpus ?? (await hasGpus(dockerHost)), notify);
+  const { "llm-metrics:grafanaImage": grafana } = await stackConfig(stack);
   const isFound = await Promise.all(images.map((image) => isThere(image, dockerHost)));
   const found = images.filter((_, index) => isFound[index]);
   const missing = images.filter((image) => !found.includes(image));
@@ -37,6 +38,11 @@ export async function stackImages(
       continue;
     }
     if (proxyFor("https://registry")) log(DAEMON_PROXY);
+    if (image === grafana)
+      throw new Error(
+        `the image ${image} is not on the Docker host, cannot be pulled, and cannot be built here, so nothing was changed: ` +
+          "load it by `docker load`, set llm-metrics:grafanaImage to one that can be pulled, or set llm-metrics:grafana to off",
+      );
     log(`image ${image}: cannot be pulled; airgap/ builds it`);
     await buildImage(image, dockerHost);
   }
@@ -65,7 +71,10 @@ export async function configuredImages(stack: string, gpus: boolean, notify?: bo
   const setting = (key: string) => config[`llm-metrics:${key}`] ?? "";
   const exporter = gpus && setting("gpu") !== "off" ? ["gpuExporterImage"] : [];
   const alertmanager = isDeployed ? ["alertmanagerImage"] : [];
-  return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter, ...alertmanager].map(setting);
+  const grafana = setting("grafana") === "on" ? ["grafanaImage"] : [];
+  return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter, ...alertmanager, ...grafana].map(
+    setting,
+  );
 }
 
 /** The setting is a list, or JSON; encrypted as a whole, it is an object. */
