@@ -127,7 +127,7 @@ export function states({ title, description, missing }: About, line: Line): stat
     .targets([overTime(line, 0)]);
 }
 
-/** A table with a row for each value of the labels, and a column for each label and each query. */
+/** A table with a row for each value of the labels, and a column for each label and each query. The largest values come first. */
 export function rows(
   { title, description, missing }: About,
   labels: Record<string, string>,
@@ -144,7 +144,7 @@ export function rows(
     };
   });
   const fields = { ...labels, ...Object.fromEntries(values.map(({ field, title: name }) => [field, name])) };
-  const panel = labelTable({ title, description, missing }, fields, options).targets(
+  const panel = labelTable({ title, description, missing }, fields, options, true).targets(
     values.map(({ target }) => target),
   );
   for (const { query, title: own, words } of columns)
@@ -162,13 +162,14 @@ export const labelRows = (
   expr: string,
   labels: Record<string, string>,
   options: { sortBy: string; height?: number },
-): table.PanelBuilder => labelTable(about, labels, options).targets([instant(expr, refId(0))]);
+): table.PanelBuilder => labelTable(about, labels, options, false).targets([instant(expr, refId(0))]);
 
 /** @param fields titles of the columns, by the names of their fields */
 const labelTable = (
   { title, description, missing }: About,
   fields: Record<string, string>,
   { sortBy, height = 8 }: { sortBy: string; height?: number },
+  descending: boolean,
 ): table.PanelBuilder =>
   new table.PanelBuilder()
     .title(title)
@@ -178,7 +179,7 @@ const labelTable = (
     .span(WHOLE)
     .height(height)
     .filterable(true)
-    .sortBy([new common.TableSortByFieldStateBuilder().displayName(sortBy).desc(sortBy !== "Container")])
+    .sortBy([new common.TableSortByFieldStateBuilder().displayName(sortBy).desc(descending)])
     .transformations([
       { id: "merge", options: {} },
       { id: "filterFieldsByName", options: { include: { names: Object.keys(fields) } } },

@@ -173,8 +173,9 @@ export const HOST_QUERIES = {
   ),
 } as const satisfies Record<string, Query>;
 
-/** The alerts that fire, as series. */
-export const firingAlerts = (matchers = ""): string => selector("ALERTS", 'alertstate="firing"', matchers);
+/** The alerts that fire, as series, but the one that always does. */
+export const firingAlerts = (matchers = ""): string =>
+  selector("ALERTS", 'alertstate="firing"', 'alertname!="Watchdog"', matchers);
 
 /** The series whose labels describe containers, GPUs, the GPUs of containers, and the sources of all these. */
 export const DESCRIPTIONS = {

@@ -113,6 +113,7 @@ export class Stack {
       | "docker-proxy"
       | "gateway"
       | "gpu-exporter"
+      | "grafana"
       | "prometheus"
       | "prometheus-data"
       | "prometheus-config",

@@ -51,6 +51,7 @@ const checkNamed = (name: string): Check => {
     ],
     gpu: { measured: true, exporter: "gpu-exporter" } as const,
     alertmanager: { url: `${url}/alertmanager`, container: "alertmanager" },
+    grafana: { url: `${url}/grafana`, container: "grafana" },
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
   if (!check) throw new Error(`no check ${name}`);
@@ -389,6 +390,17 @@ describe("Check of metrics", () => {
     expect((await advice(COMPLETE)).actual).toBe(
       "2 metrics of 2 containers, each with name, image; incomplete: odd (no container_memory_rss)",
     );
+  });
+});
+
+describe("Check of Grafana", () => {
+  it("fails while Grafana does not answer, or has no database", async () => {
+    for (const status of [502, 503]) {
+      answers.set("/grafana/api/health", { status, body: "" });
+      await expect(ask("Grafana is healthy")).rejects.toThrow(`answered ${status}`);
+    }
+    answers.set("/grafana/api/health", { status: 200, body: '{\n  "database": "ok"\n}' });
+    await expect(ask("Grafana is healthy")).resolves.toBe('{ "database": "ok" }');
   });
 });
 

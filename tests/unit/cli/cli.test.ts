@@ -130,13 +130,15 @@ test("the images are those of the stack's configuration, else the project's defa
   process.chdir(folder);
   writeFileSync(
     "Pulumi.yaml",
-    "config: { cadvisorImage: { default: 'c:1' }, prometheusImage: { default: 'p:1' }, caddyImage: { default: 'd:1' }, gpuExporterImage: { default: 'n:1' }, alertmanagerImage: { default: 'a:1' }, notify: { default: [] } }",
+    "config: { cadvisorImage: { default: 'c:1' }, prometheusImage: { default: 'p:1' }, caddyImage: { default: 'd:1' }, gpuExporterImage: { default: 'n:1' }, alertmanagerImage: { default: 'a:1' }, notify: { default: [] }, grafanaImage: { default: 'g:1' } }",
   );
   writeFileSync("Pulumi.prod.yaml", "config: { 'llm-metrics:prometheusImage': 'mirror/p:2' }");
   writeFileSync("Pulumi.off.yaml", "config: { 'llm-metrics:gpu': 'off' }");
   expect(await configuredImages("prod", false)).toEqual(["c:1", "mirror/p:2", "d:1"]);
   expect(await configuredImages("dev", true)).toEqual(["c:1", "p:1", "d:1", "n:1"]);
   expect(await configuredImages("off", true)).toEqual(["c:1", "p:1", "d:1"]);
+  writeFileSync("Pulumi.with-grafana.yaml", "config: { 'llm-metrics:grafana': 'on' }");
+  expect(await configuredImages("with-grafana", false)).toEqual(["c:1", "p:1", "d:1", "g:1"]);
   for (const notify of ["[{ slack: { url: { secure: v1 } } }]", "{ secure: v1 }"]) {
     writeFileSync("Pulumi.dev.yaml", `config: { 'llm-metrics:notify': ${notify} }`);
     expect(await configuredImages("dev", false)).toEqual(["c:1", "p:1", "d:1", "a:1"]);

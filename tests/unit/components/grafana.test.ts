@@ -4,8 +4,10 @@ import { containerInputs, declare, declared } from "../../support/declare";
 const networksOf = (inputs: Record<string, unknown>) =>
   (inputs["networksAdvanced"] as { name: string }[]).map(({ name }) => name);
 const step = () => declared.find(({ name }) => name.endsWith("grafana-install"))?.inputs ?? {};
-const environmentOf = (container: Record<string, unknown>) =>
-  Object.fromEntries((container["envs"] as string[]).map((entry) => entry.split(/=(.*)/s).slice(0, 2)));
+const environmentOf = (container: Record<string, unknown>): Record<string, string> =>
+  Object.fromEntries(
+    (container["envs"] as string[]).map((entry) => entry.split(/=(.*)/s).slice(0, 2) as [string, string]),
+  );
 
 describe("Grafana", () => {
   it("is not deployed by default, and the gateway forwards nothing to it", async () => {
