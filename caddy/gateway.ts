@@ -153,6 +153,7 @@ const GRAFANA: Match[] = [
     method: ["POST"],
     path: [
       ...grafanaApi("ds/query"),
+      `${GRAFANA_PATH}/ofrep/v1/evaluate/flags`,
       `${GRAFANA_PATH}/apis/features.grafana.app/v0alpha1/namespaces/default/ofrep/v1/evaluate/flags`,
     ],
   },
