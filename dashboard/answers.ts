@@ -23,8 +23,8 @@ export const sparklineGrid = (now: number): Grid => ({
 const prefixed = (prefix: string, queries: Readonly<Record<string, { expr: () => string }>>) =>
   Object.fromEntries(Object.entries(queries).map(([field, { expr }]) => [`${prefix}${field}`, expr()]));
 
-const { cpu, memory, cpuLimit, throttled, memoryLimit, memoryLimitUsed, health, restarts, oomKills } =
-  CONTAINER_QUERIES;
+const { cpu, memory, cpuLimit, throttled, memoryLimit, memoryLimitUsed } = CONTAINER_QUERIES;
+const { health, restarts, oomKills, exitCode, oomKilled } = CONTAINER_QUERIES;
 
 /** The queries of one refresh of the first screen. */
 export const OVERVIEW = {
@@ -32,7 +32,8 @@ export const OVERVIEW = {
   descriptions: combined(DESCRIPTIONS),
   /** Values without a sparkline. */
   now: combined({
-    ...prefixed("", { cpuLimit, throttled, memoryLimit, memoryLimitUsed, health, restarts, oomKills }),
+    ...prefixed("", { cpuLimit, throttled, memoryLimit, memoryLimitUsed }),
+    ...prefixed("", { health, restarts, oomKills, exitCode, oomKilled }),
     ...prefixed("gpu.", {
       memoryTotal: GPU_QUERIES.memoryTotal,
       hostMemory: GPU_QUERIES.hostMemory,
@@ -55,6 +56,9 @@ export const OVERVIEW = {
     ...prefixed("host.", {
       containersCpu: HOST_QUERIES.containersCpu,
       containersMemory: HOST_QUERIES.containersMemory,
+      cpu: HOST_QUERIES.cpu,
+      memory: HOST_QUERIES.memory,
+      disks: HOST_QUERIES.disks,
     }),
   }),
 } as const;
@@ -93,6 +97,7 @@ interface By<T> {
   gpu: Values<T>;
   containerGpu: Values<T>;
   host: Values<T>;
+  disk: Values<T>;
   target: Values<T>;
 }
 
@@ -107,6 +112,7 @@ const LABELS: Record<keyof By<unknown>, string[]> = {
   gpu: ["gpu_uuid"],
   containerGpu: ["id", "gpu_uuid"],
   host: ["host"],
+  disk: ["host", "mountpoint"],
   target: ["job", "instance"],
 };
 
@@ -115,6 +121,7 @@ const by = <T>(make: (labels: string[]) => Values<T>): By<T> => ({
   gpu: make(LABELS.gpu),
   containerGpu: make(LABELS.containerGpu),
   host: make(LABELS.host),
+  disk: make(LABELS.disk),
   target: make(LABELS.target),
 });
 

@@ -1,7 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { hashOf, viewOf, type OverviewView, type View } from "./address";
 import { loadOverview } from "./load";
-import { NO_GPUS } from "./notices";
 import type { Overview } from "./overview";
 import { useRefreshed } from "./refresh";
 import { Alerts, Notices } from "./views/alertList";
@@ -57,7 +56,7 @@ function OverviewPage({ view, onView }: { view: OverviewView; onView: (view: Vie
             <Notices notices={data.notices} />
             <Alerts alerts={data.alerts} now={data.at} />
             <LlmServers containers={data.containers.filter(isLlmServer)} now={data.at} />
-            <Gpus gpus={data.gpus} missing={whyNoGpus(data)} />
+            <Gpus gpus={data.gpus} missing={data.whyNoGpus} />
             <Containers
               containers={data.containers.filter((container) => !isLlmServer(container))}
               now={data.at}
@@ -80,8 +79,3 @@ function titleOf({ alerts, host }: Overview): string {
   const urgent = alerts.filter(({ severity }) => severity !== "info").length;
   return `${urgent > 0 ? `(${urgent}) ` : ""}${host.name || "Containers"}`;
 }
-
-const whyNoGpus = ({ hasGpuExporter }: Overview) =>
-  hasGpuExporter
-    ? "The GPU exporter reports no GPU. The lines at the top have the reason, where it is known."
-    : NO_GPUS;

@@ -3,6 +3,7 @@ import { RANGES, type RangeName } from "./address";
 import { alertsOf, type Alert } from "./alerts";
 import type { Grid, Labels, PrometheusAlert, Range, Sample } from "./api";
 import { describedBy } from "./answers";
+import { isMeasured, reasonFor } from "./unavailable";
 import { seriesOf, combined, FIELD, onGrid, points, type Series } from "./tagged";
 
 /** Points of a chart: about one for each pixel of a phone. */
@@ -25,7 +26,10 @@ interface HistoryQuery {
   expr: string;
 }
 
-type ContainerField = Exclude<keyof typeof CONTAINER_QUERIES, "memoryLimitUsed" | "health" | "restarts">;
+type ContainerField = Exclude<
+  keyof typeof CONTAINER_QUERIES,
+  "memoryLimitUsed" | "health" | "restarts" | "exitCode" | "oomKilled"
+>;
 
 /** The matcher of a container's name. PromQL reads the escapes of JSON. */
 export const named = (name: string): string => `name=${JSON.stringify(name)}`;
@@ -162,7 +166,8 @@ export function containerHistory({
   ): Chart => ({
     title,
     unit: queries[field].unit,
-    lines,
+    // The kernel reports 0 for what it does not account for.
+    lines: reasonFor(metric, reasons) ? lines.filter(({ series }) => isMeasured(series)) : lines,
     expr: queries[field].expr,
     missing: reasonFor(metric, reasons) ?? missing,
   });
@@ -226,14 +231,6 @@ export function containerHistory({
     ],
     marks: [...restarts(byField.get("started", {}), grid), ...oomKills(byField.get("oomKills", {}), grid)],
   };
-}
-
-/** Why a metric is not there, as monitoring_metric_unavailable has it; a name there can end in an asterisk. */
-export function reasonFor(metric: string, reasons: readonly Labels[]): string | undefined {
-  const reason = reasons.find(({ metric: pattern = "" }) =>
-    pattern.endsWith("*") ? metric.startsWith(pattern.slice(0, -1)) : metric === pattern,
-  );
-  return reason && `Not measured on this host: ${reason["reason"] ?? ""}.`;
 }
 
 /** A start time that differs from the one before, also of a container that replaced another one. */

@@ -3,6 +3,7 @@ import { groupBy } from "./group";
 import type { AllValues, Described } from "./answers";
 import type { Labels } from "./api";
 import { last, type Series } from "./tagged";
+import { isMeasured, reasonFor } from "./unavailable";
 
 /** A GPU as a container uses it. */
 export interface GpuUse {
@@ -16,7 +17,15 @@ export interface GpuUse {
   use?: Series | undefined;
 }
 
-/** A running container. */
+/** How a container is that does not run. */
+export interface Stopped {
+  /** As Docker has it: exited, restarting, dead and so on. */
+  state: string;
+  exitCode?: number | undefined;
+  oomKilled: boolean;
+}
+
+/** A container. */
 export interface Container {
   id: string;
   name: string;
@@ -25,8 +34,10 @@ export interface Container {
   llmServer: string;
   project: string;
   service: string;
-  /** Unix seconds. */
-  started: number;
+  /** Only where it does not run; undefined while it runs. */
+  stopped?: Stopped | undefined;
+  /** Unix seconds; undefined where it does not run. */
+  started?: number | undefined;
   cpu?: Series | undefined;
   /** In cores. */
   cpuLimit?: number | undefined;
@@ -36,7 +47,8 @@ export interface Container {
   memoryLimit?: number | undefined;
   /** Fraction of the limit, without page cache. */
   memoryLimitUsed?: number | undefined;
-  health: "healthy" | "not healthy" | "no health check";
+  /** cAdvisor alone cannot tell the first two apart. */
+  health: "unhealthy" | "unhealthy or starting" | "starting" | "healthy" | "no health check";
   /** In the last day. */
   restarts: number;
   oomKills: number;
@@ -47,12 +59,19 @@ export interface Container {
   labels: Labels;
 }
 
-/** The running containers. */
+/** The containers that run, and those that Docker has and that do not run. */
 export function containersOf(described: Described, values: AllValues, alerts: readonly Alert[]): Container[] {
   const gpus = groupBy(described.containerGpus, ({ labels }) => labels["id"]);
   const ofContainer = groupBy(alerts, ({ container }) => container?.name);
   const unmatched = new Map(described.unmatched.map(({ labels, value }) => [labels["id"], value]));
-  return described.containers.map(({ labels, value }) => {
+  const statuses = new Map(described.health.map(({ labels }) => [labels["id"], labels["status"]]));
+  const unavailable = described.unavailable.map((one) => one.labels);
+  // Without accounting, the kernel reports 0 for each container.
+  const isAccounted = reasonFor("container_memory_working_set_bytes", unavailable) === undefined;
+  const hasMemory = (memory?: Series) => (memory && (isAccounted || isMeasured(memory)) ? memory : undefined);
+  const running = new Set(described.containers.map(({ labels }) => labels["id"]));
+  const notRunning = described.notRunning.filter(({ labels }) => !running.has(labels["id"]));
+  return [...described.containers, ...notRunning].map(({ labels, value }) => {
     const now = (field: string) => values.now.container.get(field, labels);
     const series = (field: string) => values.series.container.get(field, labels);
     const { id = "", name = "", image = "" } = labels;
@@ -63,14 +82,21 @@ export function containersOf(described: Described, values: AllValues, alerts: re
       llmServer: labels["llm_server"] ?? "",
       project: labels["compose_project"] ?? "",
       service: labels["compose_service"] ?? "",
-      started: value,
+      stopped: labels["state"]
+        ? {
+            state: labels["state"],
+            exitCode: now("exitCode"),
+            oomKilled: now("oomKilled") === 1,
+          }
+        : undefined,
+      started: labels["state"] ? undefined : value,
       cpu: series("cpu"),
       cpuLimit: now("cpuLimit"),
       throttled: now("throttled"),
-      memory: series("memory"),
+      memory: hasMemory(series("memory")),
       memoryLimit: now("memoryLimit"),
       memoryLimitUsed: now("memoryLimitUsed"),
-      health: healthOf(now("health")),
+      health: healthOf(statuses.get(id), now("health")),
       restarts: now("restarts") ?? 0,
       oomKills: now("oomKills") ?? 0,
       gpus: (gpus.get(id) ?? []).map((gpu) => gpuUse(gpu.labels, values)).sort(byGpu),
@@ -95,10 +121,24 @@ const gpuUse = (labels: Labels, { now, series }: AllValues): GpuUse => ({
   use: series.containerGpu.get("containerGpu.use", labels),
 });
 
-function healthOf(state: number | undefined): Container["health"] {
+/**
+ * The health of a container.
+ *
+ * @param status as the exporter has it from Docker
+ * @param state as cAdvisor has it
+ */
+function healthOf(status: string | undefined, state: number | undefined): Container["health"] {
+  if (status === "unhealthy" || status === "starting" || status === "healthy") return status;
   if (state === undefined) return "no health check";
-  return state === 1 ? "healthy" : "not healthy";
+  return state === 1 ? "healthy" : "unhealthy or starting";
 }
+
+/** Whether a health check fails. */
+export const isUnhealthy = ({ health }: Container): boolean => health.startsWith("unhealthy");
+
+/** Whether a container ended by a fault: not by its own will, nor by that of a person. */
+export const isFailed = ({ stopped }: Container): boolean =>
+  stopped !== undefined && (stopped.state !== "exited" || stopped.oomKilled || (stopped.exitCode ?? 0) !== 0);
 
 /** The sum of what is known; undefined where nothing is. */
 export function sum(values: readonly (number | undefined)[]): number | undefined {
@@ -125,17 +165,18 @@ export type SortKey = "importance" | "name" | "cpu" | "memory" | "limit" | "upti
 
 /** What needs attention comes first, then what uses most of the host. */
 function importance(container: Container): number {
-  const { alerts, health, memoryLimitUsed = 0, throttled = 0, oomKills } = container;
+  const { alerts, memoryLimitUsed = 0, throttled = 0, oomKills } = container;
   const worst = Math.max(
     0,
     ...alerts.map(({ severity }) => ({ critical: 300, warning: 200, info: 0 })[severity]),
   );
-  const unhealthy = health === "not healthy" ? 150 : 0;
+  const unhealthy = isUnhealthy(container) ? 150 : 0;
+  const failed = isFailed(container) ? 120 : 0;
   const killed = oomKills > 0 ? 100 : 0;
   const short = 20 * Math.max(0, memoryLimitUsed - 0.8) + 10 * throttled;
   const cores = last(container.cpu) ?? 0;
   const gibibytes = (last(container.memory) ?? 0) / 1024 ** 3;
-  return worst + unhealthy + killed + short + cores / (1 + cores) + gibibytes / (8 + gibibytes);
+  return worst + unhealthy + failed + killed + short + cores / (1 + cores) + gibibytes / (8 + gibibytes);
 }
 
 const SORT_VALUES: Record<Exclude<SortKey, "name">, (container: Container) => number | undefined> = {
@@ -143,7 +184,7 @@ const SORT_VALUES: Record<Exclude<SortKey, "name">, (container: Container) => nu
   cpu: ({ cpu }) => last(cpu),
   memory: ({ memory }) => last(memory),
   limit: ({ memoryLimitUsed }) => memoryLimitUsed,
-  uptime: ({ started }) => -started,
+  uptime: ({ started }) => started && -started,
 };
 
 export type Direction = "ascending" | "descending";

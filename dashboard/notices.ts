@@ -105,6 +105,16 @@ function unavailableNotices({ unavailable }: Described): Notice[] {
   );
 }
 
-/** Why there are no GPUs on the page. */
-export const NO_GPUS =
+const NO_GPUS =
   "No NVIDIA GPU is measured: Docker on this host has neither NVIDIA's container runtime nor CDI devices of NVIDIA GPUs, or the setting gpu is off. `npm run up` logs the reason.";
+
+/** Why there are no GPUs on the page. */
+export function whyNoGpus({ targets, driverUp, unavailable }: Described): string {
+  const exporter = targets.find(({ labels }) => labels["job"] === OWN_JOBS.gpu);
+  if (exporter?.value === 0) return "No GPU is measured while the exporter is down.";
+  const [driver] = driverUp;
+  if (driver)
+    return driver.value === 1 ? "The driver reports no GPU." : "The NVIDIA driver does not respond.";
+  const reason = unavailable.find(({ labels }) => labels["metric"] === "container_gpu_*")?.labels["reason"];
+  return reason ? `No GPU is measured: ${reason}.` : NO_GPUS;
+}

@@ -1,11 +1,10 @@
-import { OWN_JOBS } from "../prometheus/queries";
 import { alertsOf, type Alert } from "./alerts";
 import type { Sample } from "./api";
 import { describedBy, valuesOf, type AllValues, type Answers, type Described } from "./answers";
 import { containersOf, type Container } from "./containers";
 import { gpusOf, type Gpu } from "./gpus";
-import { noticesOf, type Notice } from "./notices";
-import type { Series } from "./tagged";
+import { noticesOf, whyNoGpus, type Notice } from "./notices";
+import { FIELD, onGrid, type Series } from "./tagged";
 
 export interface Host {
   name: string;
@@ -13,6 +12,10 @@ export interface Host {
   memoryTotal?: number | undefined;
   containersCpu?: Series | undefined;
   containersMemory?: Series | undefined;
+  /** Fractions of the whole host. */
+  cpu?: Series | undefined;
+  memory?: Series | undefined;
+  disks: { mountpoint: string; used: Series }[];
 }
 
 /** What the first screen shows. */
@@ -24,8 +27,8 @@ export interface Overview {
   containers: Container[];
   gpus: Gpu[];
   host: Host;
-  /** Whether a GPU exporter is deployed. */
-  hasGpuExporter: boolean;
+  /** Why there are no GPUs, where there are none. */
+  whyNoGpus: string;
 }
 
 /** Whether a target is down, so that its error is worth a request. */
@@ -44,12 +47,12 @@ export function overview(answers: Answers): Overview {
     notices: noticesOf(described, values.now.target, answers),
     containers,
     gpus: gpusOf(described, values, containers),
-    host: hostOf(described, values),
-    hasGpuExporter: described.targets.some(({ labels }) => labels["job"] === OWN_JOBS.gpu),
+    host: hostOf(described, values, answers),
+    whyNoGpus: whyNoGpus(described),
   };
 }
 
-function hostOf({ targets }: Described, { now, series }: AllValues): Host {
+function hostOf({ targets }: Described, { now, series }: AllValues, { others, grid }: Answers): Host {
   const name = targets.find(({ labels }) => labels["host"])?.labels["host"] ?? "";
   const labels = { host: name };
   return {
@@ -58,5 +61,10 @@ function hostOf({ targets }: Described, { now, series }: AllValues): Host {
     memoryTotal: now.host.get("host.memoryTotal", labels),
     containersCpu: series.host.get("host.containersCpu", labels),
     containersMemory: series.host.get("host.containersMemory", labels),
+    cpu: series.host.get("host.cpu", labels),
+    memory: series.host.get("host.memory", labels),
+    disks: others
+      .filter(({ metric }) => metric[FIELD] === "host.disks")
+      .map((range) => ({ mountpoint: range.metric["mountpoint"] ?? "", used: onGrid(range, grid) })),
   };
 }

@@ -6,6 +6,7 @@ import {
   firingAlerts,
   GPU_QUERIES,
   HOST_QUERIES,
+  stoppedSeries,
 } from "../prometheus/queries";
 import { createDashboard, gpuVariable, ON_HOST, UIDS } from "./dashboards";
 import { chart, labelRows, linkNames, rows, states } from "./panels";
@@ -13,6 +14,7 @@ import { ALERT_LABELS, HEALTH } from "./words";
 
 const LLM_SERVERS = `${ON_HOST},llm_server!=""`;
 const OTHERS = `${ON_HOST},llm_server=""`;
+const NOT_MEASURED = "Nothing measures the whole host. The table at the end may have the reason.";
 const NO_GPU = "No GPU is measured on this host. The table at the end has the reason.";
 
 /** The dashboard of a host: alerts, LLM servers, GPUs, other containers, and the host itself. */
@@ -76,7 +78,43 @@ export const hostDashboard = () =>
     )
     .withRow(new RowBuilder("Containers"))
     .withPanel(otherContainers())
+    .withPanel(
+      labelRows(
+        {
+          title: "Containers that do not run",
+          description:
+            "Containers that Docker has and that have ended, restart or are dead, with their states.",
+          missing: "Every container runs, or nothing reports those that do not.",
+        },
+        stoppedSeries(ON_HOST),
+        { name: "Container", state: "State", compose_project: "Project", image: "Image" },
+        { sortBy: "State", height: 6 },
+      ),
+    )
     .withRow(new RowBuilder("Host"))
+    .withPanel(
+      chart(
+        {
+          title: "CPU and memory of the host",
+          description: "Parts that are used, by containers and by everything else.",
+          missing: NOT_MEASURED,
+        },
+        [
+          { query: HOST_QUERIES.cpu, scope: { matchers: ON_HOST }, legend: "CPU" },
+          { query: HOST_QUERIES.memory, scope: { matchers: ON_HOST }, legend: "memory" },
+        ],
+      ),
+    )
+    .withPanel(
+      chart(
+        {
+          title: "Disks of the host",
+          description: "Part of each disk that is used.",
+          missing: NOT_MEASURED,
+        },
+        [{ query: HOST_QUERIES.disks, scope: { matchers: ON_HOST }, legend: "{{mountpoint}}" }],
+      ),
+    )
     .withPanel(
       chart(
         {
@@ -220,6 +258,8 @@ const memoryOfGpu = () => {
     ],
     { stacked: true },
   )
+    // The repeated panels fill the width, two side by side.
+    .span(24)
     .repeat("gpu")
     .repeatDirection("h")
     .maxPerRow(2);

@@ -7,8 +7,8 @@ export const ALERT_LABELS = {
   job: "Job",
 };
 
-/** The health of a container, as words with colors. */
+/** The health of a container, as words with colors. cAdvisor does not tell the first two apart. */
 export const HEALTH = {
-  0: { text: "not healthy", color: "red" },
+  0: { text: "unhealthy or starting", color: "red" },
   1: { text: "healthy", color: "green" },
 };

@@ -38,11 +38,15 @@ const selector = (metric: string, ...matchers: string[]) => {
 const measured = (metric: string) => (matchers: string) =>
   selector(metric, `job="${OWN_JOBS.cadvisor}"`, matchers);
 
-/** A record of prometheus/rules, or a metric of the GPU exporter. */
+/** A record of prometheus/rules, or a metric of the exporter. */
 const recorded = (metric: string) => (matchers: string) => selector(metric, matchers);
 
 /** The series of the containers, whose labels are the names of hosts and containers. */
 export const containerSeries = measured("container_start_time_seconds");
+
+/** The series of the containers that do not run, with their states. */
+export const stoppedSeries = (matchers: string): string =>
+  selector("container_state", 'state!="running"', matchers);
 
 /** The series of the GPUs. */
 export const gpuSeries = recorded("gpu_up");
@@ -116,6 +120,14 @@ export const CONTAINER_QUERIES = {
     "sum",
     (matchers, window) => `changes(${measured("container_start_time_seconds")(matchers)}[${window}]) > 0`,
   ),
+  /** Of a container that does not run; the exporter's. */
+  exitCode: ofContainer("Exit code", "count", "max", recorded("container_exit_code")),
+  oomKilled: ofContainer(
+    "Ended by an out-of-memory kill",
+    "state",
+    "max",
+    (matchers) => `${selector("container_oom_killed", matchers)} == 1`,
+  ),
   oomKills: eventsOfContainer(
     "Out-of-memory kills",
     "count",
@@ -171,6 +183,9 @@ export const HOST_QUERIES = {
     "sum",
     measured("container_memory_working_set_bytes"),
   ),
+  cpu: ofHost("CPU", "ratio", "max", recorded("host:cpu_used:ratio")),
+  memory: ofHost("Memory", "ratio", "max", recorded("host:memory_used:ratio")),
+  disks: query("host, mountpoint")("Disks", "ratio", "max", recorded("host:filesystem_used:ratio")),
 } as const satisfies Record<string, Query>;
 
 /** The alerts that fire, as series, but the one that always does. */
@@ -180,6 +195,8 @@ export const firingAlerts = (matchers = ""): string =>
 /** The series whose labels describe containers, GPUs, the GPUs of containers, and the sources of all these. */
 export const DESCRIPTIONS = {
   containers: containerSeries(""),
+  notRunning: stoppedSeries(""),
+  health: "max by (id, status) (container_health_status)",
   gpus: gpuSeries(""),
   containerGpus: "container_gpu_info",
   throttling: 'gpu_throttle_reason_active{reason!="gpu_idle"} == 1',

@@ -1,7 +1,18 @@
 import { Component } from "preact";
 import { useMemo } from "preact/hooks";
 import { firstDirection, type OverviewView } from "../address";
-import { byProject, combine, matches, sorted, sum, type Container, type SortKey } from "../containers";
+import {
+  byProject,
+  combine,
+  isFailed,
+  isUnhealthy,
+  matches,
+  sorted,
+  sum,
+  type Container,
+  type SortKey,
+  type Stopped,
+} from "../containers";
 import { bytes, duration, format, percent } from "../format";
 import {
   Badge,
@@ -51,7 +62,7 @@ export const LlmServers = ({ containers, now }: { containers: readonly Container
               <GpuUse container={container} />
             </Cell>
             <Cell column={SERVER_COLUMNS.cpu}>
-              <Trend series={container.cpu} unit="cores" />
+              <Cpu container={container} />
             </Cell>
             <Cell column={SERVER_COLUMNS.memory}>
               <Memory container={container} />
@@ -59,7 +70,9 @@ export const LlmServers = ({ containers, now }: { containers: readonly Container
             <Cell column={SERVER_COLUMNS.state}>
               <State container={container} />
             </Cell>
-            <Cell column={SERVER_COLUMNS.uptime}>{duration(now - container.started)}</Cell>
+            <Cell column={SERVER_COLUMNS.uptime}>
+              <Uptime container={container} now={now} />
+            </Cell>
           </tr>
         ))}
       </Table>
@@ -95,11 +108,11 @@ function GpuMemory({ container: { gpus } }: { container: Container }) {
 
 /** The columns of the table of containers, by which it is sorted. */
 const COLUMNS: Record<SortKey, Column> = {
-  name: { title: "Container" },
+  name: { title: "Container", className: "first" },
   cpu: { title: "CPU" },
   memory: { title: "Memory" },
   limit: { title: "Of limit", className: "wide" },
-  importance: { title: "State" },
+  importance: { title: "State", className: "wider" },
   uptime: { title: "Uptime", className: "wide" },
 };
 const SORT_KEYS = Object.keys(COLUMNS) as SortKey[];
@@ -163,7 +176,7 @@ export function Containers({
         <p class="calm">No container matches “{view.search}”.</p>
       ) : null}
       {found.length > 0 ? (
-        <table role="table">
+        <table role="table" class="fixed">
           <thead role="rowgroup" class="sortable">
             <tr role="row">
               {SORT_KEYS.map((key) => (
@@ -240,10 +253,10 @@ class Row extends Component<{ container: Container; now: number }> {
       <tr role="row">
         <NameCell container={container} />
         <Cell column={COLUMNS.cpu}>
-          <Trend series={container.cpu} unit="cores" />
+          <Cpu container={container} />
         </Cell>
         <Cell column={COLUMNS.memory}>
-          <Trend series={container.memory} unit="bytes" />
+          {container.stopped ? null : <Trend series={container.memory} unit="bytes" />}
         </Cell>
         <Cell column={COLUMNS.limit}>
           <Limit container={container} />
@@ -251,7 +264,9 @@ class Row extends Component<{ container: Container; now: number }> {
         <Cell column={COLUMNS.importance}>
           <State container={container} />
         </Cell>
-        <Cell column={COLUMNS.uptime}>{duration(now - container.started)}</Cell>
+        <Cell column={COLUMNS.uptime}>
+          <Uptime container={container} now={now} />
+        </Cell>
       </tr>
     );
   }
@@ -264,15 +279,20 @@ const NameCell = ({ container: { name, image } }: { container: Container }) => (
   </th>
 );
 
-const Memory = ({ container }: { container: Container }) => (
-  <Trend series={container.memory} unit="bytes">
-    {container.memoryLimit === undefined ? null : (
-      <span class="quiet"> of {bytes(container.memoryLimit)}</span>
-    )}
-  </Trend>
-);
+const Cpu = ({ container: { stopped, cpu } }: { container: Container }) =>
+  stopped ? null : <Trend series={cpu} unit="cores" />;
 
-function Limit({ container: { memoryLimit, memoryLimitUsed } }: { container: Container }) {
+const Memory = ({ container }: { container: Container }) =>
+  container.stopped ? null : (
+    <Trend series={container.memory} unit="bytes">
+      {container.memoryLimit === undefined ? null : (
+        <span class="quiet"> of {bytes(container.memoryLimit)}</span>
+      )}
+    </Trend>
+  );
+
+function Limit({ container: { stopped, memoryLimit, memoryLimitUsed } }: { container: Container }) {
+  if (stopped) return null;
   if (memoryLimit === undefined) return <span class="quiet">no limit</span>;
   if (memoryLimitUsed === undefined) return <Unknown />;
   return (
@@ -286,12 +306,15 @@ function Limit({ container: { memoryLimit, memoryLimitUsed } }: { container: Con
   );
 }
 
+const Uptime = ({ container: { started }, now }: { container: Container; now: number }) =>
+  started === undefined ? null : <>{duration(now - started)}</>;
+
 /** More than this fraction of the periods of a CPU limit is worth a word. */
 const THROTTLED = 0.05;
 
 /** What is remarkable about a container, in words. */
 export function State({ container }: { container: Container }) {
-  const { alerts, health, oomKills, restarts, throttled = 0, unmatchedGpus } = container;
+  const { alerts, health, stopped, oomKills, restarts, throttled = 0, unmatchedGpus } = container;
   const urgent = alerts.filter(({ severity }) => severity !== "info");
   return (
     <div class="state">
@@ -300,12 +323,8 @@ export function State({ container }: { container: Container }) {
           {name}
         </Badge>
       ))}
-      {health === "not healthy" ? (
-        <Badge kind="warning" title="cAdvisor reports the same for a container that starts">
-          unhealthy or starting
-        </Badge>
-      ) : null}
-      {health === "healthy" ? <Badge kind="good">healthy</Badge> : null}
+      {stopped ? <Badge kind={isFailed(container) ? "critical" : "plain"}>{stateText(stopped)}</Badge> : null}
+      {health === "no health check" ? null : <Badge kind={healthKind(container)}>{health}</Badge>}
       {oomKills > 0 ? (
         <Badge kind="critical" title="in the last day">
           {oomKills === 1 ? "1 OOM kill" : `${format(oomKills, "count")} OOM kills`}
@@ -322,9 +341,20 @@ export function State({ container }: { container: Container }) {
         </Badge>
       ) : null}
       {unmatchedGpus > 0 ? <Badge kind="warning">requests GPUs that are not there</Badge> : null}
-      {health === "no health check" ? <Hidden>no health check</Hidden> : null}
+      {stopped || health !== "no health check" ? null : <Hidden>runs, without a health check</Hidden>}
     </div>
   );
+}
+
+/** Such as `exited (137), out of memory`. */
+function stateText({ state, exitCode, oomKilled }: Stopped): string {
+  const code = exitCode === undefined ? "" : ` (${exitCode})`;
+  return `${state}${code}${oomKilled ? ", out of memory" : ""}`;
+}
+
+function healthKind(container: Container): "good" | "warning" | "plain" {
+  if (container.health === "healthy") return "good";
+  return isUnhealthy(container) ? "warning" : "plain";
 }
 
 /** Whether a container belongs to the table of LLM servers. */

@@ -67,7 +67,12 @@ describe("First screen of a GPU host", () => {
       page.locator(`section[aria-labelledby=${section}] th.name a`).allTextContents();
     expect((await names("servers")).sort()).toEqual(["chat-vllm", "draft-ollama", "embed", "rerank-sglang"]);
     expect((await names("containers"))[0]).toBe("rag-ingest");
-    expect(await names("containers")).toHaveLength(GPU_HOST.containers.length - 4);
+    expect(await names("containers")).toHaveLength(GPU_HOST.containers.length - 4 + 2);
+    const worker = page.locator("section[aria-labelledby=containers] tr", { hasText: "rag-worker" });
+    await expect(worker.innerText()).resolves.toMatch(/restarting \(1\)/);
+    await expect(page.locator("section[aria-labelledby=host]").innerText()).resolves.toMatch(
+      /Disk \/var\/lib\/docker\s*83 %/,
+    );
   });
 
   it("sorts by the keyboard, searches, and keeps both in the address", async () => {
@@ -84,7 +89,7 @@ describe("First screen of a GPU host", () => {
     await page.getByRole("searchbox").fill("chat postgres");
     expect(await names()).toEqual(["chat-db"]);
     await page.reload();
-    await page.getByText("1 of 8").waitFor();
+    await page.getByText("1 of 10").waitFor();
     expect(await names()).toEqual(["chat-db"]);
   });
 

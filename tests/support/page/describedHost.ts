@@ -23,6 +23,16 @@ export interface DescribedContainer {
   gpus?: { gpu: number; gibibytes: number; use: number }[];
 }
 
+/** A container that does not run. */
+export interface DescribedStopped {
+  name: string;
+  image: string;
+  project?: string;
+  state: string;
+  exitCode: number;
+  oomKilled?: boolean;
+}
+
 /** A host whose samples are made up, for pictures, benchmarks and tests of the page without an engine. */
 export interface DescribedHost {
   name: string;
@@ -34,6 +44,9 @@ export interface DescribedHost {
   throttled?: { gpu: number; reason: string }[];
   unavailable?: { metric: string; reason: string }[];
   down?: string[];
+  stopped?: DescribedStopped[];
+  /** Fractions of the whole host that are used, and of its disks. */
+  used?: { cpu: number; memory: number; disks: Record<string, number> };
 }
 
 const GIB = 1024 ** 3;
@@ -243,7 +256,54 @@ function families(host: DescribedHost, span: Span): Family[] {
         at: () => 1,
       })),
     },
+    ...(host.used ? usedFamilies(host.name, host.used, varied) : []),
+    ...stoppedFamilies(host),
     ...(host.gpus ? gpuFamilies(host, host.gpus, varied) : []),
+  ];
+}
+
+function usedFamilies(
+  host: string,
+  { cpu, memory, disks }: NonNullable<DescribedHost["used"]>,
+  varied: (name: string, level: number) => (minutes: number) => number,
+): Family[] {
+  return [
+    { name: "host:cpu_used:ratio", series: [{ labels: { host }, at: varied("host cpu", cpu) }] },
+    { name: "host:memory_used:ratio", series: [{ labels: { host }, at: varied("host memory", memory) }] },
+    {
+      name: "host:filesystem_used:ratio",
+      series: Object.entries(disks).map(([mountpoint, used]) => ({
+        labels: { host, mountpoint },
+        at: () => used,
+      })),
+    },
+  ];
+}
+
+function stoppedFamilies(host: DescribedHost): Family[] {
+  const each = (
+    name: string,
+    value: (stopped: DescribedStopped) => number,
+    labels: (stopped: DescribedStopped) => Record<string, string> = () => ({}),
+  ): Family => ({
+    name,
+    series: (host.stopped ?? []).map((stopped) => ({
+      labels: {
+        ...exporterJob(host),
+        ...containerLabels({ ...stopped, cores: 0, gibibytes: 0 }),
+        ...labels(stopped),
+      },
+      at: () => value(stopped),
+    })),
+  });
+  return [
+    each(
+      "container_state",
+      () => 1,
+      ({ state }) => ({ state }),
+    ),
+    each("container_exit_code", ({ exitCode }) => exitCode),
+    each("container_oom_killed", ({ oomKilled = false }) => Number(oomKilled)),
   ];
 }
 
@@ -329,6 +389,11 @@ export const GPU_HOST: DescribedHost = {
   gibibytes: 512,
   gpus: 4,
   throttled: [{ gpu: 2, reason: "sw_power_cap" }],
+  used: { cpu: 0.11, memory: 0.31, disks: { "/": 0.42, "/var/lib/docker": 0.83 } },
+  stopped: [
+    { name: "rag-migrate", image: "example/ingest:4.2", project: "rag", state: "exited", exitCode: 0 },
+    { name: "rag-worker", image: "example/ingest:4.2", project: "rag", state: "restarting", exitCode: 1 },
+  ],
   containers: [
     {
       name: "chat-vllm",

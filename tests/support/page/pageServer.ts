@@ -47,7 +47,17 @@ export function spanOf(hours: number, now = Math.floor(Date.now() / 1000)): Span
   };
 }
 
-export async function startPageServer(host: DescribedHost, hours = 8): Promise<PageServer> {
+/**
+ * Starts both.
+ *
+ * @param hours of samples
+ * @param evaluationInterval of the alerts
+ */
+export async function startPageServer(
+  host: DescribedHost,
+  hours = 8,
+  evaluationInterval = "1s",
+): Promise<PageServer> {
   const release = settings().prometheusImage.replace(/^.*:v/, "") as PrometheusRelease;
   const programs = await buildPrometheus(release);
   const folder = await mkdtemp(path.join(os.tmpdir(), "page-"));
@@ -63,7 +73,7 @@ export async function startPageServer(host: DescribedHost, hours = 8): Promise<P
     data,
   ]);
   await rm(samples);
-  await writeFile(path.join(folder, "prometheus.yml"), dump(alertsConfig(host, folder)));
+  await writeFile(path.join(folder, "prometheus.yml"), dump(alertsConfig(evaluationInterval, folder)));
   await writeFile(path.join(folder, "rules.yml"), dump(alertRules(host)));
 
   const [prometheusPort, pagePort] = [await freePort(), await freePort()];
@@ -126,8 +136,8 @@ export async function startPageServer(host: DescribedHost, hours = 8): Promise<P
 }
 
 /** The alerts of the program, which fire at once. No target is scraped: the samples are there. */
-const alertsConfig = (_: DescribedHost, folder: string) => ({
-  global: { evaluation_interval: "1s" },
+const alertsConfig = (evaluation_interval: string, folder: string) => ({
+  global: { evaluation_interval },
   rule_files: [path.join(folder, "rules.yml")],
 });
 

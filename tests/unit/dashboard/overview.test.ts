@@ -35,46 +35,45 @@ const alert = (labels: Record<string, string>, annotations = {}): PrometheusAler
 });
 const watchdog = alert({ alertname: "Watchdog", severity: "none" });
 
-const shown = (changes: Partial<Answers> = {}) =>
-  overview({
-    grid,
-    descriptions: [
-      up("cadvisor"),
-      up("prometheus"),
-      up("gpu"),
-      sample("containers", container("chat", { llm_server: "vllm" }), NOW - 7200),
-      sample("containers", container("web", { compose_project: "shop" }), NOW - 60),
-      sample("gpus", { gpu: "10", gpu_uuid: "GPU-b", gpu_model: "H100" }, 1),
-      sample("gpus", { gpu: "2", gpu_uuid: "GPU-a", gpu_model: "H100" }, 1),
-      sample("containerGpus", { ...container("chat"), gpu: "2", gpu_uuid: "GPU-a", allocation: "cdi" }, 1),
-      sample("containerGpus", { ...container("chat"), gpu: "10", gpu_uuid: "GPU-b", allocation: "cdi" }, 1),
-      sample("containerGpus", { ...container("web"), gpu: "2", gpu_uuid: "GPU-a", allocation: "none" }, 1),
-      sample("driverUp", { job: "gpu" }, 1),
-    ],
-    now: [
-      ...ages,
-      sample("memoryLimit", { id: "/docker/chat" }, 8 * GIB),
-      sample("memoryLimitUsed", { id: "/docker/chat" }, 0.5),
-      sample("health", { id: "/docker/chat" }, 1),
-      sample("health", { id: "/docker/web" }, 0),
-      sample("gpu.memoryTotal", { gpu_uuid: "GPU-a" }, 80 * GIB),
-      sample("gpu.hostMemory", { gpu_uuid: "GPU-a" }, GIB),
-    ],
-    containers: [
-      range("cpu", { id: "/docker/chat" }, 1, 2),
-      range("memory", { id: "/docker/chat" }, 3 * GIB, 4 * GIB),
-    ],
-    others: [
-      range("gpu.memory", { gpu_uuid: "GPU-a" }, 40 * GIB, 41 * GIB),
-      range("containerGpu.memory", { id: "/docker/chat", gpu_uuid: "GPU-a" }, 30 * GIB),
-      range("containerGpu.memory", { id: "/docker/web", gpu_uuid: "GPU-a" }, 9.5 * GIB),
-      range("containerGpu.use", { id: "/docker/chat", gpu_uuid: "GPU-a" }, 0.5, 0.6),
-      range("containerGpu.use", { id: "/docker/chat", gpu_uuid: "GPU-b" }, 0, 0),
-    ],
-    alerts: [watchdog],
-    targets: [],
-    ...changes,
-  });
+const shownAnswers: Answers = {
+  grid,
+  descriptions: [
+    up("cadvisor"),
+    up("prometheus"),
+    up("gpu"),
+    sample("containers", container("chat", { llm_server: "vllm" }), NOW - 7200),
+    sample("containers", container("web", { compose_project: "shop" }), NOW - 60),
+    sample("gpus", { gpu: "10", gpu_uuid: "GPU-b", gpu_model: "H100" }, 1),
+    sample("gpus", { gpu: "2", gpu_uuid: "GPU-a", gpu_model: "H100" }, 1),
+    sample("containerGpus", { ...container("chat"), gpu: "2", gpu_uuid: "GPU-a", allocation: "cdi" }, 1),
+    sample("containerGpus", { ...container("chat"), gpu: "10", gpu_uuid: "GPU-b", allocation: "cdi" }, 1),
+    sample("containerGpus", { ...container("web"), gpu: "2", gpu_uuid: "GPU-a", allocation: "none" }, 1),
+    sample("driverUp", { job: "gpu" }, 1),
+  ],
+  now: [
+    ...ages,
+    sample("memoryLimit", { id: "/docker/chat" }, 8 * GIB),
+    sample("memoryLimitUsed", { id: "/docker/chat" }, 0.5),
+    sample("health", { id: "/docker/chat" }, 1),
+    sample("health", { id: "/docker/web" }, 0),
+    sample("gpu.memoryTotal", { gpu_uuid: "GPU-a" }, 80 * GIB),
+    sample("gpu.hostMemory", { gpu_uuid: "GPU-a" }, GIB),
+  ],
+  containers: [
+    range("cpu", { id: "/docker/chat" }, 1, 2),
+    range("memory", { id: "/docker/chat" }, 3 * GIB, 4 * GIB),
+  ],
+  others: [
+    range("gpu.memory", { gpu_uuid: "GPU-a" }, 40 * GIB, 41 * GIB),
+    range("containerGpu.memory", { id: "/docker/chat", gpu_uuid: "GPU-a" }, 30 * GIB),
+    range("containerGpu.memory", { id: "/docker/web", gpu_uuid: "GPU-a" }, 9.5 * GIB),
+    range("containerGpu.use", { id: "/docker/chat", gpu_uuid: "GPU-a" }, 0.5, 0.6),
+    range("containerGpu.use", { id: "/docker/chat", gpu_uuid: "GPU-b" }, 0, 0),
+  ],
+  alerts: [watchdog],
+  targets: [],
+};
+const shown = (changes: Partial<Answers> = {}) => overview({ ...shownAnswers, ...changes });
 const named = (name: string, changes?: Partial<Answers>) =>
   shown(changes).containers.find((one) => one.name === name);
 const texts = (changes: Partial<Answers>) => shown(changes).notices.map(({ text }) => text);
@@ -91,7 +90,47 @@ describe("First screen", () => {
     });
     expect([last(chat?.cpu), last(chat?.memory)]).toEqual([2, 4 * GIB]);
     const web = named("web");
-    expect(web).toMatchObject({ health: "not healthy", cpu: undefined, memoryLimit: undefined });
+    expect(web).toMatchObject({ health: "unhealthy or starting", cpu: undefined, memoryLimit: undefined });
+  });
+
+  it("takes health from Docker where the exporter has it, and lists containers that do not run", () => {
+    const { containers } = shown({
+      descriptions: [
+        up("cadvisor"),
+        sample("containers", container("chat"), NOW - 7200),
+        sample("health", { id: "/docker/chat", status: "starting" }, 1),
+        sample("notRunning", container("job", { state: "exited", job: "exporter" }), 1),
+        sample("notRunning", container("crashy", { state: "restarting", job: "exporter" }), 1),
+      ],
+      now: [
+        sample("health", { id: "/docker/chat" }, 0),
+        sample("exitCode", { id: "/docker/job" }, 0),
+        sample("exitCode", { id: "/docker/crashy" }, 137),
+        sample("oomKilled", { id: "/docker/crashy" }, 1),
+      ],
+    });
+    expect(
+      containers.map(({ name, health, started, stopped }) => ({ name, health, started, stopped })),
+    ).toEqual([
+      { name: "chat", health: "starting", started: NOW - 7200, stopped: undefined },
+      {
+        name: "job",
+        health: "no health check",
+        started: undefined,
+        stopped: { state: "exited", exitCode: 0, oomKilled: false },
+      },
+      {
+        name: "crashy",
+        health: "no health check",
+        started: undefined,
+        stopped: { state: "restarting", exitCode: 137, oomKilled: true },
+      },
+    ]);
+    expect(sorted(containers, "importance", "descending").map(({ name }) => name)).toEqual([
+      "crashy",
+      "chat",
+      "job",
+    ]);
   });
 
   it("adds up the parts of a GPU's memory to all that is used", () => {
@@ -102,6 +141,16 @@ describe("First screen", () => {
       ["processes of the host", 1],
       ["the driver", 0.5],
     ]);
+  });
+
+  it("shows no memory of 0 where the kernel does not account for it", () => {
+    const { descriptions } = shownAnswers;
+    const zero = [range("memory", { id: "/docker/chat" }, 0, 0)];
+    const reason = sample("unavailable", { metric: "container_memory_*", reason: "cgroup_enable=memory" }, 1);
+    expect(last(named("chat", { containers: zero })?.memory)).toBe(0);
+    expect(
+      named("chat", { containers: zero, descriptions: [...descriptions, reason] })?.memory,
+    ).toBeUndefined();
   });
 
   it("orders GPUs by number, and names containers that do not use an allocated one", () => {
@@ -213,7 +262,7 @@ describe("Table of containers", () => {
     const all = containers(
       cpu(60),
       { oomKills: 1 },
-      { health: "not healthy" },
+      { health: "unhealthy" },
       { alerts: firing ? [firing] : [] },
     );
     expect(names(sorted(all, "importance", "descending"))).toEqual(["c3", "c2", "c1", "c0"]);

@@ -53,6 +53,16 @@ const FOR_USERS = [
   "container_memory_usage_bytes",
   "container_spec_cpu_shares",
 ];
+/** Metrics of the exporter and records of the host, without which the page leaves out what they are about. */
+const WHERE_THEY_ARE = [
+  "container_state",
+  "container_exit_code",
+  "container_oom_killed",
+  "container_health_status",
+  "host:cpu_used:ratio",
+  "host:memory_used:ratio",
+  "host:filesystem_used:ratio",
+];
 /** Series that Prometheus makes itself: of each scrape, and of each alert. */
 const OF_SCRAPES = ["up", "ALERTS"];
 
@@ -68,6 +78,7 @@ describe("Queries of the page and of the dashboards", () => {
       ...HOST_METRICS,
       ...RECORDS,
       ...OF_SCRAPES,
+      ...WHERE_THEY_ARE,
     ]);
     const names = new Set([...PAGE, ...OF_DASHBOARDS, ...TABLE].flatMap(used));
     expect(names.size).toBeGreaterThan(35);
