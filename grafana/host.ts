@@ -245,24 +245,26 @@ function gpusOfContainers() {
 /** The memory of one GPU by container, repeated for each GPU. */
 const memoryOfGpu = () => {
   const matchers = `${ON_HOST},gpu=~"$gpu"`;
-  return chart(
-    {
-      title: "Memory of GPU $gpu",
-      description: "By container, and by processes outside of containers; the memory in total is dashed.",
-      missing: NO_GPU,
-    },
-    [
-      { query: CONTAINER_GPU_QUERIES.memory, scope: { matchers, by: "name" }, legend: "{{name}}" },
-      { query: GPU_QUERIES.hostMemory, scope: { matchers, by: "gpu" }, legend: "processes of the host" },
-      { query: GPU_QUERIES.memoryTotal, scope: { matchers, by: "gpu" }, legend: "in total", isLimit: true },
-    ],
-    { stacked: true },
-  )
-    // The repeated panels fill the width, two side by side.
-    .span(24)
-    .repeat("gpu")
-    .repeatDirection("h")
-    .maxPerRow(2);
+  return (
+    chart(
+      {
+        title: "Memory of GPU $gpu",
+        description: "By container, and by processes outside of containers; the memory in total is dashed.",
+        missing: NO_GPU,
+      },
+      [
+        { query: CONTAINER_GPU_QUERIES.memory, scope: { matchers, by: "name" }, legend: "{{name}}" },
+        { query: GPU_QUERIES.hostMemory, scope: { matchers, by: "gpu" }, legend: "processes of the host" },
+        { query: GPU_QUERIES.memoryTotal, scope: { matchers, by: "gpu" }, legend: "in total", isLimit: true },
+      ],
+      { stacked: true },
+    )
+      // The repeated panels fill the width, two side by side.
+      .span(24)
+      .repeat("gpu")
+      .repeatDirection("h")
+      .maxPerRow(2)
+  );
 };
 
 function otherContainers() {
