@@ -43,7 +43,7 @@ async function program(): Promise<Record<string, unknown>> {
 
   const stack = new ContainerMetrics(name, args);
   const { gateway, cadvisor, prometheus, configuration } = stack;
-  const { exporter, dockerProxy, nodeExporter, alertmanager } = stack;
+  const { exporter, dockerProxy, nodeExporter, alertmanager, grafana } = stack;
   for (const what of describeUnavailable(stack.unavailable))
     void pulumi.log.info(`not available on this host: ${what}`);
   logConfigurationChanges(loaded, configuration);
@@ -51,6 +51,7 @@ async function program(): Promise<Record<string, unknown>> {
   return {
     cadvisorUrl: stack.urls.cadvisor,
     prometheusUrl: stack.urls.prometheus,
+    grafanaUrl: grafana && stack.urls.grafana,
     networkName: stack.network.name,
     networkId: stack.network.id,
     containerNames: {
@@ -63,6 +64,7 @@ async function program(): Promise<Record<string, unknown>> {
       dockerProxy: dockerProxy?.container.name,
       nodeExporter: nodeExporter?.container.name,
       alertmanager: alertmanager?.container.name,
+      grafana: grafana?.container.name,
     },
     images: {
       cadvisor: settings.cadvisorImage,
@@ -73,6 +75,7 @@ async function program(): Promise<Record<string, unknown>> {
       dockerProxy: dockerProxy && settings.caddyImage,
       nodeExporter: nodeExporter && settings.nodeExporterImage,
       alertmanager: alertmanager && settings.alertmanagerImage,
+      grafana: grafana && settings.grafanaImage,
     },
     hostLabel: stack.hostLabel,
     scrapeInterval: settings.scrapeInterval,

@@ -10,6 +10,9 @@ export const PAGE_FOLDER = "/page";
 /** Where Alertmanager is, on the port of Prometheus. */
 export const ALERTMANAGER_PATH = "/alertmanager";
 
+/** Where Grafana is, on the port of Prometheus. */
+export const GRAFANA_PATH = "/grafana";
+
 /** The servers that the gateway listens for, on the same ports as they do. */
 type Upstream = "cadvisor" | "prometheus";
 
@@ -19,6 +22,8 @@ export interface GatewayOptions {
   hosts?: string[];
   /** Whether cAdvisor's API is forwarded. */
   cadvisorApi: boolean;
+  /** Whether Grafana is deployed. */
+  grafana: boolean;
   tls?: GatewayTls;
   login?: GatewayLogin;
 }
@@ -109,6 +114,56 @@ const ALERTMANAGER_ROUTE: Route = {
   ],
 };
 
+const grafanaApi = (names: string) => words(names).map((name) => `${GRAFANA_PATH}/api/${name}`);
+const OF_DATASOURCE = "datasources/uid/*/resources/api/v1";
+
+/**
+ * The requests that are forwarded to Grafana: its pages and what they read, and of Prometheus only what the gateway forwards there
+ * too. A datasource's proxy and its resources reach every path of Prometheus.
+ */
+const GRAFANA: Match[] = [
+  {
+    method: READ,
+    path: [`${GRAFANA_PATH}/*`],
+    not: [
+      {
+        path: [
+          ...words("/metrics /debug/* /api/gnet/*").map((path) => GRAFANA_PATH + path),
+          ...words("*/proxy/* */plugin-proxy/* */resource/* */resources/*"),
+        ],
+      },
+    ],
+  },
+  {
+    method: READ,
+    path: grafanaApi(
+      `${OF_DATASOURCE}/label/*/values ${OF_DATASOURCE}/metadata ${OF_DATASOURCE}/rules ${OF_DATASOURCE}/status/buildinfo`,
+    ),
+  },
+  {
+    method: [...READ, "POST"],
+    path: grafanaApi(
+      words("labels query query_exemplars query_range series")
+        .map((name) => `${OF_DATASOURCE}/${name}`)
+        .join(" "),
+    ),
+  },
+  {
+    // Queries of panels, and which of Grafana's features are on.
+    method: ["POST"],
+    path: [
+      ...grafanaApi("ds/query"),
+      `${GRAFANA_PATH}/ofrep/v1/evaluate/flags`,
+      `${GRAFANA_PATH}/apis/features.grafana.app/v0alpha1/namespaces/default/ofrep/v1/evaluate/flags`,
+    ],
+  },
+];
+
+const TO_GRAFANA: Route = {
+  match: [{ method: READ, path: [GRAFANA_PATH] }],
+  handle: [{ handler: "static_response", status_code: 308, headers: { Location: [`${GRAFANA_PATH}/`] } }],
+};
+
 /** The requests that are forwarded to cAdvisor: its pages and its metrics. */
 const CADVISOR: Match = {
   method: READ,
@@ -131,6 +186,22 @@ const CONTENT_SECURITY_POLICIES: Record<Upstream, string> = {
 /** The page has no inline script and no inline style, and reads from its own server alone. */
 const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+/** Grafana loads its plugins by eval. Source: github.com/grafana/grafana, content_security_policy_template in conf/defaults.ini. */
+const GRAFANA_POLICY = `default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline' blob:; img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; ${COMMON_POLICY}`;
+
+/** Forwards to Grafana, which serves itself below its path. */
+const GRAFANA_ROUTES: Route[] = [
+  TO_GRAFANA,
+  {
+    match: GRAFANA,
+    handle: [
+      { handler: "request_body", max_size: 1_048_576 },
+      { handler: "headers", response: { set: { "Content-Security-Policy": [GRAFANA_POLICY] } } },
+      ...forward("grafana"),
+    ],
+  },
+];
 
 /**
  * Serves the page. A browser asks for its document each time; the names of all other files change with their content. The page is
@@ -155,7 +226,7 @@ function pageHeaders(cacheControl: string): Handler {
 
 /** Caddy's configuration (caddyserver.com/docs/json). It has no secret, only the names of files that do. */
 export function gatewayConfig(options: GatewayOptions): Record<string, unknown> {
-  const { tls, cadvisorApi } = options;
+  const { tls, cadvisorApi, grafana } = options;
   return {
     admin: { disabled: true, config: { persist: false } },
     ...(tls && { storage: { module: "file_system", root: `${GATEWAY_FOLDER}/data` } }),
@@ -170,6 +241,7 @@ export function gatewayConfig(options: GatewayOptions): Record<string, unknown> 
             NO_LIVE_NOTIFICATIONS,
             TO_ALERTMANAGER,
             ALERTMANAGER_ROUTE,
+            ...(grafana ? GRAFANA_ROUTES : []),
           ]),
           metrics: METRICS_SERVER,
         },

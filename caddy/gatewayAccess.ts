@@ -1,12 +1,12 @@
 import { createHash, createHmac } from "node:crypto";
 import { encodeBase64, hashSync } from "bcryptjs";
 import { certificateDetails, isLoopback, type Settings } from "../settings";
-import { ALERTMANAGER_PATH, GATEWAY_FOLDER, type GatewayOptions } from "./gateway";
+import { ALERTMANAGER_PATH, GATEWAY_FOLDER, GRAFANA_PATH, type GatewayOptions } from "./gateway";
 
 /** How clients reach the gateway and log in, by the settings. */
 export interface GatewayAccess {
   /** URLs of the servers behind it. */
-  urls: { cadvisor: string; prometheus: string; alertmanager: string };
+  urls: { cadvisor: string; prometheus: string; alertmanager: string; grafana: string };
   options: GatewayOptions;
   /** With TLS: the files that only the gateway may read, and the folder for them in its container. */
   files?: { folder: string; content: Record<string, string> };
@@ -34,14 +34,21 @@ export function gatewayAccess(settings: Settings): GatewayAccess {
   const url = (port: number) =>
     name ? `https://${name.replace("*", "gateway")}:${port}` : `http://${bindAddress}:${port}`;
   const prometheus = url(settings.prometheusPort);
-  const alertmanager = `${prometheus}${ALERTMANAGER_PATH}`;
-  const urls = { cadvisor: url(settings.cadvisorPort), prometheus, alertmanager };
+  const urls = {
+    cadvisor: url(settings.cadvisorPort),
+    prometheus,
+    alertmanager: `${prometheus}${ALERTMANAGER_PATH}`,
+    grafana: `${prometheus}${GRAFANA_PATH}`,
+  };
   const address = bindAddress === "0.0.0.0" ? "127.0.0.1" : bindAddress;
-  const api = cadvisorApi === "auto" ? local : cadvisorApi === "on";
-  if (name) return tlsAccess(settings, urls, address, names, api);
+  const forwarded = {
+    cadvisorApi: cadvisorApi === "auto" ? local : cadvisorApi === "on",
+    grafana: settings.grafana === "on",
+  };
+  if (name) return tlsAccess(settings, urls, address, names, forwarded);
 
   const hosts = local && { hosts: [...new Set([bindAddress, "127.0.0.1", "localhost", "gateway"])] };
-  return { urls, options: { cadvisorApi: api, ...hosts }, probe: { address } };
+  return { urls, options: { ...forwarded, ...hosts }, probe: { address } };
 }
 
 function tlsAccess(
@@ -49,7 +56,7 @@ function tlsAccess(
   urls: GatewayAccess["urls"],
   address: string,
   names: string[],
-  cadvisorApi: boolean,
+  forwarded: Pick<GatewayOptions, "cadvisorApi" | "grafana">,
 ): GatewayAccess {
   const { tlsCertificate, tlsKey, users, clientCa } = settings;
   const hasLogin = Object.keys(users).length > 0 || clientCa !== "";
@@ -75,7 +82,7 @@ function tlsAccess(
   };
   return {
     urls,
-    options: { cadvisorApi, tls: { names, ...certificate }, ...login },
+    options: { ...forwarded, tls: { names, ...certificate }, ...login },
     files: { folder, content },
     probe: {
       address,

@@ -38,6 +38,7 @@ const COMMANDS = {
   test: "tests/run.ts",
   bench: "benchmarks/run.ts",
   mutate: "tests/rules/mutate.ts",
+  dashboards: "grafana/write.ts",
 };
 
 process.exitCode = 1; // Until the command is done: what ends early has failed.

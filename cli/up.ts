@@ -33,7 +33,12 @@ export default async (args: string[]): Promise<number> => {
 /** Ends with what to open, where that is on another machine too. */
 async function logAddresses(name: string, env: NodeJS.ProcessEnv): Promise<void> {
   const text = await run("pulumi", ["stack", "output", "--json", "--stack", name], { env });
-  const outputs = JSON.parse(text) as { prometheusUrl?: string; cadvisorUrl?: string };
-  if (!outputs.prometheusUrl || !outputs.cadvisorUrl) return; // As with --target.
-  log(`open ${outputs.prometheusUrl} for containers, GPUs and alerts, ${outputs.cadvisorUrl} for cAdvisor`);
+  const { prometheusUrl, cadvisorUrl, grafanaUrl } = JSON.parse(text) as {
+    prometheusUrl?: string;
+    cadvisorUrl?: string;
+    grafanaUrl?: string;
+  };
+  if (!prometheusUrl || !cadvisorUrl) return; // As with --target.
+  const grafana = grafanaUrl ? `, ${grafanaUrl} for Grafana` : "";
+  log(`open ${prometheusUrl} for containers, GPUs and alerts, ${cadvisorUrl} for cAdvisor${grafana}`);
 }

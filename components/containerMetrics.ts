@@ -19,6 +19,7 @@ import { createNetwork, type Labels } from "./container";
 import { DockerProxy } from "./dockerProxy";
 import { Gateway } from "./gateway";
 import { DRIVER_REMEDY, Exporter, type GpuPlan } from "./exporter";
+import { Grafana } from "./grafana";
 import { HealthProbe } from "./healthProbe";
 import { NodeExporter } from "./nodeExporter";
 import { PrometheusServer } from "./prometheusServer";
@@ -49,6 +50,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   readonly nodeExporter?: NodeExporter | undefined;
   /** With the setting notify. */
   readonly alertmanager?: Alertmanager | undefined;
+  /** With the setting grafana. */
+  readonly grafana?: Grafana | undefined;
   /** URLs of the servers behind the gateway. */
   readonly urls: GatewayAccess["urls"];
   /** Value of the label `host`. */
@@ -85,6 +88,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.nodeExporter = this.createNodeExporter();
     this.prometheus = this.createPrometheus();
     this.alertmanager = this.createAlertmanager();
+    this.grafana = this.createGrafana();
     this.report = this.runChecks(access).report;
     this.registerOutputs({ report: this.report });
   }
@@ -222,13 +226,39 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     );
   }
 
+  private createGrafana(): Grafana | undefined {
+    const { settings, host } = this.args;
+    if (settings.grafana === "off") return undefined;
+    return new Grafana(
+      `${this.name}-grafana`,
+      {
+        image: settings.grafanaImage,
+        url: this.urls.grafana,
+        caddyImage: settings.caddyImage,
+        scrapeInterval: settings.scrapeInterval,
+        host,
+        network: this.network,
+        labels: this.labels,
+      },
+      { parent: this },
+    );
+  }
+
   /** The post-deploy checks, which run again when a container was replaced. */
   private runChecks({ probe }: GatewayAccess): HealthProbe {
     const { settings, environment, host, gpu } = this.args;
-    const { cadvisor, prometheus, gateway, exporter, dockerProxy, nodeExporter, alertmanager } = this;
-    const parts = [cadvisor, prometheus, gateway, exporter, dockerProxy, nodeExporter, alertmanager].filter(
-      (part) => part !== undefined,
-    );
+    const { cadvisor, prometheus, gateway, exporter, dockerProxy, nodeExporter, alertmanager, grafana } =
+      this;
+    const parts = [
+      cadvisor,
+      prometheus,
+      gateway,
+      exporter,
+      dockerProxy,
+      nodeExporter,
+      alertmanager,
+      grafana,
+    ].filter((part) => part !== undefined);
     return new HealthProbe(
       `${this.name}-probe`,
       {
@@ -259,6 +289,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           ...(alertmanager && {
             alertmanager: { url: this.urls.alertmanager, container: `${this.name}-alertmanager` },
           }),
+          ...(grafana && { grafana: { url: this.urls.grafana, container: `${this.name}-grafana` } }),
         },
         environment: { ...this.gateway.clientEnvironment, DOCKER_HOST: host.address },
         triggers: parts.map((part) => part.container.id),
@@ -304,6 +335,7 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
       "gateway",
       "exporter",
       "node-exporter",
+      "grafana",
       "prometheus",
     ),
     networks: [name, ...named("alertmanager", "gateway", "docker", "outbound")],
@@ -315,6 +347,7 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
       "gateway-files",
       "exporter-program",
       "gateway-page",
+      "grafana-files",
       "docker-proxy-containerd",
     ),
     ports: {

@@ -58,6 +58,7 @@ export const SERVERS = {
   cadvisor: { alias: "cadvisor", port: 8080 },
   prometheus: { alias: "prometheus", port: 9090 },
   alertmanager: { alias: "alertmanager", port: 9093 },
+  grafana: { alias: "grafana", port: 3000 },
   /** The gateway's own metrics. */
   gateway: { alias: "gateway", port: 9180 },
   /** Not a registered port of another exporter. Source: github.com/prometheus/prometheus/wiki/Default-port-allocations. */

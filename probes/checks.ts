@@ -52,6 +52,7 @@ export function checks(expectation: Expectation): Check[] {
     ...hostChecks(expectation, scraped),
     ...gpuChecks(expectation, scraped, explain),
     ...alertmanagerChecks(expectation),
+    ...grafanaChecks(expectation),
     ...scrapeJobChecks(expectation),
   ];
 }
@@ -116,6 +117,22 @@ function alertmanagerChecks({ alertmanager, prometheusUrl, startTimeoutSeconds }
     check("Prometheus sends alerts to Alertmanager", container, startTimeoutSeconds, () =>
       requireDiscovered(prometheusUrl),
     ),
+  ];
+}
+
+/** Seconds until Grafana, which makes its database first, answers. */
+const GRAFANA_START_SECONDS = 180;
+
+function grafanaChecks({ grafana }: Expectation): Check[] {
+  if (!grafana) return [];
+  const { url, container } = grafana;
+  return [
+    {
+      name: "Grafana is healthy",
+      container,
+      deadline: GRAFANA_START_SECONDS,
+      query: async () => (await healthy(`${url}/api/health`)).replace(/\s+/g, " "),
+    },
   ];
 }
 

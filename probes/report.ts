@@ -25,6 +25,8 @@ export interface Expectation {
   host?: { exporter: string; disks: string[] };
   /** The stack's Alertmanager, where the setting `notify` has receivers: its URL and its container. */
   alertmanager?: { url: string; container: string };
+  /** The stack's Grafana, with the setting `grafana`: its URL and its container. */
+  grafana?: { url: string; container: string };
 }
 
 /** The result of one check. */

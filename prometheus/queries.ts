@@ -41,6 +41,16 @@ const measured = (metric: string) => (matchers: string) =>
 /** A record of prometheus/rules, or a metric of the exporter. */
 const recorded = (metric: string) => (matchers: string) => selector(metric, matchers);
 
+/** The series of the containers, whose labels are the names of hosts and containers. */
+export const containerSeries = measured("container_start_time_seconds");
+
+/** The series of the containers that do not run, with their states. */
+export const stoppedSeries = (matchers: string): string =>
+  selector("container_state", 'state!="running"', matchers);
+
+/** The series of the GPUs. */
+export const gpuSeries = recorded("gpu_up");
+
 const rate = (metric: string) => (matchers: string, window: string) =>
   `rate(${measured(metric)(matchers)}[${window}])`;
 
@@ -103,7 +113,7 @@ export const CONTAINER_QUERIES = {
     "max",
     (matchers) => `${measured("container_health_state")(matchers)} >= 0`,
   ),
-  started: ofContainer("Started", "time", "max", measured("container_start_time_seconds")),
+  started: ofContainer("Started", "time", "max", containerSeries),
   restarts: eventsOfContainer(
     "Restarts",
     "count",
@@ -136,10 +146,19 @@ export const CONTAINER_GPU_QUERIES = {
     recorded("container_gpu_memory_total_bytes"),
   ),
   use: ofContainersGpu("GPU use", "ratio", "max", recorded("container_gpu_utilization_ratio")),
+  /** A GPU that the container has allocated and has not used in the window. */
+  idle: query("id, gpu_uuid", "1h")(
+    "Allocated and idle",
+    "count",
+    "count",
+    (matchers, window) =>
+      `max_over_time(${selector("container_gpu_utilization_ratio", matchers)}[${window}]) == 0 and on (id, gpu_uuid) ${selector("container_gpu_info", 'allocation!="none"', matchers)}`,
+  ),
 } as const satisfies Record<string, Query>;
 
 /** The queries about GPUs. */
 export const GPU_QUERIES = {
+  responds: ofGpu("Responds", "state", "max", gpuSeries),
   use: ofGpu("Use", "ratio", "max", recorded("gpu_utilization_ratio")),
   memory: ofGpu("Memory", "bytes", "max", recorded("gpu_memory_used_bytes")),
   memoryTotal: ofGpu("Memory in total", "bytes", "max", recorded("gpu_memory_total_bytes")),
@@ -147,6 +166,10 @@ export const GPU_QUERIES = {
   power: ofGpu("Power", "watts", "max", recorded("gpu_power_watts")),
   powerLimit: ofGpu("Power limit", "watts", "max", recorded("gpu_power_limit_watts")),
   temperature: ofGpu("Temperature", "celsius", "max", recorded("gpu_temperature_celsius")),
+  /** By the label `reason`, too: why the driver lowers the clocks. */
+  throttled: ofGpu("Lower clocks", "state", "max", (matchers) =>
+    selector("gpu_throttle_reason_active", 'reason!="gpu_idle"', matchers),
+  ),
 } as const satisfies Record<string, Query>;
 
 /** The queries about the host. */
@@ -165,12 +188,16 @@ export const HOST_QUERIES = {
   disks: query("host, mountpoint")("Disks", "ratio", "max", recorded("host:filesystem_used:ratio")),
 } as const satisfies Record<string, Query>;
 
+/** The alerts that fire, as series, but the one that always does. */
+export const firingAlerts = (matchers = ""): string =>
+  selector("ALERTS", 'alertstate="firing"', 'alertname!="Watchdog"', matchers);
+
 /** The series whose labels describe containers, GPUs, the GPUs of containers, and the sources of all these. */
 export const DESCRIPTIONS = {
-  containers: measured("container_start_time_seconds")(""),
-  notRunning: 'container_state{state!="running"}',
+  containers: containerSeries(""),
+  notRunning: stoppedSeries(""),
   health: "max by (id, status) (container_health_status)",
-  gpus: "gpu_up",
+  gpus: gpuSeries(""),
   containerGpus: "container_gpu_info",
   throttling: 'gpu_throttle_reason_active{reason!="gpu_idle"} == 1',
   unmatched: "container_gpu_unmatched_devices",

@@ -17,7 +17,8 @@ type ImageSetting =
   | "caddyImage"
   | "exporterImage"
   | "nodeExporterImage"
-  | "alertmanagerImage";
+  | "alertmanagerImage"
+  | "grafanaImage";
 
 /** The requirements by setting. The descriptions in `Pulumi.yaml` and `docs/settings.md` state the same minimums. */
 export const IMAGE_REQUIREMENTS: Record<ImageSetting, Requirement> = {
@@ -59,6 +60,13 @@ export const IMAGE_REQUIREMENTS: Record<ImageSetting, Requirement> = {
     minimum: "0.32",
     // Source: prometheus/alertmanager, CHANGELOG.md.
     reason: "older ones reject the payload of webhooks in the configuration",
+  },
+  grafanaImage: {
+    repository: "grafana",
+    minimum: "12.0",
+    // Source: github.com/grafana/grafana-foundation-sdk, README.md.
+    reason: "the dashboards are made for Grafana 12 and newer",
+    unsupported: { variant: "distroless", reason: "has no shell" },
   },
 };
 

@@ -67,6 +67,9 @@ export const schema = z
     /** Receivers of alerts. With one, an Alertmanager is deployed. */
     notify: z.array(receiver),
     alertmanagerImage: imageOf("alertmanagerImage"),
+    /** Whether a Grafana is deployed. */
+    grafana: oneOf("off", "on"),
+    grafanaImage: imageOf("grafanaImage"),
   })
   .superRefine((settings, context) => {
     const refuse: Refuse = (path, message) => {

@@ -143,17 +143,19 @@ export async function buildImage(reference: string, dockerHost: string): Promise
  * Gives a Docker daemon an image with a shell and the usual small commands, for containers of tests.
  *
  * @param start the instruction of a Dockerfile that says what it runs; by default it does nothing for a day
+ * @param files files to copy, by their path in the image
  */
 export async function buildShellImage(
   reference: string,
   dockerHost: string,
   start = 'CMD ["sleep","100000"]',
+  files: Record<string, { copy: string }> = {},
 ): Promise<void> {
   await importImage(
     reference,
     {
-      files: {},
-      applets: ["cat", "dd", "httpd", "ls", "mkdir", "rm", "sleep", "wget"],
+      files,
+      applets: ["base64", "cat", "dd", "head", "httpd", "ls", "mkdir", "rm", "sleep", "wget"],
       owned: [],
       changes: [start],
     },

@@ -23,6 +23,7 @@ export async function stackImages(
 ): Promise<void> {
   const env = { ...process.env, DOCKER_HOST: dockerHost };
   const images = await configuredImages(stack, notify);
+  const { "llm-metrics:grafanaImage": grafana } = await stackConfig(stack);
   const isFound = await Promise.all(images.map((image) => isThere(image, dockerHost)));
   const found = images.filter((_, index) => isFound[index]);
   const missing = images.filter((image) => !found.includes(image));
@@ -36,6 +37,11 @@ export async function stackImages(
       continue;
     }
     if (proxyFor("https://registry")) log(DAEMON_PROXY);
+    if (image === grafana)
+      throw new Error(
+        `the image ${image} is not on the Docker host, cannot be pulled, and cannot be built here, so nothing was changed: ` +
+          "load it by `docker load`, set llm-metrics:grafanaImage to one that can be pulled, or set llm-metrics:grafana to off",
+      );
     log(`image ${image}: cannot be pulled; airgap/ builds it`);
     await buildImage(image, dockerHost);
   }
@@ -59,6 +65,7 @@ export async function configuredImages(stack: string, notify?: boolean): Promise
     config[`llm-metrics:${PREVIOUS_KEYS[key] ?? key}`] ?? config[`llm-metrics:${key}`] ?? "";
   const nodeExporter = setting("hostMetrics") === "off" ? [] : ["nodeExporterImage"];
   const alertmanager = isDeployed ? ["alertmanagerImage"] : [];
+  const grafana = setting("grafana") === "on" ? ["grafanaImage"] : [];
   return [
     "cadvisorImage",
     "prometheusImage",
@@ -66,6 +73,7 @@ export async function configuredImages(stack: string, notify?: boolean): Promise
     "exporterImage",
     ...nodeExporter,
     ...alertmanager,
+    ...grafana,
   ].map(setting);
 }
 

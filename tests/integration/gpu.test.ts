@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { type IncomingMessage, request } from "node:http";
+import os from "node:os";
 import path from "node:path";
 import type { Browser } from "playwright-core";
 import { buildShellImage } from "../../airgap/images";
@@ -10,6 +11,7 @@ import { SERVERS, target } from "../../lib/names";
 import { h100, gpuUuid, type EmulatedHost } from "../support/emulatedDriver/host";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { configureRuntime, DAEMON_FOLDER } from "../support/daemonControl";
+import { dashboardQueries } from "../support/dashboards";
 import { docker, DOCKER_HOST, hasContainerdStore, inspect, startContainer } from "../support/docker";
 import { eventually } from "../support/eventually";
 import { openPage, startBrowser } from "../support/page/browser";
@@ -83,6 +85,24 @@ async function startWithCdi(name: string, device: string): Promise<string> {
   return name;
 }
 
+/** An image in place of Grafana's, which cannot be had here: its start script serves what it found. */
+const GRAFANA_IMAGE = "example/dashboards:1";
+const START_OF_GRAFANA = `#!/bin/sh
+www=$GF_PATHS_DATA/www
+mkdir -p $www/grafana/api
+ls -R "$GF_PATHS_PROVISIONING/.." > $www/grafana/files
+echo '{ "database": "ok" }' > $www/grafana/api/health
+exec httpd -f -p 3000 -h $www
+`;
+
+async function buildGrafana(): Promise<void> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "grafana-"));
+  const copy = path.join(folder, "run.sh");
+  await writeFile(copy, START_OF_GRAFANA, { mode: 0o755 });
+  await buildShellImage(GRAFANA_IMAGE, DOCKER_HOST, 'ENTRYPOINT ["/run.sh"]', { "run.sh": { copy } });
+  await rm(folder, { recursive: true });
+}
+
 beforeAll(async () => {
   await configureRuntime("nvidia", gpuHost.runtime);
   await gpuHost.addCdi();
@@ -102,7 +122,9 @@ beforeAll(async () => {
     ),
     one: await startContainer("example/embed:1", ["--gpus", "device=1"]),
     runtime: await startContainer("example/old:1", ["--runtime", "nvidia", "-e", "NVIDIA_VISIBLE_DEVICES=0"]),
-    vllm: await startContainer("vllm/vllm-openai:v0.11.0", ["--gpus", `device=${gpuUuid(0)}`]),
+    vllm: await startContainer("vllm/vllm-openai:v0.11.0", [
+      ...["--gpus", `device=${gpuUuid(0)}`, "--memory", "256m", "--cpus", "0.5"],
+    ]),
     idle: await startContainer("example/idle:1", ["--gpus", "device=1"]),
     cuda: await startContainer("nvidia/cuda:12.4.1-base-ubuntu22.04", cudaEnvironment),
     plain: await startContainer("example/web:1"),
@@ -112,7 +134,13 @@ beforeAll(async () => {
     containers["cdiByType"] = await startWithCdi("test-cdi-type", "gpu1");
   }
   await gpuHost.describe(await described());
-  stack = await Stack.create({ scrapeInterval: "1s", hostLabel: "gpu-host" });
+  await buildGrafana();
+  stack = await Stack.create({
+    scrapeInterval: "1s",
+    hostLabel: "gpu-host",
+    grafana: "on",
+    grafanaImage: GRAFANA_IMAGE,
+  });
   await succeeded(stack.up());
   outputs = await stack.outputs();
   browser = await startBrowser();
@@ -139,6 +167,100 @@ async function values(metric: string): Promise<Record<string, number>> {
 }
 const withCdi = <T>(byIndex: T, byType: T): Record<string, T> =>
   containers["cdi"] ? { "cdi 0": byIndex, "cdiByType 1": byType } : {};
+
+describe("Dashboards of Grafana", () => {
+  /** What a host where nothing is wrong, and a container that does nothing, need not have. */
+  const WITHOUT_DATA =
+    /: (Firing alerts|Containers that do not run|CPU and memory of the host|Disks of the host|Not measured on this host|Lower clocks of GPUs|Disk|Writable layer|mark Out-of-memory kills),?/;
+  /** The columns of restarts and out-of-memory kills. */
+  const EVENTS = [
+    ...[
+      "host: LLM servers, H",
+      "host: LLM servers, I",
+      "host: Other containers, I",
+      "host: Other containers, J",
+    ],
+    ...["container: $name, D", "container: $name, E"],
+  ];
+
+  it("have the alerts that fire, but not the one that always does", async () => {
+    const expr =
+      dashboardQueries({ host: "gpu-host", name: "", gpu: "" }).find(({ place }) =>
+        place.startsWith("host: Firing alerts"),
+      )?.expr ?? "";
+    const names = async (promql: string) =>
+      (await query(stack.prometheus, promql)).map(({ metric }) => metric["alertname"]);
+    await eventually(async () => {
+      expect(await names(expr.replace('alertname!="Watchdog"', 'alertname="Watchdog"'))).toEqual([
+        "Watchdog",
+      ]);
+    });
+    expect(await names(expr)).not.toContain("Watchdog");
+  });
+
+  it("ask only what Prometheus has of a host with GPUs", async () => {
+    const queries = dashboardQueries({ host: "gpu-host", name: containers["vllm"] ?? "", gpu: "0" });
+    expect(queries.length).toBeGreaterThan(60);
+    await eventually(async () => {
+      const missing: string[] = [];
+      for (const { place, expr } of queries)
+        if ((await query(stack.prometheus, expr)).length === 0) missing.push(place);
+      expect(missing.filter((place) => !WITHOUT_DATA.test(place) && !EVENTS.includes(place))).toEqual([]);
+    });
+  });
+});
+
+describe("Grafana", () => {
+  const status = async (path: string, init: RequestInit = {}) =>
+    (await fetch(`${stack.prometheus}/grafana${path}`, init)).status;
+
+  it("is at /grafana/ on the port of Prometheus, with the files of dashboards/", async () => {
+    expect(outputs.probeReport.findings).toContainEqual({
+      check: "Grafana is healthy",
+      actual: '{ "database": "ok" }',
+    });
+    const answer = await fetch(`${stack.prometheus}/grafana/files`);
+    expect(answer.headers.get("content-security-policy")).toContain("default-src 'self'");
+    const files = await answer.text();
+    for (const file of ["host.json", "container.json", "llm-metrics.yaml"]) expect(files).toContain(file);
+  });
+
+  it("gets reads and queries from the gateway, and no way to other paths of Prometheus", async () => {
+    const datasource = "/api/datasources/uid/llm-metrics/resources";
+    // The image of the test has no such files, and its server takes no POST.
+    for (const path of ["/d/llm-metrics-host", "/api/search", `${datasource}/api/v1/label/host/values`])
+      expect([path, await status(path)]).toEqual([path, 404]);
+    for (const path of ["/api/ds/query", `${datasource}/api/v1/series`])
+      expect([path, await status(path, { method: "POST" })]).not.toEqual([path, 403]);
+    for (const path of [
+      ...[
+        "/metrics",
+        "/debug/pprof/heap",
+        "/api/gnet/plugins",
+        "/api/datasources/proxy/uid/llm-metrics/metrics",
+      ],
+      ...[`${datasource}/metrics`, `${datasource}/debug/pprof/heap`, "/api/plugin-proxy/any"],
+      ...["/api/plugins/any/resources/any", "/API/DATASOURCES/PROXY/1/metrics"],
+    ])
+      expect([path, await status(path)]).toEqual([path, 403]);
+    for (const [method, path] of [
+      ...[["POST", "/api/dashboards/db"] as const, ["POST", "/login"] as const],
+      ...[["DELETE", "/api/datasources/1"] as const, ["PUT", "/api/org"] as const],
+      ["POST", `${datasource}/api/v1/admin/tsdb/snapshot`] as const,
+    ])
+      expect([path, await status(path, { method })]).toEqual([path, 403]);
+  });
+
+  it("runs as its own user, without capabilities, ports or anything writable outside of memory", async () => {
+    const { HostConfig: host, Config: config, Mounts: mounts } = await inspect(stack.resource("grafana"));
+    expect(host).toMatchObject({ Privileged: false, ReadonlyRootfs: true, CapDrop: ["ALL"] });
+    expect([host.CapAdd ?? [], Object.keys(host.PortBindings ?? {})]).toEqual([[], []]);
+    expect(config.User).toBe("472:472");
+    expect(mounts.map(({ Destination, RW }) => [Destination, RW])).toEqual([
+      ["/etc/grafana/llm-metrics", false],
+    ]);
+  });
+});
 
 describe("GPU metrics", () => {
   it("stores each container's use of each GPU, for every form of allocation", () =>

@@ -114,6 +114,7 @@ export class Stack {
       | "gateway"
       | "exporter"
       | "node-exporter"
+      | "grafana"
       | "prometheus"
       | "prometheus-data"
       | "prometheus-config",

@@ -52,6 +52,7 @@ const checkNamed = (name: string): Check => {
     gpu: { measured: true } as const,
     host: { exporter: "node-exporter", disks: ["/var/lib/docker", "/data"] },
     alertmanager: { url: `${url}/alertmanager`, container: "alertmanager" },
+    grafana: { url: `${url}/grafana`, container: "grafana" },
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
   if (!check) throw new Error(`no check ${name}`);
@@ -430,6 +431,17 @@ describe("The check of the host", () => {
   it("passes without the CPU time of the root cgroup, which old kernels do not have, and says so", async () => {
     measured(...METRICS.slice(1), "/var/lib/docker", "/data");
     await expect(ask("the host and its disks")).resolves.toMatch(/cAdvisor reports no CPU time of the host$/);
+  });
+});
+
+describe("Check of Grafana", () => {
+  it("fails while Grafana does not answer, or has no database", async () => {
+    for (const status of [502, 503]) {
+      answers.set("/grafana/api/health", { status, body: "" });
+      await expect(ask("Grafana is healthy")).rejects.toThrow(`answered ${status}`);
+    }
+    answers.set("/grafana/api/health", { status: 200, body: '{\n  "database": "ok"\n}' });
+    await expect(ask("Grafana is healthy")).resolves.toBe('{ "database": "ok" }');
   });
 });
 

@@ -100,7 +100,9 @@ export async function startPageServer(
   await mkdir(page);
   for (const [name, content] of Object.entries(pageFiles())) await writeFile(path.join(page, name), content);
   const { prometheus: server } = (
-    gatewayConfig({ cadvisorApi: false }) as { apps: { http: { servers: Record<string, unknown> } } }
+    gatewayConfig({ cadvisorApi: false, grafana: false }) as {
+      apps: { http: { servers: Record<string, unknown> } };
+    }
   ).apps.http.servers;
   const config = JSON.stringify({
     admin: { disabled: true, config: { persist: false } },

@@ -55,6 +55,18 @@ test("the gateway is the same with and without receivers of alerts, so that a re
   expect(configOf()).toContain('"dial":"alertmanager:9093"');
 });
 
+test("requests reach Grafana only with the setting grafana, and never with the login of the gateway", () => {
+  expect(configOf()).not.toContain("/grafana");
+  const { apps } = gatewayConfig(gatewayAccess(settings({ grafana: "on" })).options) as {
+    apps: { http: { servers: { prometheus: { routes: { match?: unknown; handle: unknown[] }[] } } } };
+  };
+  const forwarding = apps.http.servers.prometheus.routes.find(({ handle }) =>
+    JSON.stringify(handle).includes('"dial":"grafana:3000"'),
+  );
+  expect(JSON.stringify(forwarding?.handle)).toContain('"delete":["Authorization","Upgrade"]');
+  expect(gatewayAccess(settings()).urls.grafana).toBe("http://127.0.0.1:23001/grafana");
+});
+
 test("a changed secret is in another folder, so that the gateway is replaced, and the same is in the same", () => {
   const folder = (changes: object = {}) => gatewayAccess(secure(changes)).files?.folder;
   expect(folder()).toBe(folder());

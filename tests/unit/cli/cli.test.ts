@@ -130,7 +130,7 @@ test("the images are those of the stack's configuration, else the project's defa
   process.chdir(folder);
   writeFileSync(
     "Pulumi.yaml",
-    "config: { cadvisorImage: { default: 'c:1' }, prometheusImage: { default: 'p:1' }, caddyImage: { default: 'd:1' }, exporterImage: { default: 'n:1' }, nodeExporterImage: { default: 'e:1' }, hostMetrics: { default: 'on' }, alertmanagerImage: { default: 'a:1' }, notify: { default: [] } }",
+    "config: { cadvisorImage: { default: 'c:1' }, prometheusImage: { default: 'p:1' }, caddyImage: { default: 'd:1' }, exporterImage: { default: 'n:1' }, nodeExporterImage: { default: 'e:1' }, hostMetrics: { default: 'on' }, alertmanagerImage: { default: 'a:1' }, grafanaImage: { default: 'g:1' }, notify: { default: [] } }",
   );
   writeFileSync("Pulumi.prod.yaml", "config: { 'llm-metrics:prometheusImage': 'mirror/p:2' }");
   writeFileSync("Pulumi.off.yaml", "config: { 'llm-metrics:hostMetrics': 'off' }");
@@ -139,6 +139,8 @@ test("the images are those of the stack's configuration, else the project's defa
   expect(await configuredImages("dev")).toEqual(["c:1", "p:1", "d:1", "n:1", "e:1"]);
   expect(await configuredImages("off")).toEqual(["c:1", "p:1", "d:1", "n:1"]);
   expect(await configuredImages("old")).toEqual(["c:1", "p:1", "d:1", "n:2", "e:1"]);
+  writeFileSync("Pulumi.with-grafana.yaml", "config: { 'llm-metrics:grafana': 'on' }");
+  expect(await configuredImages("with-grafana")).toEqual(["c:1", "p:1", "d:1", "n:1", "e:1", "g:1"]);
   for (const notify of ["[{ slack: { url: { secure: v1 } } }]", "{ secure: v1 }"]) {
     writeFileSync("Pulumi.dev.yaml", `config: { 'llm-metrics:notify': ${notify} }`);
     expect(await configuredImages("dev")).toEqual(["c:1", "p:1", "d:1", "n:1", "e:1", "a:1"]);

@@ -14,7 +14,12 @@ jest.mock("../../../airgap", () => ({
   wasBuilt: jest.fn(),
 }));
 jest.mock("../../../cli/stackConfig", () => ({
-  stackConfig: () => Promise.resolve({ "llm-metrics:cadvisorImage": process.env["TEST_IMAGE"] }),
+  stackConfig: () =>
+    Promise.resolve({
+      "llm-metrics:cadvisorImage": process.env["TEST_IMAGE"],
+      "llm-metrics:grafana": process.env["TEST_GRAFANA"],
+      "llm-metrics:grafanaImage": "grafana/grafana:13.2.3",
+    }),
 }));
 
 const MINUTE = 60_000;
@@ -115,6 +120,16 @@ describe("An image", () => {
 
   it("that a registry has begun to send is waited for", async () => {
     expect(await built("known/image:1", 10 * MINUTE, "echo Pulling")).toBe(false);
+  });
+
+  it("of Grafana that can be neither pulled nor built ends the update before it changes anything, with the remedy", async () => {
+    const only = (image: string) => `#!/bin/sh\n[ "$1 $3" = "image ${image}" ] && echo found\n`;
+    writeFileSync(path.join(folder, "docker"), only("known/image:1"), { mode: 0o755 });
+    Object.assign(process.env, { TEST_IMAGE: "known/image:1", TEST_GRAFANA: "on" });
+    const update = stackImages("dev", "unix:///nowhere.sock");
+    await expect(update).rejects.toThrow(
+      /^the image grafana\/grafana:13\.2\.3 is not on the Docker host, cannot be pulled, .*nothing was changed.*set llm-metrics:grafana to off$/,
+    );
   });
 
   it.each([

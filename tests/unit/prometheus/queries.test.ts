@@ -17,6 +17,7 @@ import {
   HOST_QUERIES,
 } from "../../../prometheus/queries";
 import { RULES } from "../../rules/alertCases";
+import { dashboardQueries } from "../../support/dashboards";
 
 /** Words of PromQL that stand where metrics do: those that something follows as it follows a metric. */
 const metricsIn = (promql: string): string[] =>
@@ -34,6 +35,7 @@ const PAGE = [
   descriptionQuery("chat"),
   ...Object.values(historyQueries("chat", { start: 0, end: 3600, step: 15 })).map(({ expr }) => expr),
 ];
+const OF_DASHBOARDS = dashboardQueries({ host: "h", name: "n", gpu: "0" }).map(({ expr }) => expr);
 const TABLE = [CONTAINER_QUERIES, CONTAINER_GPU_QUERIES, GPU_QUERIES, HOST_QUERIES].flatMap((queries) =>
   Object.values(queries).map(({ expr }) => expr()),
 );
@@ -53,10 +55,10 @@ const FOR_USERS = [
   "container_memory_usage_bytes",
   "container_spec_cpu_shares",
 ];
-/** Metrics that Prometheus adds to each scrape. */
-const OF_SCRAPES = ["up"];
+/** Series that Prometheus makes itself: of each scrape, and of each alert. */
+const OF_SCRAPES = ["up", "ALERTS"];
 
-describe("Queries of the page", () => {
+describe("Queries of the page and of the dashboards", () => {
   it("use only metrics that Prometheus stores", () => {
     const stored = new Set([
       ...Object.keys({
@@ -71,7 +73,7 @@ describe("Queries of the page", () => {
       ...RECORDS,
       ...OF_SCRAPES,
     ]);
-    const names = new Set([...PAGE, ...TABLE].flatMap(used));
+    const names = new Set([...PAGE, ...OF_DASHBOARDS, ...TABLE].flatMap(used));
     expect(names.size).toBeGreaterThan(35);
     expect([...names].filter((name) => !stored.has(name))).toEqual([]);
   });
