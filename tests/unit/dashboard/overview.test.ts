@@ -26,7 +26,9 @@ const container = (name: string, labels = {}) => ({
   ...labels,
 });
 const up = (job: string, value = 1) => sample("targets", { job, instance: `${job}:1`, host: "llm-1" }, value);
-const ages = ["cadvisor", "prometheus", "exporter"].map((job) => sample("age", { job, instance: `${job}:1` }, 4));
+const ages = ["cadvisor", "prometheus", "exporter"].map((job) =>
+  sample("age", { job, instance: `${job}:1` }, 4),
+);
 const alert = (labels: Record<string, string>, annotations = {}): PrometheusAlert => ({
   labels,
   annotations: { summary: `about ${labels["name"] ?? ""}`, ...annotations },
