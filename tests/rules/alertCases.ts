@@ -801,6 +801,14 @@ const MONITORING = {
       },
       silent: ["13m", "16m", "24m"],
     },
+    {
+      name: "about a message that fails every eight minutes",
+      series: {
+        [alertmanager("alertmanager_notifications_failed_total", 'receiver_name="0-slack"')]:
+          "0x20 1x15 2x15 3x15 4x15 5x15",
+      },
+      silent: ["25m", "34m", "45m"],
+    },
   ],
   PrometheusMemoryNearLimit: [
     {
