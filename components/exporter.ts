@@ -2,7 +2,7 @@ import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { DOCKER_SOCKET } from "../caddy/dockerProxy";
 import { GPU_LABEL } from "../exporter/allocation";
-import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
+import { exporterBundle, NODE_OPTIONS, PROGRAM } from "../exporter/bundle";
 import type { GpuAccess, HostFacts } from "../host/facts";
 import { NOBODY, SERVERS } from "../lib/names";
 import type { Settings } from "../settings";
@@ -76,7 +76,7 @@ export class Exporter extends pulumi.ComponentResource {
   constructor(name: string, args: ExporterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:Exporter", name, {}, opts);
     const { image, memory, access, host, network, proxy, labels } = args;
-    const { file } = exporterBundle();
+    const { folder } = exporterBundle();
 
     const program = createVolume(this, `${name}-program`, { labels });
     this.container = createContainer(this, name, {
@@ -87,7 +87,7 @@ export class Exporter extends pulumi.ComponentResource {
       labels: [...labels, { label: GPU_LABEL, value: "none" }],
       networks: [{ network, aliases: [alias] }, ...(proxy ? [{ network: proxy.network }] : [])],
       // The deploy step below installs the program right after the container has started.
-      command: [...["sh", "-c", startScript(proxy), `/exporter/${file}`], ...NODE_OPTIONS],
+      command: [...["sh", "-c", startScript(proxy), `/exporter/${folder}/${PROGRAM}`], ...NODE_OPTIONS],
       user: `${NOBODY}:${NOBODY}`,
       ...(!proxy && { groupAdds: [String(host.socketGroup)] }),
       // dockerd sets label=disable for a container in the host's pid namespace; undeclared, each refresh would find drift.
@@ -135,7 +135,7 @@ const HEALTHCHECK: docker.types.input.ContainerHealthcheck = {
 };
 
 /**
- * The inputs by which NVIDIA's toolkit adds `nvidia-smi` and every GPU to the container. The runtime is limited to what monitors
+ * The inputs by which NVIDIA's toolkit adds its library and every GPU to the container. The runtime is limited to what monitors
  * GPUs; a CDI device adds all that its specification lists.
  */
 function gpuInputs(

@@ -1,7 +1,6 @@
 import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocation";
 import type { Container, Containers } from "./containers";
-import type { Device, Driver, DriverSnapshot, GpuProcess } from "./driver";
-import { DriverError } from "./driver/nvidiaSmi";
+import { DriverError, type Device, type Driver, type DriverSnapshot, type GpuProcess } from "./driver";
 
 /** A device that a container may use, or uses. */
 export interface ContainerUsage {

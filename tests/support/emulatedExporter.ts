@@ -1,39 +1,49 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import os from "node:os";
 import path from "node:path";
+import { exporterBundle, PROGRAM } from "../../exporter/bundle";
 import { Collector } from "../../exporter/collector";
 import { Containers } from "../../exporter/containers";
 import { DockerApi } from "../../exporter/dockerApi";
 import { Driver } from "../../exporter/driver";
-import { NvidiaSmi } from "../../exporter/driver/nvidiaSmi";
-import { buildNvidiaSmi } from "./emulatedDriver/build";
+import { buildNvml } from "./emulatedDriver/build";
+import { description } from "./emulatedDriver/description";
 import type { EmulatedHost } from "./emulatedDriver/host";
 
-// Each query of the emulated driver starts several Node processes, which takes seconds on a busy machine.
+const BUILD_MILLISECONDS = 600_000;
+
+// The exporter starts a process, which takes seconds on a busy machine.
 jest.setTimeout(30_000);
 
 let folder: string;
-let nvidiaSmi: string;
+let library: string;
 beforeAll(async () => {
+  library = await buildNvml();
   folder = mkdtempSync(path.join(os.tmpdir(), "emulated-"));
-  nvidiaSmi = await buildNvidiaSmi(folder, path.join(folder, "host.json"), process.execPath);
-});
+  for (const [file, content] of Object.entries(exporterBundle().files)) {
+    mkdirSync(path.join(folder, path.dirname(file)), { recursive: true });
+    writeFileSync(path.join(folder, file), content);
+  }
+}, BUILD_MILLISECONDS);
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** The output of `nvidia-smi` on an emulated host. */
-export function nvidiaSmiOutput(host: EmulatedHost, ...args: string[]): string {
-  emulate(host);
-  return execFileSync(nvidiaSmi, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-}
+/** The driver of the emulated host, queried by the exporter's program as it is deployed. */
+export const emulatedDriver = (libraries = path.dirname(library)): Driver =>
+  new Driver(path.join(folder, PROGRAM), {
+    ...process.env,
+    LD_LIBRARY_PATH: libraries,
+    EMULATED_HOST: path.join(folder, "host"),
+  });
 
-/** Sets the host whose GPUs the emulated `nvidia-smi` reports. */
+/** Sets the host whose GPUs the emulated library reports. */
 export function emulate(host: EmulatedHost): void {
-  writeFileSync(path.join(folder, "host.json"), JSON.stringify(host));
+  const file = path.join(folder, "host");
+  writeFileSync(`${file}.new`, description(host));
+  renameSync(`${file}.new`, file);
 }
 
 /** A container of the emulated Docker host. */
@@ -124,5 +134,5 @@ export class EmulatedDocker {
 }
 
 /** The exporter's collector for the emulated host. */
-export const collector = (docker: DockerApi, proc: string): Collector =>
-  new Collector(new Driver(new NvidiaSmi(nvidiaSmi)), new Containers(docker, proc));
+export const collector = (docker: DockerApi, proc: string, driver: Driver): Collector =>
+  new Collector(driver, new Containers(docker, proc));

@@ -129,7 +129,7 @@ describe("Metrics of containers", () => {
 
   it("leave out memory that the driver does not report, and keep the other values", async () => {
     exporter.runContainers({
-      processes: [{ pid: 11, gpu: 0, memory: "[Insufficient Permissions]", sm: 30 }],
+      processes: [{ pid: 11, gpu: 0, memory: undefined, sm: 30 }],
     });
     const series = await exporter.scrape();
     expect(values(series, "container_gpu_memory_used_bytes", "name", "gpu")).not.toHaveProperty("chat 0");
