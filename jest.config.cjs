@@ -18,7 +18,7 @@ const common = {
 };
 
 /** Integration tests whose subject does not depend on the Docker engine run on one engine. All others run on both. */
-const ON_ENGINE_20_10 = ["gatewayAttacks", "gatewayTls"];
+const ON_ENGINE_20_10 = ["alerts", "gatewayAttacks", "gatewayTls"];
 const ON_ENGINE_29 = [
   "configuration",
   "environments",
@@ -37,7 +37,7 @@ const project = (displayName, folder, ignored = []) => ({
 });
 
 /**
- * The last three need a Docker daemon of their own, which tests/run.ts starts.
+ * The last four need a Docker daemon of their own, which tests/run.ts starts.
  *
  * @type {import("jest").Config}
  */
@@ -48,5 +48,6 @@ module.exports = {
     project("integration:20.10", "integration", ON_ENGINE_29),
     project("integration:29", "integration", ON_ENGINE_20_10),
     project("faults", "faults"),
+    project("soak", "soak"),
   ],
 };

@@ -1,6 +1,6 @@
 import { dump } from "js-yaml";
 import { ALERTMANAGER_FOLDER } from "../lib/names";
-import { secretContent, secretFile } from "../lib/secretFiles";
+import { secretStore } from "../lib/secretFiles";
 import type { Receiver } from "../settings";
 import { INHIBIT_RULES, type InhibitRule } from "./inhibition";
 import { integration, nameOf, type AlertmanagerReceiver } from "./receivers";
@@ -39,13 +39,11 @@ const NONE = "none";
 
 /** Builds the configuration that sends alerts to the receivers of the setting `notify`. */
 export function alertmanagerConfiguration(receivers: readonly Receiver[]): AlertmanagerConfiguration {
-  const secretFiles: Record<string, string> = {};
+  const { files: secretFiles, store } = secretStore(ALERTMANAGER_FOLDER);
   const integrations = receivers.map((receiver, index) =>
-    integration(receiver, nameOf(receiver, index), (kind, field, secret) => {
-      const file = secretFile([index, kind, field]);
-      secretFiles[file] = secretContent(secret);
-      return `${ALERTMANAGER_FOLDER}/${file}`;
-    }),
+    integration(receiver, nameOf(receiver, index), (kind, field, secret) =>
+      store([index, kind, field], secret),
+    ),
   );
   const config: AlertmanagerConfig = {
     route: { receiver: NONE, routes: receivers.map(route) },

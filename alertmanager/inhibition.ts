@@ -38,5 +38,10 @@ export const INHIBIT_RULES: readonly InhibitRule[] = [
     ['alertname="GpuDriverDown"'],
     ['alertname=~"Gpu.+"', 'alertname!~"GpuDriverDown|GpuExporterDockerDown"'],
   ),
+  {
+    source_matchers: ['alertname="HostDiskNearlyFull"'],
+    target_matchers: ['alertname="HostDiskFillingUp"'],
+    equal: ["host", "mountpoint"],
+  },
   follows(['alertname="GatewayDown"'], ['alertname=~"Gateway.+"', 'alertname!="GatewayDown"']),
 ];

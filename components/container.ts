@@ -125,6 +125,19 @@ export const caddyInputs = (config: object, before = ":") => ({
   cpus: "0.5",
 });
 
+/** Creates a bridge network of that name, or of the name in `args`. */
+export const createNetwork = (
+  parent: pulumi.Resource,
+  name: string,
+  args: docker.NetworkArgs,
+  opts: pulumi.CustomResourceOptions = {},
+): docker.Network =>
+  new docker.Network(
+    `${name}-network`,
+    { name, driver: "bridge", ...args },
+    { parent, deleteBeforeReplace: true, ...opts },
+  );
+
 /** Creates a volume of that name. */
 export const createVolume = (
   parent: pulumi.Resource,

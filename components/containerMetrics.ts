@@ -1,4 +1,4 @@
-import * as docker from "@pulumi/docker";
+import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { alertmanagerConfiguration } from "../alertmanager/config";
 import { gatewayAccess, type GatewayAccess } from "../caddy/gatewayAccess";
@@ -15,11 +15,12 @@ import type { UnavailableMetric } from "../prometheus/rules";
 import type { Settings } from "../settings";
 import { Alertmanager } from "./alertmanager";
 import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvisor";
-import type { Labels } from "./container";
+import { createNetwork, type Labels } from "./container";
 import { DockerProxy } from "./dockerProxy";
 import { Gateway } from "./gateway";
 import { DRIVER_REMEDY, Exporter, type GpuPlan } from "./exporter";
 import { HealthProbe } from "./healthProbe";
+import { NodeExporter } from "./nodeExporter";
 import { PrometheusServer } from "./prometheusServer";
 
 export interface ContainerMetricsArgs {
@@ -45,6 +46,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   readonly dockerProxy?: DockerProxy | undefined;
   /** Where GPUs are measured. */
   readonly exporter?: Exporter | undefined;
+  /** With the setting hostMetrics. */
+  readonly nodeExporter?: NodeExporter | undefined;
   /** With the setting notify. */
   readonly alertmanager?: Alertmanager | undefined;
   /** URLs of the servers behind the gateway. */
@@ -75,23 +78,16 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.unavailable = unavailableOn(args);
     this.configuration = stackConfiguration(args);
 
-    this.network = this.createNetwork(name, { internal: true });
+    this.network = createNetwork(this, name, { labels: this.labels, internal: true });
     this.gateway = this.createGateway(access);
     this.dockerProxy = this.createDockerProxy();
     this.cadvisor = this.createCadvisor();
     this.exporter = this.createExporter();
+    this.nodeExporter = this.createNodeExporter();
     this.prometheus = this.createPrometheus();
     this.alertmanager = this.createAlertmanager();
     this.report = this.runChecks(access).report;
     this.registerOutputs({ report: this.report });
-  }
-
-  private createNetwork(name: string, { internal }: { internal: boolean }): docker.Network {
-    return new docker.Network(
-      `${name}-network`,
-      { name, driver: "bridge", labels: this.labels, internal },
-      { parent: this, deleteBeforeReplace: true },
-    );
   }
 
   private createGateway(access: GatewayAccess): Gateway {
@@ -170,6 +166,21 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     );
   }
 
+  private createNodeExporter(): NodeExporter | undefined {
+    const { settings } = this.args;
+    if (settings.hostMetrics === "off") return undefined;
+    return new NodeExporter(
+      `${this.name}-node-exporter`,
+      {
+        image: settings.nodeExporterImage,
+        disks: settings.hostDisks,
+        network: this.network,
+        labels: this.labels,
+      },
+      { parent: this },
+    );
+  }
+
   private createPrometheus(): PrometheusServer {
     const { settings, host, configurationDrift } = this.args;
     return new PrometheusServer(
@@ -185,7 +196,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         host,
         network: this.network,
         outbound: settings.outbound
-          ? this.createNetwork(`${this.name}-outbound`, { internal: false })
+          ? createNetwork(this, `${this.name}-outbound`, { labels: this.labels, internal: false })
           : undefined,
         labels: this.labels,
       },
@@ -206,7 +217,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         configuration: alertmanagerConfiguration(settings.notify),
         host,
         network: this.network,
-        egress: this.createNetwork(name, { internal: false }),
+        egress: createNetwork(this, name, { labels: this.labels, internal: false }),
         labels: this.labels,
       },
       { parent: this },
@@ -216,8 +227,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   /** The post-deploy checks, which run again when a container was replaced. */
   private runChecks({ probe }: GatewayAccess): HealthProbe {
     const { settings, environment, host, gpu } = this.args;
-    const { cadvisor, prometheus, gateway, exporter, dockerProxy, alertmanager } = this;
-    const parts = [cadvisor, prometheus, gateway, exporter, dockerProxy, alertmanager].filter(
+    const { cadvisor, prometheus, gateway, exporter, dockerProxy, nodeExporter, alertmanager } = this;
+    const parts = [cadvisor, prometheus, gateway, exporter, dockerProxy, nodeExporter, alertmanager].filter(
       (part) => part !== undefined,
     );
     return new HealthProbe(
@@ -242,6 +253,12 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           gpu: gpu.access
             ? { measured: true, exporter: `${this.name}-exporter` }
             : { measured: false, reason: gpu.reason },
+          ...(nodeExporter && {
+            host: {
+              exporter: `${this.name}-node-exporter`,
+              disks: [host.rootDirectory, ...settings.hostDisks],
+            },
+          }),
           ...(alertmanager && {
             alertmanager: { url: this.urls.alertmanager, container: `${this.name}-alertmanager` },
           }),
@@ -269,6 +286,7 @@ export const stackConfiguration = (
     environment,
     host: settings.hostLabel || host.name,
     gpu: gpu.access !== undefined,
+    dockerRoot: host.rootDirectory,
     unavailable: unavailableOn(args),
   });
 };
@@ -282,7 +300,15 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
   const { bindAddress: address } = settings;
   const named = (...parts: string[]) => parts.map((part) => `${name}-${part}`);
   return {
-    containers: named("alertmanager", "cadvisor", "docker-proxy", "gateway", "exporter", "prometheus"),
+    containers: named(
+      "alertmanager",
+      "cadvisor",
+      "docker-proxy",
+      "gateway",
+      "exporter",
+      "node-exporter",
+      "prometheus",
+    ),
     networks: [name, ...named("alertmanager", "gateway", "docker", "outbound")],
     volumes: named(
       "alertmanager-config",

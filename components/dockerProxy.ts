@@ -1,4 +1,4 @@
-import * as docker from "@pulumi/docker";
+import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import {
   CONTAINERD_SOCKET,
@@ -13,6 +13,7 @@ import { NOBODY, target } from "../lib/names";
 import {
   caddyInputs,
   createContainer,
+  createNetwork,
   createVolume,
   exitOnDeadSocket,
   healthcheck,
@@ -58,18 +59,13 @@ export class DockerProxy extends pulumi.ComponentResource {
     super("llm-metrics:docker:DockerProxy", name, {}, opts);
     const { host, allowed, labels } = args;
 
-    this.network = new docker.Network(
-      `${name}-network`,
-      {
-        name: args.networkName,
-        driver: "bridge",
-        internal: true,
-        // The host has no address on it, so that its users cannot send the proxy what only root and the group docker may.
-        options: { "com.docker.network.bridge.inhibit_ipv4": "true" },
-        labels,
-      },
-      { parent: this, deleteBeforeReplace: true },
-    );
+    this.network = createNetwork(this, name, {
+      name: args.networkName,
+      internal: true,
+      // The host has no address on it, so that its users cannot send the proxy what only root and the group docker may.
+      options: { "com.docker.network.bridge.inhibit_ipv4": "true" },
+      labels,
+    });
     if (host.containerdSocket)
       this.containerd = createVolume(this, `${name}-containerd`, {
         // In memory and owned by the proxy's user, so that no socket outlives the proxy.

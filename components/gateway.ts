@@ -1,12 +1,19 @@
 import { createHash } from "node:crypto";
-import * as docker from "@pulumi/docker";
+import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { gatewayConfig, GATEWAY_FOLDER } from "../caddy/gateway";
 import type { GatewayAccess, ProbeAccess } from "../caddy/gatewayAccess";
 import type { HostFacts } from "../host/facts";
 import { SERVERS } from "../lib/names";
 import { isLoopback } from "../settings";
-import { caddyInputs, createContainer, createVolume, healthcheck, type Labels } from "./container";
+import {
+  caddyInputs,
+  createContainer,
+  createNetwork,
+  createVolume,
+  healthcheck,
+  type Labels,
+} from "./container";
 import { deployStep } from "./deployStep";
 
 /** Memory limit in MiB: six times what 50 simultaneous responses used. */
@@ -63,21 +70,16 @@ export class Gateway extends pulumi.ComponentResource {
 
   /** The network of the published ports, without NAT. */
   private createPublishedNetwork(name: string, address: string, labels: Labels): docker.Network {
-    return new docker.Network(
-      `${name}-network`,
-      {
-        name,
-        driver: "bridge",
-        labels,
-        options: {
-          "com.docker.network.bridge.enable_ip_masquerade": "false",
-          "com.docker.network.bridge.host_binding_ipv4": address,
-        },
-        // Clients on loopback are on the host itself, so responses need no router, and there is none.
-        ...(isLoopback(address) && { ipamConfigs: [withoutRouter(name)] }),
+    const args = {
+      labels,
+      options: {
+        "com.docker.network.bridge.enable_ip_masquerade": "false",
+        "com.docker.network.bridge.host_binding_ipv4": address,
       },
-      { parent: this, deleteBeforeReplace: true, aliases: [{ name: `${name}-door` }] },
-    );
+      // Clients on loopback are on the host itself, so responses need no router, and there is none.
+      ...(isLoopback(address) && { ipamConfigs: [withoutRouter(name)] }),
+    };
+    return createNetwork(this, name, args, { aliases: [{ name: `${name}-door` }] });
   }
 
   private installFiles(

@@ -60,6 +60,9 @@ export class PrometheusServer extends pulumi.ComponentResource {
         // The delay until targets of a changed configuration are scraped, 5 s by default. The flag is not in the help text;
         // source: cmd/prometheus/main.go.
         "--scrape.discovery-reload-interval=1s",
+        // After a restart, an alert whose time is shorter than this waits for its whole time again. Alertmanager takes an alert for
+        // resolved after 4 minutes without news of it, and the default is 10 minutes. Source: rules/group.go, RestoreForState.
+        "--rules.alert.for-grace-period=1m",
         `--web.external-url=${args.url}`,
       ],
       user: `${NOBODY}:${NOBODY}`,

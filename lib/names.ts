@@ -19,6 +19,12 @@ export const TARGETS_FOLDER = `${CONFIG_FOLDER}/targets`;
 /** The folder of Alertmanager's configuration in its container. */
 export const ALERTMANAGER_FOLDER = "/etc/alertmanager";
 
+/** A file that Docker mounts into each container, and whose disk is that of Docker's root directory. */
+export const DOCKER_ROOT_FILE = "/etc/hostname";
+
+/** The folder in node_exporter's container for the directories of the setting `hostDisks`. */
+export const DISKS_FOLDER = "/disks";
+
 /** User and group `nobody`, which the stack's programs run as. */
 export const NOBODY = 65_534;
 
@@ -31,6 +37,8 @@ export const SERVERS = {
   gateway: { alias: "gateway", port: 9180 },
   /** Not a registered port of another exporter. Source: github.com/prometheus/prometheus/wiki/Default-port-allocations. */
   exporter: { alias: "exporter", port: 23_400 },
+  /** With the setting hostMetrics. */
+  nodeExporter: { alias: "node-exporter", port: 9100 },
 } as const;
 
 /** host:port of a server on the stack's network. */

@@ -3,12 +3,29 @@ import { createHash } from "node:crypto";
 /** The folder of secrets, in the configuration folder of a server. */
 export const SECRETS = "secrets";
 
-/** The path, in the configuration folder, of the file for a secret, by the place of the secret in the settings. */
-export const secretFile = (place: readonly (string | number)[]): string =>
-  `${SECRETS}/${fileName(place.join("."))}`;
+/** Collects the secrets of a configuration in files, which the configuration names instead. */
+export interface SecretStore {
+  /** The files, by their path in the configuration folder. */
+  files: Record<string, string>;
+  /**
+   * Keeps a secret in a file, whose name does not depend on the secret.
+   *
+   * @param place of the secret in the settings
+   * @returns the path of the file in the server's container
+   */
+  store: (place: readonly (string | number)[], secret: string) => string;
+}
 
-/** The content of such a file. */
-export const secretContent = (secret: string): string => `${secret.trim()}\n`;
+/** @param folder of the configuration in the server's container */
+export function secretStore(folder: string): SecretStore {
+  const files: Record<string, string> = {};
+  const store: SecretStore["store"] = (place, secret) => {
+    const file = `${SECRETS}/${fileName(place.join("."))}`;
+    files[file] = `${secret.trim()}\n`;
+    return `${folder}/${file}`;
+  };
+  return { files, store };
+}
 
 /** A name that no shell and no file system changes; a hash where the name of a job or a header has other characters. */
 const fileName = (name: string): string =>

@@ -8,10 +8,8 @@ export function durationSeconds(text: string): number {
 }
 
 /** Mebibytes of a size such as "256MB" or "256MiB", in the powers of 1024 that Prometheus and Docker mean by it; NaN otherwise. */
-export function sizeMebibytes(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([MGT])i?B$/.exec(text);
-  return match ? Number(match[1]) * { M: 1, G: 1024, T: 1024 ** 2 }[match[2] as "M" | "G" | "T"] : NaN;
-}
+export const sizeMebibytes = (text: string): number =>
+  /^\d+(\.\d+)?[MGT]i?B$/.test(text) ? sizeBytes(text) / 1024 ** 2 : NaN;
 
 const SIZE_UNITS = ["", "K", "M", "G", "T", "P", "E"];
 

@@ -13,7 +13,7 @@ const ALLOWED = {
     NET_BIND_SERVICE: /-(docker-proxy|gateway)$/,
   } as Record<string, RegExp>,
   sockets: /-(cadvisor|(?<!-node-)exporter|docker-proxy)$/,
-  hostPids: /-exporter$/,
+  hostPids: /-(?<!-node-)exporter$/,
 };
 /** The container that has the sockets in place of all others. */
 const DOCKER_PROXY = /-docker-proxy$/;

@@ -18,6 +18,14 @@ export interface Check {
   advisory?: () => Promise<Advice>;
 }
 
+/** A check, by its fields. */
+export const check = (name: string, container: string, deadline: number, query: Check["query"]): Check => ({
+  name,
+  container,
+  deadline,
+  query,
+});
+
 /** The actual state of containers that are not of the stack. */
 export interface Advice {
   actual: string;

@@ -10,7 +10,7 @@ import { describeUnavailable } from "../host/unavailable";
 import { cut } from "../lib/labels";
 import { SERVERS, target } from "../lib/names";
 import { Mismatch } from "../lib/retry";
-import { describeGaps, type Advice, type Check } from "./check";
+import { check, describeGaps, type Advice, type Check } from "./check";
 import { gpuChecks } from "./gpuChecks";
 import type { Expectation } from "./report";
 import { requireTargetUp, samplesByContainer, scrapeJobStates } from "./samples";
@@ -25,13 +25,6 @@ export function checks(expectation: Expectation): Check[] {
   const scraped = startTimeoutSeconds + 2 * scrapeIntervalSeconds;
   const since = Date.now();
   const explain: Explain = (gaps) => reasonsForGaps(gaps, since, scrapeIntervalSeconds);
-  const check = (name: string, container: string, deadline: number, query: () => Promise<string>): Check => ({
-    name,
-    container,
-    deadline,
-    query,
-  });
-
   return [
     check("cAdvisor is healthy", cadvisor, startTimeoutSeconds, () => healthy(`${cadvisorUrl}/healthz`)),
     check("Prometheus is ready", prometheus, startTimeoutSeconds, () => healthy(`${prometheusUrl}/-/ready`)),
@@ -52,6 +45,7 @@ export function checks(expectation: Expectation): Check[] {
       advisory: () => complete(expectation, explain),
     },
     ...unavailableChecks(expectation),
+    ...hostChecks(expectation, scraped),
     ...gpuChecks(expectation, scraped, explain),
     ...alertmanagerChecks(expectation),
     ...scrapeJobChecks(expectation),
@@ -67,30 +61,57 @@ function loginChecks({
 }: Expectation): Check[] {
   if (!login) return [];
   return [
-    {
-      name: "the gateway requires a login",
-      container: containers.gateway,
-      deadline: startTimeoutSeconds,
-      query: () => loginRequired([cadvisorUrl, prometheusUrl]),
-    },
+    check("the gateway requires a login", containers.gateway, startTimeoutSeconds, () =>
+      loginRequired([cadvisorUrl, prometheusUrl]),
+    ),
   ];
+}
+
+function hostChecks({ host, prometheusUrl }: Expectation, deadline: number): Check[] {
+  if (!host) return [];
+  const check = (name: string, query: () => Promise<string>): Check => ({
+    name,
+    container: host.exporter,
+    deadline,
+    query,
+  });
+  return [
+    check("the target host is up", () => requireTargetUp(prometheusUrl, "host")),
+    check("the host and its disks are measured", () => hostMeasured(prometheusUrl, host.disks)),
+  ];
+}
+
+/** The metrics that every host has; the kernel need not measure pressure. */
+const OF_EVERY_HOST = [
+  "machine_cpu_usage_seconds_total",
+  "node_load15",
+  "node_memory_MemAvailable_bytes",
+  "node_filesystem_avail_bytes",
+];
+
+async function hostMeasured(prometheus: string, disks: string[]): Promise<string> {
+  const samples = await query(prometheus, `{__name__=~"${OF_EVERY_HOST.join("|")}",job=~"host|cadvisor"}`);
+  const found = samples.map(({ labels }) => labels["mountpoint"] ?? labels["__name__"] ?? "");
+  const missing = [...OF_EVERY_HOST.slice(0, -1), ...disks].filter((one) => !found.includes(one));
+  if (missing.length === 0) return `CPU, load, memory, and the disks of ${disks.join(", ")}`;
+  throw new Mismatch(
+    `Prometheus has nothing of ${missing.join(", ")}`,
+    "CPU, load and memory of the host, and each of its disks",
+    "See `docker logs` of node_exporter, and the setting hostDisks.",
+  );
 }
 
 function alertmanagerChecks({ alertmanager, prometheusUrl, startTimeoutSeconds }: Expectation): Check[] {
   if (!alertmanager) return [];
   const { url, container } = alertmanager;
-  const check = (name: string, query: () => Promise<string>): Check => ({
-    name,
-    container,
-    deadline: startTimeoutSeconds,
-    query,
-  });
   return [
-    check("Alertmanager is ready", () => healthy(`${url}/-/ready`)),
-    check("Alertmanager has loaded its configuration", () =>
+    check("Alertmanager is ready", container, startTimeoutSeconds, () => healthy(`${url}/-/ready`)),
+    check("Alertmanager has loaded its configuration", container, startTimeoutSeconds, () =>
       configurationLoaded(url, "alertmanager_config_last_reload_successful"),
     ),
-    check("Prometheus sends alerts to Alertmanager", () => requireDiscovered(prometheusUrl)),
+    check("Prometheus sends alerts to Alertmanager", container, startTimeoutSeconds, () =>
+      requireDiscovered(prometheusUrl),
+    ),
   ];
 }
 
@@ -112,25 +133,20 @@ async function requireDiscovered(prometheus: string): Promise<string> {
 function scrapeJobChecks({ scrapeJobs, prometheusUrl, containers }: Expectation): Check[] {
   if (scrapeJobs.length === 0) return [];
   return [
-    {
-      name: "the targets of the setting scrapeJobs",
-      container: containers.prometheus,
-      deadline: 0,
-      query: () => scrapeJobStates(prometheusUrl, scrapeJobs),
-    },
+    check("the targets of the setting scrapeJobs", containers.prometheus, 0, () =>
+      scrapeJobStates(prometheusUrl, scrapeJobs),
+    ),
   ];
 }
 
 /** What the host cannot provide is reported, and fails nothing. */
 function unavailableChecks({ unavailable, containers }: Expectation): Check[] {
   if (unavailable.length === 0) return [];
+  const described = describeUnavailable(unavailable).join("; ");
   return [
-    {
-      name: "the metrics that this host does not provide",
-      container: containers.cadvisor,
-      deadline: 0,
-      query: () => Promise.resolve(describeUnavailable(unavailable).join("; ")),
-    },
+    check("the metrics that this host does not provide", containers.cadvisor, 0, () =>
+      Promise.resolve(described),
+    ),
   ];
 }
 

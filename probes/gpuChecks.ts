@@ -2,7 +2,7 @@ import { gpuContainers, type Explain, type Gap } from "./containers";
 import { docker } from "../host/docker";
 import { query } from "../host/http";
 import { Mismatch } from "../lib/retry";
-import { describeGaps, type Advice, type Check } from "./check";
+import { check, describeGaps, type Advice, type Check } from "./check";
 import type { Expectation } from "./report";
 import { requireTargetUp, samplesByContainer } from "./samples";
 
@@ -13,28 +13,21 @@ export function gpuChecks(
   explain: Explain,
 ): Check[] {
   const complete = "every GPU container has its GPU series";
-  if (!gpu.measured)
+  if (!gpu.measured) {
+    const { reason } = gpu;
     return [
-      {
-        name: complete,
-        container: containers.prometheus,
-        deadline,
-        query: () => Promise.resolve(`no GPU containers: ${gpu.reason}`),
-      },
+      check(complete, containers.prometheus, deadline, () => Promise.resolve(`no GPU containers: ${reason}`)),
     ];
+  }
   const { exporter } = gpu;
-  const check = (name: string, query: Check["query"]): Check => ({
-    name,
-    container: exporter,
-    deadline,
-    query,
-  });
   return [
-    check("the target exporter is up", () => requireTargetUp(prometheusUrl, "exporter")),
-    check("the running exporter has been scraped", () => exporterScraped(prometheusUrl, exporter)),
-    check("the GPU driver answers", () => driverAnswers(prometheusUrl)),
+    check("the target exporter is up", exporter, deadline, () => requireTargetUp(prometheusUrl, "exporter")),
+    check("the running exporter has been scraped", exporter, deadline, () =>
+      exporterScraped(prometheusUrl, exporter),
+    ),
+    check("the GPU driver answers", exporter, deadline, () => driverAnswers(prometheusUrl)),
     {
-      ...check(complete, () => exporterReadsDocker(prometheusUrl)),
+      ...check(complete, exporter, deadline, () => exporterReadsDocker(prometheusUrl)),
       advisory: () => gpuComplete(prometheusUrl, explain),
     },
   ];

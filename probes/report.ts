@@ -21,6 +21,8 @@ export interface Expectation {
   unavailable: { metric: string; reason: string }[];
   /** The container that measures GPUs, or why they are not measured. */
   gpu: { measured: true; exporter: string } | { measured: false; reason: string };
+  /** The container that measures the host, with the setting `hostMetrics`, and the disks that it measures. */
+  host?: { exporter: string; disks: string[] };
   /** The stack's Alertmanager, where the setting `notify` has receivers: its URL and its container. */
   alertmanager?: { url: string; container: string };
 }

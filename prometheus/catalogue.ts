@@ -60,6 +60,38 @@ export const HOST_METRICS: readonly string[] = [
   "process_start_time_seconds",
 ];
 
+/**
+ * cAdvisor's metrics of the root cgroup, which is the whole host, with the setting `hostMetrics`. Relabeling names them
+ * `machine_…`, as cAdvisor names its other metrics of the host, so that sums over containers do not have them.
+ */
+export const ROOT_CGROUP_METRICS: Metrics = {
+  machine_cpu_usage_seconds_total: "CPU time used on all cores, in seconds",
+  machine_network_receive_bytes_total: "Bytes received, by interface of the host",
+  machine_network_transmit_bytes_total: "Bytes sent, by interface of the host",
+};
+
+/** The metrics of node_exporter that Prometheus keeps, with the setting `hostMetrics`. */
+export const NODE_METRICS: Metrics = {
+  node_load1: "Load average over one minute: processes that run, wait for CPU time, or wait for a disk",
+  node_load15: "Load average over 15 minutes",
+  node_memory_MemTotal_bytes: "Memory of the host, in bytes",
+  node_memory_MemAvailable_bytes:
+    "Memory that programs can still get, in bytes: what is free, and what the kernel can free",
+  node_memory_SwapTotal_bytes: "Swap of the host, in bytes; 0 without swap",
+  node_memory_SwapFree_bytes: "Swap that is not in use, in bytes",
+  node_pressure_cpu_waiting_seconds_total:
+    "Time in which a process waited for CPU time, in seconds; absent where the kernel does not measure pressure",
+  node_pressure_memory_waiting_seconds_total:
+    "Time in which a process waited for memory, in seconds; absent where the kernel does not measure pressure",
+  node_pressure_io_waiting_seconds_total:
+    "Time in which a process waited for a disk, in seconds; absent where the kernel does not measure pressure",
+  node_filesystem_size_bytes: "Size of a disk, in bytes, by mountpoint",
+  node_filesystem_free_bytes: "Free space, with what is reserved for root, in bytes",
+  node_filesystem_avail_bytes: "Free space for other users than root, in bytes",
+  node_filesystem_files: "Inodes; 0 where the filesystem has no fixed number",
+  node_filesystem_files_free: "Free inodes",
+};
+
 /** The metrics of Prometheus about itself that it keeps. */
 export const PROMETHEUS_METRICS: readonly string[] = [
   "go_gc_heap_live_bytes",

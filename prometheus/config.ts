@@ -1,10 +1,12 @@
 import { dump } from "js-yaml";
 import { CONFIG_FOLDER, SERVERS, target } from "../lib/names";
-import { certificateDetails, type Settings } from "../settings";
+import { secretStore } from "../lib/secretFiles";
+import { certificateDetails, moveJobSecrets, type Settings } from "../settings";
 import {
   containerRules,
   gatewayRules,
   gpuRules,
+  hostRules,
   monitoringRules,
   rulesFile,
   scrapeLimitRules,
@@ -20,10 +22,10 @@ import {
   extraJob,
   gatewayJob,
   exporterJob,
+  hostJob,
   prometheusJob,
   type ScrapeConfig,
 } from "./scrapeConfigs";
-import { withSecretFiles } from "./secretFiles";
 
 /** The folder with a copy of each file as it was last loaded. Differences from these copies are drift. */
 export const APPLIED_FOLDER = `${CONFIG_FOLDER}/applied`;
@@ -50,6 +52,8 @@ export interface PrometheusContext {
   host: string;
   /** Whether the exporter is deployed. */
   gpu: boolean;
+  /** Docker's root directory. Default: Docker's own. */
+  dockerRoot?: string;
   /** The metrics that the host cannot provide. Default: none. */
   unavailable?: readonly UnavailableMetric[];
 }
@@ -68,7 +72,10 @@ export interface PrometheusConfiguration {
 export function buildConfiguration(settings: Settings, context: PrometheusContext): PrometheusConfiguration {
   const rules = buildRules(settings, context);
   const file = rulesFile(rules);
-  const { jobs: scrapeJobs, files: secretFiles } = withSecretFiles(settings.scrapeJobs);
+  const { files: secretFiles, store } = secretStore(CONFIG_FOLDER);
+  const scrapeJobs = settings.scrapeJobs.map((job) =>
+    moveJobSecrets(job, (path, secret) => store([job.job_name, ...path], secret)),
+  );
   const config = buildConfig({ ...settings, scrapeJobs }, context, `${CONFIG_FOLDER}/${file.name}`);
   return {
     config,
@@ -90,6 +97,7 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
     scrapeLimitRules(buildScrapeConfigs(settings, context), scrapeInterval, alerts),
     gatewayRules(certificate, alerts),
   ];
+  if (settings.hostMetrics === "on") rules.push(hostRules(alerts));
   if (gpu) rules.push(gpuRules(alerts));
   if (unavailable.length > 0) rules.push(unavailableRules(host, unavailable));
   return withSettings(rules, alerts);
@@ -119,8 +127,17 @@ function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: 
 const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
   notify.length > 0 ? [target(SERVERS.alertmanager), ...alertmanagers] : alertmanagers;
 
-function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
-  const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];
+function buildScrapeConfigs(
+  settings: Settings,
+  { host, gpu, dockerRoot = "/var/lib/docker" }: PrometheusContext,
+): ScrapeConfig[] {
+  const hostMetrics = settings.hostMetrics === "on";
+  const jobs = [
+    cadvisorJob(host, settings.scrapeInterval, hostMetrics),
+    prometheusJob(host),
+    gatewayJob(host),
+  ];
+  if (hostMetrics) jobs.push(hostJob(host, dockerRoot));
   if (gpu) jobs.push(exporterJob(host));
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));

@@ -1,7 +1,7 @@
 import { MAX_LABEL_LENGTH } from "../lib/labels";
 import { ALERTS_LABEL, LLM_SERVER_LABEL } from "../lib/names";
 import type { RelabelConfig } from "../settings";
-import { CONTAINER_METRICS, HOST_METRICS } from "./catalogue";
+import { CONTAINER_METRICS, HOST_METRICS, ROOT_CGROUP_METRICS } from "./catalogue";
 import { llmServerRelabeling } from "./llmServers";
 
 /** Docker labels that cAdvisor exports, and the label that each becomes. */
@@ -49,14 +49,33 @@ export const keepMetrics = (names: readonly string[]): RelabelConfig => ({
   action: "keep",
 });
 
+/** Makes metrics of the host of those of the root cgroup, which has an id and no name. */
+const ROOT_CGROUP: RelabelConfig[] = [
+  ...Object.keys(ROOT_CGROUP_METRICS).map((name) => ({
+    source_labels: ["__name__", "id"],
+    regex: `${name.replace("machine_", "container_")};/`,
+    target_label: "__name__",
+    replacement: name,
+  })),
+  {
+    source_labels: ["__name__"],
+    regex: anyOf(Object.keys(ROOT_CGROUP_METRICS)),
+    target_label: "id",
+    replacement: "",
+  },
+];
+
 /**
- * Relabeling of cAdvisor's series: keeps the metrics of the catalogue, for containers only, and shortens label names. With 45
- * containers, it kept 892 of 3,068 series.
+ * Relabeling of cAdvisor's series: keeps the metrics of the catalogue, for containers and the host, and shortens label names. With
+ * 45 containers, it kept 892 of 3,068 series.
+ *
+ * @param hostMetrics whether the root cgroup is kept too, as metrics of the host
  */
-export function cadvisorRelabeling(): RelabelConfig[] {
+export function cadvisorRelabeling(hostMetrics = true): RelabelConfig[] {
   return [
     keepMetrics([...Object.keys(CONTAINER_METRICS), ...HOST_METRICS]),
-    // Other cgroups, such as the root and system services, have an id and no name.
+    ...(hostMetrics ? ROOT_CGROUP : []),
+    // Other cgroups, such as system services, have an id and no name.
     { source_labels: ["id", "name"], regex: ".+;", action: "drop" },
     { source_labels: ["interface"], regex: HOST_INTERFACES, action: "drop" },
     ...Object.entries(COMPOSE_LABELS).map(([docker, label]) => ({

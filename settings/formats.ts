@@ -1,5 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { isIPv4 } from "node:net";
+import path from "node:path";
 import leven from "leven";
 import { RE2JS } from "re2js";
 import { z } from "zod";
@@ -97,6 +98,15 @@ export const memory = text(
   "a memory size of at least 32MB, such as 256MB or 1GB",
 ).transform((value) => Math.floor(sizeMebibytes(value)));
 
+/** A directory of the host that a container may mount, so none that has sockets, devices or settings of the system. */
+export const diskDirectory = text(
+  (value) =>
+    /^(\/[^/:]+)+$/.test(value) &&
+    path.posix.normalize(value) === value &&
+    !/^\/(boot|dev|etc|proc|root|run|sys|var\/run)(\/|$)|^\/var$/.test(value),
+  "the path of a directory on the disk, such as /data/models; best an empty one, and none of the system",
+);
+
 export const hostPort = text(
   (value) =>
     /^([a-zA-Z0-9_.-]+|\[[0-9a-fA-F:]+\]):\d+$/.test(value) && port.safeParse(value.split(":").pop()).success,
@@ -141,6 +151,10 @@ export const notUsable = <Value = string>(reason: string) =>
 
 export const isCertificate = (pem: string): boolean => succeeds(() => new X509Certificate(pem));
 export const isPrivateKey = (pem: string): boolean => succeeds(() => createPrivateKey(pem));
+
+/** Whether a private key is that of the first certificate of a PEM. */
+export const isKeyOf = (certificate: string, key: string): boolean =>
+  new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
 
 export const certificate = text(
   (pem) => pem === "" || isCertificate(pem),

@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { isIPv4 } from "node:net";
 import { z } from "zod";
 import {
@@ -6,6 +6,7 @@ import {
   dnsName,
   ipv4Address,
   isCertificate,
+  isKeyOf,
   isPrivateKey,
   oneOf,
   privateKey,
@@ -74,8 +75,7 @@ function checkCertificate(certificate: string, key: string, refuse: Refuse): voi
       `must not have expired, as this one has on ${new Date(expires * 1000).toISOString()}`,
     );
   if (names.length === 0) refuse(["tlsCertificate"], "must have a subject alternative name");
-  if (!new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key)))
-    refuse(["tlsKey"], "must be the key of tlsCertificate");
+  if (!isKeyOf(certificate, key)) refuse(["tlsKey"], "must be the key of tlsCertificate");
 }
 
 /** The names and addresses that the first certificate of a PEM is for, and when it expires, in Unix seconds. */

@@ -12,7 +12,12 @@ interface Requirement {
 }
 
 type ImageSetting =
-  "cadvisorImage" | "prometheusImage" | "caddyImage" | "exporterImage" | "alertmanagerImage";
+  | "cadvisorImage"
+  | "prometheusImage"
+  | "caddyImage"
+  | "exporterImage"
+  | "nodeExporterImage"
+  | "alertmanagerImage";
 
 /** The requirements by setting. The descriptions in `Pulumi.yaml` and `docs/settings.md` state the same minimums. */
 export const IMAGE_REQUIREMENTS: Record<ImageSetting, Requirement> = {
@@ -41,6 +46,13 @@ export const IMAGE_REQUIREMENTS: Record<ImageSetting, Requirement> = {
     minimum: "20",
     reason: "the exporter is compiled for Node 20",
     unsupported: { variant: "alpine", reason: "has no glibc, which NVIDIA's tools need" },
+  },
+  nodeExporterImage: {
+    repository: "node-exporter",
+    minimum: "1.9",
+    // Source: prometheus/node_exporter, CHANGELOG.md.
+    reason: "older ones cannot be limited to some mount points",
+    unsupported: { variant: "distroless", reason: "has no wget, which the health check needs" },
   },
   alertmanagerImage: {
     repository: "alertmanager",

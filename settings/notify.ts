@@ -78,16 +78,7 @@ const ROUTING = {
 };
 
 /** A receiver of alerts: one of the kinds, and which alerts it gets how often. */
-export const receiver = z.strictObject({
-  webhook: KINDS.webhook.optional(),
-  slack: KINDS.slack.optional(),
-  discord: KINDS.discord.optional(),
-  telegram: KINDS.telegram.optional(),
-  ntfy: KINDS.ntfy.optional(),
-  email: KINDS.email.optional(),
-  heartbeat: KINDS.heartbeat.optional(),
-  ...ROUTING,
-});
+export const receiver = z.strictObject(KINDS).partial().extend(ROUTING);
 
 /** An entry of the setting `notify`. */
 export type Receiver = z.infer<typeof receiver>;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { alertSettings } from "./alerts";
 import {
+  diskDirectory,
   duration,
   flag,
   hostLabel,
@@ -15,7 +16,7 @@ import {
 import { checkGateway, gatewaySettings } from "./gateway";
 import { imageOf } from "./images";
 import { checkReceivers, receiver } from "./notify";
-import { checkScrapeJobs, extraScrapeJob } from "./scrapeJobs";
+import { checkScrapeJobs, extraScrapeJob, OWN_JOBS } from "./scrapeJobs";
 
 /** Every setting of a stack; `Pulumi.yaml` describes each key and has its default. */
 export const schema = z
@@ -48,6 +49,11 @@ export const schema = z
     dcgmExporter: z.union([z.literal(""), hostPort], {
       error: "must be host:port, such as dcgm-exporter:9400",
     }),
+    /** Whether the host itself is measured: CPU, load, memory, disks, network. */
+    hostMetrics: oneOf("on", "off"),
+    nodeExporterImage: imageOf("nodeExporterImage"),
+    /** Directories of the host whose disks are measured, beside the disk of Docker's root directory. */
+    hostDisks: z.array(diskDirectory),
     protectData: flag,
     /** Whether Prometheus may reach other hosts. */
     outbound: flag,
@@ -66,8 +72,10 @@ export const schema = z
     if (settings.cadvisorPort === settings.prometheusPort)
       refuse(["prometheusPort"], `is also cadvisorPort: give each its own`);
     checkGateway(settings, refuse);
-    const hasAlertmanager = settings.notify.length > 0;
-    checkScrapeJobs(settings.scrapeJobs, settings.scrapeInterval, hasAlertmanager, refuse);
+    const free: string[] = [];
+    if (settings.notify.length === 0) free.push(OWN_JOBS.alertmanager);
+    if (settings.hostMetrics === "off") free.push(OWN_JOBS.host);
+    checkScrapeJobs(settings.scrapeJobs, settings.scrapeInterval, free, refuse);
     checkReceivers(settings.notify, refuse);
   });
 

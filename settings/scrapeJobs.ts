@@ -1,4 +1,3 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { z } from "zod";
 import { TARGETS_FOLDER } from "../lib/names";
 import { durationSeconds } from "../lib/units";
@@ -7,6 +6,7 @@ import {
   flag,
   hostPort,
   isCertificate,
+  isKeyOf,
   isPrivateKey,
   labelName,
   notUsable,
@@ -29,6 +29,8 @@ export const OWN_JOBS = {
   dcgm: "dcgm",
   /** Only with the setting `notify`. */
   alertmanager: "alertmanager",
+  /** Only with the setting `hostMetrics`. Not `node`, which is the name of many a user's own job. */
+  host: "host",
 } as const;
 
 const relabelConfig = z.strictObject({
@@ -155,16 +157,18 @@ export const whyNoDiscovery = (key: string): string | undefined =>
       "no cloud's API, and Prometheus has no access to Docker's"
     : undefined;
 
-/** Refuses what Prometheus would accept or read late: names in use, timeouts that are too long, jobs without targets. */
+/**
+ * Refuses what Prometheus would accept or read late: names in use, timeouts that are too long, jobs without targets.
+ *
+ * @param free the names of own jobs that the stack does not have
+ */
 export function checkScrapeJobs(
   jobs: readonly ExtraScrapeJob[],
   defaultInterval: string,
-  hasAlertmanager: boolean,
+  free: readonly string[],
   refuse: Refuse,
 ): void {
-  const names: string[] = Object.values(OWN_JOBS).filter(
-    (name) => hasAlertmanager || name !== OWN_JOBS.alertmanager,
-  );
+  const names: string[] = Object.values(OWN_JOBS).filter((name) => !free.includes(name));
   for (const [index, job] of jobs.entries()) {
     const refuseIn: Refuse = (path, message) => {
       refuse(["scrapeJobs", index, ...path], message);
@@ -206,8 +210,7 @@ function checkClientKey({ tls_config: { cert, key } = {} }: HttpClient, refuse: 
   if ((cert === undefined) !== (key === undefined))
     refuse(["tls_config", cert ? "key" : "cert"], "must be set, as its counterpart is");
   if (!cert || !key || !isCertificate(cert) || !isPrivateKey(key)) return;
-  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)))
-    refuse(["tls_config", "key"], "must be the key of cert");
+  if (!isKeyOf(cert, key)) refuse(["tls_config", "key"], "must be the key of cert");
 }
 
 /** Moves the secrets of a job, and of its service discovery, into files. */

@@ -45,14 +45,18 @@ const WAITING: Record<string, Part> = {
   "integration:29": (files) => onDaemon("29", "integration:29", files),
   faults: (files) => onDaemon("20.10", "faults", files),
 };
-const PARTS = Object.keys({ ...COMPUTING, ...WAITING });
+/** Parts that run only where a word chooses them. */
+const CHOSEN: Record<string, Part> = {
+  soak: (files) => onDaemon("29", "soak", files),
+};
+const PARTS = Object.keys({ ...COMPUTING, ...WAITING, ...CHOSEN });
 
 /** Aborted by Ctrl-C and the like: running tests end, and daemons are removed. */
 const interruption = new AbortController();
 
 /**
  * `npm test [-- PART… [FILE…]]`. A word that begins the name of a part chooses this part; the other words choose files of these
- * parts by their path. Without words, everything runs. The failures and the line `N passed, N failed` come last.
+ * parts by their path. Without words, everything runs but the soak test, which takes a quarter of an hour. The failures and the line `N passed, N failed` come last.
  */
 export default async (words: string[]): Promise<number> => {
   const isPart = (word: string) => PARTS.some((part) => part.startsWith(word));
@@ -67,7 +71,7 @@ export default async (words: string[]): Promise<number> => {
 
   const results: Result[] = [];
   const start = async ([name, part]: [string, Part]) => {
-    const isChosen = parts.length === 0 || parts.some((word) => name.startsWith(word));
+    const isChosen = parts.some((word) => name.startsWith(word)) || (parts.length === 0 && !(name in CHOSEN));
     if (!isChosen || interruption.signal.aborted) return;
     log(`== ${name}`);
     const { passed, failures } = await part(files).catch((error: unknown) => failure("run", String(error)));
@@ -78,7 +82,7 @@ export default async (words: string[]): Promise<number> => {
     });
   };
   for (const part of Object.entries(COMPUTING)) await start(part);
-  await Promise.all(Object.entries(WAITING).map(start));
+  await Promise.all(Object.entries({ ...WAITING, ...CHOSEN }).map(start));
 
   const { passed, failures } = sum(...results);
   for (const { test, reason } of failures) log(`${test}\n${reason}`);

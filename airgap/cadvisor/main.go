@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -39,6 +40,7 @@ import (
 var (
 	listenIP          = flag.String("listen_ip", "", "IP to listen on, defaults to all IPs")
 	port              = flag.Int("port", 8080, "port to listen")
+	maxProcs          = flag.Int("max_procs", 0, "max number of CPUs that can be used simultaneously, less than 1 for all")
 	showVersion       = flag.Bool("version", false, "print cAdvisor version and exit")
 	storageDuration   = flag.Duration("storage_duration", 2*time.Minute, "how long to keep samples in memory")
 	storeLabels       = flag.Bool("store_container_labels", true, "convert container labels and environment variables into labels of metrics")
@@ -72,6 +74,11 @@ func main() {
 		fmt.Printf("cAdvisor version %s (%s)\n", version.Info["version"], version.Info["revision"])
 		return
 	}
+
+	if *maxProcs < 1 {
+		*maxProcs = runtime.NumCPU()
+	}
+	runtime.GOMAXPROCS(*maxProcs)
 
 	included := container.AllMetrics.Difference(disabled)
 	if len(enabled) > 0 {

@@ -7,6 +7,7 @@ import { buildCaddy } from "../toolchain/caddy";
 import { buildCadvisor } from "../toolchain/cadvisor";
 import { run } from "../../lib/run";
 import { exists } from "../../lib/cache";
+import { buildNodeExporter, NODE_EXPORTER_VERSION } from "../toolchain/nodeExporter";
 import { buildPrometheus, type PrometheusRelease } from "../toolchain/prometheus";
 import { staticBusybox } from "./busybox";
 
@@ -88,6 +89,12 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
       ],
     };
   },
+  [`prom/node-exporter:v${NODE_EXPORTER_VERSION}`]: async () => ({
+    files: { "bin/node_exporter": { copy: path.join(await buildNodeExporter(), "node_exporter") } },
+    applets: ["wget"],
+    owned: [],
+    changes: ["USER nobody", "EXPOSE 9100", 'ENTRYPOINT ["/bin/node_exporter"]'],
+  }),
   "ghcr.io/google/cadvisor:v0.60.5": async () => ({
     files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(), "cadvisor") } },
     applets: ["grep", "sleep", "stat", "wget"],

@@ -66,8 +66,16 @@ export async function configuredImages(stack: string, gpus: boolean, notify?: bo
   const setting = (key: string) =>
     config[`llm-metrics:${PREVIOUS_KEYS[key] ?? key}`] ?? config[`llm-metrics:${key}`] ?? "";
   const exporter = gpus && setting("gpu") !== "off" ? ["exporterImage"] : [];
+  const nodeExporter = setting("hostMetrics") === "off" ? [] : ["nodeExporterImage"];
   const alertmanager = isDeployed ? ["alertmanagerImage"] : [];
-  return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter, ...alertmanager].map(setting);
+  return [
+    "cadvisorImage",
+    "prometheusImage",
+    "caddyImage",
+    ...exporter,
+    ...nodeExporter,
+    ...alertmanager,
+  ].map(setting);
 }
 
 /** The setting is a list, or JSON; encrypted as a whole, it is an object. */

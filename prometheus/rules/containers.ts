@@ -140,7 +140,7 @@ function resourceAlerts(alerts: AlertSettings): AlertingRule[] {
       annotations: {
         summary: `${CONTAINER} is near its memory limit`,
         description:
-          "It uses {{ $value | humanizePercentage }} of its limit, without page cache. At 100 %, the kernel kills its processes.",
+          "It uses {{ $value | humanizePercentage }} of its limit, without page cache. At 100 %, the kernel kills its processes: raise the limit (`docker update --memory`), or restart the container before that.",
       },
     },
     {
@@ -161,7 +161,8 @@ function resourceAlerts(alerts: AlertSettings): AlertingRule[] {
       labels: { severity: "warning" },
       annotations: {
         summary: `${CONTAINER} loses network packets`,
-        description: "Its interfaces drop {{ $value | humanize }} packets per second.",
+        description:
+          "Its interfaces drop {{ $value | humanize }} packets per second: most likely its program reads too slowly, for lack of CPU time, or the network of the host is full.",
       },
     },
   ];

@@ -2,9 +2,9 @@ import { durationSeconds } from "../../lib/units";
 import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
 import type { AlertingRule, RuleGroup } from "./types";
 
-/** The number of requests in the last five minutes that the gateway answered with a status code. */
-const requests = (code: string) =>
-  `sum by (host) (increase(caddy_http_request_duration_seconds_count{job="${OWN_JOBS.gateway}",code=~"${code}"}[5m]))`;
+/** The number of requests in a period that the gateway answered with a status code. */
+const requests = (code: string, period: string) =>
+  `sum by (host) (increase(caddy_http_request_duration_seconds_count{job="${OWN_JOBS.gateway}",code=~"${code}"}[${period}]))`;
 
 /** A browser sends its first request without a password, so a few responses with 401 are normal. */
 const requestAlerts = (alerts: AlertSettings): AlertingRule[] => [
@@ -21,22 +21,20 @@ const requestAlerts = (alerts: AlertSettings): AlertingRule[] => [
   },
   {
     alert: "GatewayLoginsRefused",
-    expr: `${requests("401")} > ${alerts.gatewayLoginsRefused}`,
+    expr: `${requests("401", alerts.gatewayRefusedWindow)} > ${alerts.gatewayLoginsRefused}`,
     labels: { severity: "warning" },
     annotations: {
       summary: "Many logins to the gateway on {{ $labels.host }} fail",
-      description:
-        "{{ $value | humanize }} requests in the last five minutes had no password or a wrong one.",
+      description: `{{ $value | printf "%.0f" }} requests in the last ${alerts.gatewayRefusedWindow} had no password or a wrong one. Update the password of the client, or publish the ports to fewer clients.`,
     },
   },
   {
     alert: "GatewayRequestsRefused",
-    expr: `${requests("400|403|413|421")} > ${alerts.gatewayRequestsRefused}`,
+    expr: `${requests("400|403|413|421", alerts.gatewayRefusedWindow)} > ${alerts.gatewayRequestsRefused}`,
     labels: { severity: "warning" },
     annotations: {
       summary: "The gateway on {{ $labels.host }} rejects many requests",
-      description:
-        "{{ $value | humanize }} requests in the last five minutes were malformed, too large, or for a path that is not allowed.",
+      description: `{{ $value | printf "%.0f" }} requests in the last ${alerts.gatewayRefusedWindow} were malformed, too large, or for a path that is not allowed. The runbook has a query that shows which.`,
     },
   },
 ];

@@ -6,6 +6,7 @@ import type { RuleGroup } from "./types";
 export { containerRules } from "./containers";
 export { gatewayRules } from "./gateway";
 export { gpuRules } from "./gpu";
+export { hostRules } from "./host";
 export { monitoringRules } from "./monitoring";
 export { scrapeLimitRules } from "./scrapeLimits";
 export { unavailableRules, type UnavailableMetric } from "./unavailable";

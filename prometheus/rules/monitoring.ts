@@ -84,7 +84,7 @@ export function monitoringRules(
           summary:
             "Prometheus on {{ $labels.host }} failed to load its configuration and runs with the previous one",
           description:
-            "Its files were edited: `npm run preview` shows the drift, and `npm run up` reverts it.",
+            "Its files were edited: its log has the error, `npm run preview` shows the drift, and `npm run up` reverts it.",
         },
       },
       {
@@ -94,7 +94,8 @@ export function monitoringRules(
         for: scrapes(4),
         labels: { severity: "warning" },
         annotations: {
-          summary: "The target {{ $labels.instance }} of the job {{ $labels.job }} is down",
+          summary:
+            "The target {{ $labels.instance }} of the job {{ $labels.job }} on {{ $labels.host }} is down",
           description:
             "See the error on the page /targets of Prometheus, and the log of the target's container.",
         },
@@ -109,7 +110,7 @@ export function monitoringRules(
         annotations: {
           summary: "cAdvisor on {{ $labels.host }} runs, and measures no container",
           description:
-            "Docker or containerd does not answer it: see its log and that of Docker, then restart its container.",
+            "Docker or containerd does not answer it: see the log of its container and that of Docker. If Docker answers others, restart the container.",
         },
       },
     ],
@@ -222,7 +223,7 @@ const collectorAlerts = (alerts: AlertSettings): AlertingRule[] => [
     for: alerts.clockSkewFor,
     labels: { severity: "warning" },
     annotations: {
-      summary: "The clock of {{ $labels.instance }} differs from that of Prometheus",
+      summary: "The clock of {{ $labels.instance }} on {{ $labels.host }} differs from that of Prometheus",
       description:
         "cAdvisor there is {{ $value | humanizeDuration }} apart. Rates and ages of its containers are wrong: synchronize the clocks, as by NTP.",
     },

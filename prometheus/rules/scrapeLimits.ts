@@ -45,7 +45,7 @@ export function scrapeLimitRules(
         labels: { severity: "warning" },
         annotations: {
           summary:
-            "The response of {{ $labels.instance }} to the job {{ $labels.job }} is near its size limit: {{ $value | humanize1024 }}B",
+            "The response of {{ $labels.instance }} on {{ $labels.host }} to the job {{ $labels.job }} is near its size limit: {{ $value | humanize1024 }}B",
           description:
             "Above the limit, every series of the target is lost. In scrapeJobs, raise body_size_limit. cAdvisor repeats the labels of a container in each of its lines.",
         },
@@ -58,7 +58,7 @@ export function scrapeLimitRules(
         labels: { severity: "warning" },
         annotations: {
           summary:
-            "A scrape of {{ $labels.instance }} by the job {{ $labels.job }} takes {{ $value | humanizeDuration }}, which is near its timeout",
+            "A scrape of {{ $labels.instance }} on {{ $labels.host }} by the job {{ $labels.job }} takes {{ $value | humanizeDuration }}, which is near its timeout",
           description:
             "A scrape that exceeds its timeout stores nothing. See whether the host is overloaded; in scrapeJobs, raise scrape_timeout.",
         },
@@ -71,7 +71,7 @@ export function scrapeLimitRules(
         labels: { severity: "warning" },
         annotations: {
           summary:
-            "Prometheus rejects the metrics of {{ $labels.instance }} for the job {{ $labels.job }}, and stores none of them",
+            "Prometheus rejects the metrics of {{ $labels.instance }} on {{ $labels.host }} for the job {{ $labels.job }}, and stores none of them",
           description:
             "They exceed a limit, or are malformed: the page /targets of Prometheus names the limit, the metric and the label. In scrapeJobs, raise that limit, or drop the label by metric_relabel_configs.",
         },

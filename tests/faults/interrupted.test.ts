@@ -38,12 +38,12 @@ test("of two updates at once, the second fails with the owner of the lock, and c
   const stack = await Stack.create({ scrapeInterval: "1s" });
   try {
     const first = stack.up();
-    await eventually(async () => {
-      expect(await docker("network", "ls", "--format", "{{.Name}}")).toContain(stack.name);
-    });
+    // Its checks wait for cAdvisor, so that it does not end before the second begins.
+    await eventually(() => docker("pause", stack.resource("cadvisor")).then(() => undefined));
     let output: string;
     do output = await failed(stack.repairAndUp());
     while (output.includes("checkpoint: EOF")); // The first was writing the state.
+    await docker("unpause", stack.resource("cadvisor"));
     expect(output).toMatch(/locked by 1 lock.*\n.*created by/s);
     await succeeded(first);
     await succeeded(stack.preview("--expect-no-changes"));

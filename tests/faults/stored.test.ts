@@ -173,7 +173,9 @@ test("a full disk is reported by an alert and by the post-deploy checks, loses n
   const { stdin } = await stack.inputs("probe-command");
   const probe = JSON.stringify({ ...(JSON.parse(stdin as string) as object), startTimeoutSeconds: 5 });
   await onSmallDisk(async () => {
-    expect(await alerts()).not.toContain("PrometheusNotIngestingSamples");
+    await eventually(async () => {
+      expect(await alerts()).not.toContain("PrometheusNotIngestingSamples"); // It was stopped.
+    });
     const before = await times();
     const filler = path.join(folder, "filler");
     await run("dd", ["if=/dev/zero", `of=${filler}`, "bs=4k"]).catch(() => undefined); // Until there is no room.

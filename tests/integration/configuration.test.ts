@@ -52,7 +52,9 @@ describe("Changed setting", () => {
     await stack.configure({ scrapeJobs: [job] });
     const output = await failed(up());
     expect(output).toMatch(/nothing was changed:\s+the scrape job bad: .*hashmod/);
-    expect(await query(stack.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
+    await eventually(async () => {
+      expect(await query(stack.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
+    });
   });
 
   it("adds a scrape job for a container on the stack's network", async () => {
@@ -194,7 +196,7 @@ describe("Documented settings change and go back, each time by an update that en
   afterAll(() => gpuHost.removeCdi());
 
   test("those of the containers", async () => {
-    const { cadvisorImage, prometheusImage, caddyImage, exporterImage } = settings();
+    const { cadvisorImage, prometheusImage, caddyImage, exporterImage, nodeExporterImage } = settings();
     // A digest of the same image was another image in each update (kreuzwerker/terraform-provider-docker 49, 426).
     const digest = await docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", cadvisorImage);
     const images = {
@@ -202,19 +204,25 @@ describe("Documented settings change and go back, each time by an update that en
       prometheusImage: "prom/prometheus:v3.13.98",
       caddyImage: "caddy:2.11.98-alpine",
       exporterImage: "node:24.98.0-bookworm-slim",
+      nodeExporterImage: "prom/node-exporter:v1.98.0",
     };
     await docker("tag", prometheusImage, images.prometheusImage);
     await docker("tag", caddyImage, images.caddyImage);
     await docker("tag", exporterImage, images.exporterImage);
+    await docker("tag", nodeExporterImage, images.nodeExporterImage);
+    // The post-deploy checks require its disk.
+    const hostDisks = ["/usr/local"];
     const memory = { cadvisorMemory: "300MB", prometheusMemory: "900MB", exporterMemory: "200MB" };
 
-    await changeAndGoBack({ dockerAccess: "proxy", gpu: "on", ...images, ...memory }, {}, async () => {
+    const changed = { dockerAccess: "proxy", gpu: "on", hostDisks, ...images, ...memory };
+    await changeAndGoBack(changed, {}, async () => {
       const expected = {
         cadvisor: [digest, 300],
         prometheus: [images.prometheusImage, 900],
         gateway: [images.caddyImage, expect.anything()],
         "docker-proxy": [images.caddyImage, expect.anything()],
-        exporter: [images.exporterImage, 200],
+        "exporter": [images.exporterImage, 200],
+        "node-exporter": [images.nodeExporterImage, expect.anything()],
       } as const;
       for (const which of Object.keys(expected) as (keyof typeof expected)[]) {
         const { Config, HostConfig, Mounts } = await inspect(stack.resource(which));
@@ -235,6 +243,7 @@ describe("Documented settings change and go back, each time by an update that en
       retentionTime: "9d",
       retentionSize: "64MB",
       cadvisorApi: "off",
+      hostMetrics: "off",
       outbound: true,
       protectData: true,
       scrapeJobs: [{ job_name: "absent", static_configs: [{ targets: ["absent:8000"] }] }],
@@ -248,6 +257,9 @@ describe("Documented settings change and go back, each time by an update that en
       // A changed retention was not in force (prometheus-operator/prometheus-operator 2898).
       expect(await prometheusStatus("runtimeinfo")).toMatchObject({ storageRetention: "9d or 64MiB" });
 
+      expect(await docker("ps", "--all", "--format", "{{.Names}}")).not.toContain(
+        stack.resource("node-exporter"),
+      );
       const daemon = await docker("info", "--format", "{{.Name}}");
       const { yaml } = await prometheusStatus<{ yaml: string }>("config");
       const targets = ["absent:8000", "alertmanager:9093", "dcgm-exporter:9400"];

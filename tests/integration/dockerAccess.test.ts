@@ -16,7 +16,7 @@ import {
 } from "../support/dockerApiAttacks";
 import { call, converse, statuses } from "../support/conversation";
 import { configureRuntime, DAEMON_FOLDER, restartDaemon } from "../support/daemonControl";
-import { docker, DOCKER_HOST, hasContainerdStore, inspect, startContainer } from "../support/docker";
+import { docker, DOCKER_HOST, hasContainerdStore, inspect, shimOf, startContainer } from "../support/docker";
 import { eventually } from "../support/eventually";
 import { query } from "../support/prometheus";
 import { Stack, succeeded } from "../support/stack";
@@ -372,8 +372,7 @@ describe("Docker proxy", () => {
 
   it("lets a scrape measure all other containers while Docker does not answer for one", async () => {
     const stuck = await startContainer("example/stuck:1");
-    const { Pid: pid } = (await inspect(stuck)).State;
-    const shim = Number(/PPid:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]);
+    const shim = await shimOf(stuck);
     process.kill(shim, "SIGSTOP");
     // This waits for the shim, and inspections of the container wait for this.
     const waiting = docker("kill", "--signal=USR1", stuck);

@@ -1,4 +1,5 @@
 import { docker, startContainer } from "../support/docker";
+import { eventually } from "../support/eventually";
 import { OutsideHost } from "../support/outsideHost";
 import { sharedStack } from "../support/sharedStack";
 import type { Stack } from "../support/stack";
@@ -24,7 +25,9 @@ describe("Stack on loopback", () => {
       await startContainer("example/web:1", ["--network", "no-masquerade"]),
     ];
     for (const [i, container] of ordinary.entries())
-      expect([i, await outside.reachedFrom(container)]).toEqual([i, ["tcp", "udp"]]);
+      await eventually(async () => {
+        expect([i, await outside.reachedFrom(container)]).toEqual([i, ["tcp", "udp"]]);
+      });
     for (const which of ["cadvisor", "gateway", "prometheus"] as const)
       expect([which, await outside.reachedFrom(stack.resource(which))]).toEqual([which, []]);
     await docker("rm", "-f", ...ordinary);

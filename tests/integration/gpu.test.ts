@@ -119,7 +119,7 @@ afterAll(async () => {
   await gpuHost.removeCdi();
 });
 
-/** The values of a metric, by container and GPU. */
+/** The values of a metric, by container and GPU: none after a scrape that a busy machine did not answer within a second. */
 async function values(metric: string): Promise<Record<string, number>> {
   const samples = await query(stack.prometheus, `${metric}{job="exporter"}`);
   const which = (name = "") =>
@@ -135,66 +135,70 @@ const withCdi = <T>(byIndex: T, byType: T): Record<string, T> =>
   containers["cdi"] ? { "cdi 0": byIndex, "cdiByType 1": byType } : {};
 
 describe("GPU metrics", () => {
-  it("stores each container's use of each GPU, for every form of allocation", async () => {
-    expect(await values("container_gpu_memory_used_bytes")).toEqual({
-      "all 0": 1000 * MIB,
-      "all 1": 2500 * MIB,
-      "one 1": 4000 * MIB,
-      "idle 1": 0,
-      "runtime 0": 8000 * MIB,
-      "vllm 0": 16_000 * MIB,
-      ...withCdi(32_000 * MIB, 5000 * MIB),
-    });
-    expect(await values("container_gpu_utilization_ratio")).toEqual({
-      "all 0": 0.1,
-      "all 1": 0.25,
-      "one 1": 0.3,
-      "idle 1": 0,
-      "runtime 0": 0.4,
-      "vllm 0": 0.15,
-      ...withCdi(0.01, 0.02),
-    });
-    expect(await values("container_gpu_processes")).toMatchObject({ "all 0": 1, "all 1": 2, "one 1": 1 });
-  });
+  it("stores each container's use of each GPU, for every form of allocation", () =>
+    eventually(async () => {
+      expect(await values("container_gpu_memory_used_bytes")).toEqual({
+        "all 0": 1000 * MIB,
+        "all 1": 2500 * MIB,
+        "one 1": 4000 * MIB,
+        "idle 1": 0,
+        "runtime 0": 8000 * MIB,
+        "vllm 0": 16_000 * MIB,
+        ...withCdi(32_000 * MIB, 5000 * MIB),
+      });
+      expect(await values("container_gpu_utilization_ratio")).toEqual({
+        "all 0": 0.1,
+        "all 1": 0.25,
+        "one 1": 0.3,
+        "idle 1": 0,
+        "runtime 0": 0.4,
+        "vllm 0": 0.15,
+        ...withCdi(0.01, 0.02),
+      });
+      expect(await values("container_gpu_processes")).toMatchObject({ "all 0": 1, "all 1": 2, "one 1": 1 });
+    }));
 
-  it("stores no GPU series of CUDA images without a GPU, plain containers and its own containers", async () => {
-    const names = await query(stack.prometheus, 'group by (name) ({__name__=~"container_gpu_.+"})');
-    const seen = names.map(({ metric }) => metric["name"]);
-    expect(seen.sort()).toEqual(
-      ["all", "one", "idle", "runtime", "vllm", "cdi", "cdiByType"]
-        .flatMap((which) => containers[which] ?? [])
-        .sort(),
-    );
-  });
+  it("stores no GPU series of CUDA images without a GPU, plain containers and its own containers", () =>
+    eventually(async () => {
+      const names = await query(stack.prometheus, 'group by (name) ({__name__=~"container_gpu_.+"})');
+      const seen = names.map(({ metric }) => metric["name"]);
+      expect(seen.sort()).toEqual(
+        ["all", "one", "idle", "runtime", "vllm", "cdi", "cdiByType"]
+          .flatMap((which) => containers[which] ?? [])
+          .sort(),
+      );
+    }));
 
-  it("labels GPU series with the device, the LLM server, and cAdvisor's labels of the same container", async () => {
-    const [gpu] = await query(stack.prometheus, `container_gpu_info{name="${containers["vllm"] ?? ""}"}`);
-    expect(gpu?.metric).toMatchObject({
-      job: "exporter",
-      host: "gpu-host",
-      image: "vllm/vllm-openai:v0.11.0",
-      llm_server: "vllm",
-      gpu: "0",
-      gpu_uuid: gpuUuid(0),
-      gpu_model: "NVIDIA H100 80GB HBM3",
-      allocation: "device_request",
-    });
-    const joined = await query(
-      stack.prometheus,
-      "container_memory_working_set_bytes and on (host, id, name, image) container_gpu_info",
-    );
-    expect(joined).toHaveLength(containers["cdi"] ? 7 : 5);
-  });
+  it("labels GPU series with the device, the LLM server, and cAdvisor's labels of the same container", () =>
+    eventually(async () => {
+      const [gpu] = await query(stack.prometheus, `container_gpu_info{name="${containers["vllm"] ?? ""}"}`);
+      expect(gpu?.metric).toMatchObject({
+        job: "exporter",
+        host: "gpu-host",
+        image: "vllm/vllm-openai:v0.11.0",
+        llm_server: "vllm",
+        gpu: "0",
+        gpu_uuid: gpuUuid(0),
+        gpu_model: "NVIDIA H100 80GB HBM3",
+        allocation: "device_request",
+      });
+      const joined = await query(
+        stack.prometheus,
+        "container_memory_working_set_bytes and on (host, id, name, image) container_gpu_info",
+      );
+      expect(joined).toHaveLength(containers["cdi"] ? 7 : 5);
+    }));
 
-  it("counts the GPU memory of host processes apart, and all adds up to the device's", async () => {
-    const [host] = await query(stack.prometheus, 'gpu_host_memory_used_bytes{gpu="1"}');
-    expect(Number(host?.value[1])).toBe(64 * MIB);
-    const sums = await query(
-      stack.prometheus,
-      "sum by (gpu_uuid) (container_gpu_memory_used_bytes) + on (gpu_uuid) gpu_host_memory_used_bytes == on (gpu_uuid) gpu_memory_used_bytes",
-    );
-    expect(sums).toHaveLength(2);
-  });
+  it("counts the GPU memory of host processes apart, and all adds up to the device's", () =>
+    eventually(async () => {
+      const [host] = await query(stack.prometheus, 'gpu_host_memory_used_bytes{gpu="1"}');
+      expect(Number(host?.value[1])).toBe(64 * MIB);
+      const sums = await query(
+        stack.prometheus,
+        "sum by (gpu_uuid) (container_gpu_memory_used_bytes) + on (gpu_uuid) gpu_host_memory_used_bytes == on (gpu_uuid) gpu_memory_used_bytes",
+      );
+      expect(sums).toHaveLength(2);
+    }));
 
   it("answers every question of the documentation, and names the container that wastes its GPU", async () => {
     const documented = [
@@ -340,7 +344,9 @@ describe("GPU metrics", () => {
     await succeeded(stack.up());
     const { HostConfig: host } = await inspect(stack.resource("exporter"));
     expect(host.DeviceRequests).toMatchObject([{ Driver: "cdi", DeviceIDs: ["nvidia.com/gpu=all"] }]);
-    expect(await values("container_gpu_memory_used_bytes")).toMatchObject({ "cdi 0": 32_000 * MIB });
+    await eventually(async () => {
+      expect(await values("container_gpu_memory_used_bytes")).toMatchObject({ "cdi 0": 32_000 * MIB });
+    });
     await succeeded(stack.refresh("--expect-no-changes"));
   });
 
@@ -354,7 +360,7 @@ describe("GPU metrics", () => {
       "GPUs are not measured: Docker on this host has neither NVIDIA's container runtime",
     );
     const { probeReport, jobNames } = await stack.outputs<typeof outputs>();
-    expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway"]);
+    expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway", "host"]);
     expect(probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
     expect(await docker("ps", "-a", "--format", "{{.Names}}")).not.toContain(stack.resource("exporter"));
 

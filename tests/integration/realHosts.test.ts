@@ -1,11 +1,14 @@
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildShellImage } from "../../airgap/images";
 import { cut } from "../../lib/labels";
+import { run } from "../../lib/run";
 import { reasonsForGaps } from "../../probes/containers";
 import type { ProbeReport } from "../../probes/report";
 import { REQUIRED_LABELS, REQUIRED_METRICS } from "../../prometheus/catalogue";
-import { docker, DOCKER_HOST } from "../support/docker";
+import { docker, DOCKER_HOST, inspect, shimOf } from "../support/docker";
 import { eventually } from "../support/eventually";
 import { query, type Sample } from "../support/prometheus";
 import { Stack, succeeded, WITH_POLICIES } from "../support/stack";
@@ -42,12 +45,14 @@ const WELL_BEHAVED: Record<string, string[]> = {
   "no-network": ["--network", "none"],
   "shared-network": ["--network", `container:${named("db")}`],
   paused: [],
+  zombie: [],
   // Not here: a privileged container, which the machine of the tests does not allow (no CAP_SYS_RESOURCE).
 };
 
 let stack: Stack;
 let report: ProbeReport;
 let output: string;
+let zombieShim: number | undefined;
 const churn = { stopped: false, started: 0, done: Promise.resolve() };
 
 /** Runs a container in the background. A start that fails is an error of this test. */
@@ -72,6 +77,27 @@ async function backedOff(name: string): Promise<void> {
   });
 }
 
+/** Makes a container one that Docker has failed to remove: a file in its folder cannot be deleted. */
+async function makeDead(name: string): Promise<void> {
+  const file = await docker("inspect", "--format", "{{.HostnamePath}}", name);
+  await run("chattr", ["+i", file]);
+  await expect(docker("rm", "-f", name)).rejects.toThrow(path.basename(file));
+  await run("chattr", ["-i", file]);
+}
+
+/**
+ * Makes the process of a container a zombie: its shim, which would reap it, is stopped. Docker lists the container as running.
+ *
+ * @returns the pid of the shim
+ */
+async function makeZombie(name: string): Promise<number> {
+  const { Pid: pid } = (await inspect(name)).State;
+  const shim = await shimOf(name);
+  process.kill(shim, "SIGSTOP");
+  process.kill(pid, "SIGKILL");
+  return shim;
+}
+
 beforeAll(async () => {
   await buildShellImage(IMAGE, DOCKER_HOST);
   await docker("tag", IMAGE, LONGEST_IMAGE);
@@ -84,6 +110,9 @@ beforeAll(async () => {
   await start(named("exited"), [], ["sh", "-c", "exit 3"]);
   await docker("create", "--name", named("created"), IMAGE);
   await docker("pause", named("paused"));
+  await start(named("dead"), []);
+  await makeDead(named("dead"));
+  zombieShim = await makeZombie(named("zombie"));
   for (let n = 0; n < CRASH_LOOPS; n++) await backedOff(named(`crashy-${n}`));
 
   stack = await Stack.create();
@@ -95,6 +124,7 @@ beforeAll(async () => {
 afterAll(async () => {
   churn.stopped = true;
   await churn.done;
+  if (zombieShim) process.kill(zombieShim, "SIGCONT");
   const mine = await docker("ps", "--all", "--quiet", "--filter", `name=^/${PREFIX}`);
   await docker("rm", "-f", ...mine.split("\n").filter(Boolean));
   await docker("rmi", LONGEST_IMAGE);
@@ -124,6 +154,23 @@ describe("A deploy on a host with broken, odd and short-lived containers", () =>
     expect(churn.started).toBeGreaterThan(5);
   });
 
+  it("copes with a container that Docker cannot remove, and with one whose first process is a zombie", async () => {
+    const states = [
+      "inspect",
+      "--format",
+      "{{.State.Status}} {{.State.Pid}}",
+      named("dead"),
+      named("zombie"),
+    ];
+    const [dead, zombie = ""] = (await docker(...states)).split("\n");
+    expect(dead).toBe("dead 0");
+    const [status, pid = ""] = zombie.split(" ");
+    expect([status, await readFile(`/proc/${pid}/stat`, "utf8")]).toEqual([
+      "running",
+      expect.stringContaining(") Z "),
+    ]);
+  });
+
   it("stores the complete series of every well-behaved container", async () => {
     const required = Object.keys(REQUIRED_METRICS);
     const samples = await samplesByName();
@@ -138,7 +185,9 @@ describe("A deploy on a host with broken, odd and short-lived containers", () =>
   });
 
   it("keeps the target cadvisor up", async () => {
-    expect(await query(stack.prometheus, 'min_over_time(up{job="cadvisor"}[5m]) == 1')).toHaveLength(1);
+    // The first scrape can come before cAdvisor listens.
+    const up = 'up{job="cadvisor"} == 1 and changes(up{job="cadvisor"}[5m]) <= 1';
+    expect(await query(stack.prometheus, up)).toHaveLength(1);
   });
 
   it("cuts long labels, and stores no label that is not documented", async () => {

@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { run } from "../../lib/run";
 import { Authority, type Certified } from "../support/certificates";
 import { commandLinesDuring } from "../support/commandLines";
 import { docker, inspect } from "../support/docker";
 import { eventually } from "../support/eventually";
 import { startLlmServer } from "../support/llmServer";
 import { query } from "../support/prometheus";
+import { expectNowhere, secretPlaces } from "../support/secretPlaces";
 import { failed, Stack, succeeded, WITH_POLICIES } from "../support/stack";
 
 const TOKEN = `token-${randomBytes(20).toString("hex")}`;
@@ -135,23 +135,11 @@ describe("Scrape jobs of the user", () => {
       "600 65534 secrets/token.authorization.credentials",
       "700 65534 secrets",
     ]);
-    const containers = (await docker("ps", "-aq")).split("\n");
-    const fetched = async (place: string) => (await fetch(`${stack.prometheus}${place}`)).text();
-    const places = {
-      outputs: outputs.join("\n") + JSON.stringify(await stack.outputs()),
-      state: await stack.state(),
-      inspect: await docker("inspect", ...containers),
-      logs: await run("sh", ["-c", `for c in ${containers.join(" ")}; do docker logs $c 2>&1; done`]),
-      configuration: await fetched("/api/v1/status/config"),
-      targets: await fetched("/api/v1/targets"),
-      loaded: await inPrometheus("sh", "-c", "cat /etc/prometheus/*.yml* /etc/prometheus/applied/*"),
-    };
-    expect(places.configuration).toContain("token.authorization.credentials");
-    for (const secret of [TOKEN, WRONG_TOKEN, client.key.split("\n")[1] ?? ""]) {
-      expect(secret.length).toBeGreaterThan(30);
-      for (const [place, text] of Object.entries(places))
-        expect([place, text.includes(secret)]).toEqual([place, false]);
-    }
+    const pages = ["/api/v1/status/config", "/api/v1/targets"];
+    const places = await secretPlaces(stack, "prometheus", outputs, pages);
+    for (const place of ["files", "/api/v1/status/config"])
+      expect(places[place]).toContain("token.authorization.credentials");
+    expectNowhere([TOKEN, WRONG_TOKEN, client.key.split("\n")[1] ?? ""], places);
   });
 
   it("find targets by files, HTTP and DNS, with the label host", async () => {

@@ -127,7 +127,7 @@ describe("Messages", () => {
   });
 
   it("have what happened, what to do, and where to read more", () => {
-    const title = "[FIRING:1] ContainerOOMKilled llm-1 vllm";
+    const title = "[FIRING:1] ContainerOOMKilled llm-1 vllm (critical)";
     const text = `${oom.summary}\n${oom.description}\n${oom.runbook_url}\n`;
     expect(sentTo("slack")).toContainEqual(
       expect.objectContaining({ attachments: [expect.objectContaining({ title, text })] }),

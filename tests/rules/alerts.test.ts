@@ -29,12 +29,14 @@ describe("Each alert", () => {
     expect(CASES[alert].some(({ fires }) => !fires)).toBe(!ALWAYS_FIRING.includes(alert));
   });
 
-  it("has a name of its own in the settings, a severity, a summary and a description", () => {
+  it("has a name of its own in the settings, a summary with the host, and a description that a message does not cut", () => {
     const alerts = RULES.flatMap(({ rules }) => rules).filter((rule) => "alert" in rule);
     expect(alerts.map(({ alert }) => alert).sort()).toEqual([...ALERT_NAMES].sort());
     for (const { annotations } of alerts) {
-      expect(annotations.summary).toMatch(/^\S.*[^.]$/);
+      expect(annotations.summary).toMatch(/^\S.*\{\{ \$labels\.host \}\}.*[^.]$/);
       expect(annotations.description).toMatch(/^\S.*\.$/);
+      const rendered = annotations.description.replace(/\{\{.*?\}\}/g, "a-label-or-value");
+      expect(rendered.length).toBeLessThanOrEqual(250);
     }
   });
 });

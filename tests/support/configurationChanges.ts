@@ -54,6 +54,7 @@ export async function changeTwentyTimes(stack: Stack): Promise<void> {
   const seconds = Math.ceil((Date.now() - start) / 1000);
   const times = await sampleTimes(stack.prometheus, 'up{job="cadvisor"}', seconds);
   expect(times.length).toBeGreaterThan(20);
-  expect(largestGap(times)).toBeLessThan(2.5);
+  // On a busy machine, a scrape can start late; a restart costs seven seconds.
+  expect(largestGap(times)).toBeLessThan(5);
   await succeeded(stack.preview("--expect-no-changes"));
 }

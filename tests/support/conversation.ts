@@ -19,7 +19,8 @@ export type Message = string[];
  * @param container the container; undefined is an ordinary one of its own
  * @param to where they go to, as Node's net.connect has it
  * @param options of `docker run`
- * @returns what came back to each until the other side closed the connection, or had been silent for 2 s
+ * @returns what came back to each until the other side closed the connection, or had been silent for 2 s; for 8 s before its
+ *   first byte, because a busy machine answers late
  */
 export async function converse(
   container: string | undefined,
@@ -51,10 +52,13 @@ async function talk(to: NetConnectOpts, messages: Message[]): Promise<void> {
     let answer = "";
     const socket = connect(to);
     const ended = new Promise((resolve) => {
-      socket.setTimeout(2000, () => {
+      socket.setTimeout(8000, () => {
         socket.destroy();
       });
-      socket.on("data", (data: Buffer) => (answer += data.toString("latin1")));
+      socket.on("data", (data: Buffer) => {
+        answer += data.toString("latin1");
+        socket.setTimeout(2000);
+      });
       socket.on("error", () => undefined).on("close", resolve);
     });
     for (const [i, text] of message.entries()) {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { buildShellImage } from "../../airgap/images";
 import { run } from "../../lib/run";
 
@@ -41,6 +42,12 @@ export interface Inspected {
 }
 export const inspect = async (container: string): Promise<Inspected> =>
   (JSON.parse(await docker("inspect", container)) as [Inspected])[0];
+
+/** The pid of containerd's shim of a running container: it starts and reaps the container's process. */
+export async function shimOf(container: string): Promise<number> {
+  const { Pid: pid } = (await inspect(container)).State;
+  return Number(/PPid:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
 
 /**
  * Starts a container.

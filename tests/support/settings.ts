@@ -87,6 +87,9 @@ export const RECEIVERS = {
   heartbeat: { url: "https://heartbeat.example.org/secret-of-heartbeat" },
 };
 
+/** A scrape job with the keys that every job has. */
+export const JOB = { job_name: "vllm", static_configs: [{ targets: ["vllm:8000"] }] };
+
 /** A scrape job with every key that a stack can use, and with a secret wherever Prometheus takes one. */
 export const FULL_JOB = {
   job_name: "full",

@@ -113,6 +113,7 @@ export class Stack {
       | "docker-proxy"
       | "gateway"
       | "exporter"
+      | "node-exporter"
       | "prometheus"
       | "prometheus-data"
       | "prometheus-config",

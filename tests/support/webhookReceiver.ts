@@ -6,7 +6,14 @@ import type { AddressInfo } from "node:net";
 export interface Message {
   [field: string]: unknown;
   status: "firing" | "resolved";
-  alerts: { status: string; labels: Record<string, string>; annotations: Record<string, string> }[];
+  alerts: Alert[];
+}
+
+/** An alert of a message. */
+export interface Alert {
+  status: string;
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
 }
 
 /** A server that records the messages of Alertmanager's webhooks, by the path that they were sent to. Port 0 is a free one. */
@@ -51,6 +58,13 @@ export class WebhookReceiver {
   }
 
   url = (path: string): string => `http://${this.address}:${this.port}${path}`;
+
+  /** The alerts of all messages with these labels, and when each message arrived, in milliseconds. */
+  alerts = (status: string, labels: Record<string, string>): (Alert & { at: number })[] =>
+    this.messages
+      .flatMap(({ at, body }) => body.alerts.map((alert) => ({ ...alert, at })))
+      .filter((alert) => alert.status === status)
+      .filter((alert) => Object.entries(labels).every(([label, value]) => alert.labels[label] === value));
 
   /** Such as ["firing TargetDown cadvisor"]: the alerts of all messages since a time, in milliseconds. */
   received = (since = 0): string[] =>

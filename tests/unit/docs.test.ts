@@ -8,6 +8,8 @@ import {
   GPU_CONTAINER_LABELS,
   GPU_CONTAINER_METRICS,
   GPU_EXPORTER_METRICS,
+  NODE_METRICS,
+  ROOT_CGROUP_METRICS,
   REQUIRED_LABELS,
   GPU_METRICS,
 } from "../../prometheus/catalogue";
@@ -32,6 +34,7 @@ describe("Documentation", () => {
     ["metrics of GPUs", Object.entries(GPU_METRICS)],
     ["metrics of the exporter", Object.entries(GPU_EXPORTER_METRICS)],
     ["metrics of the gateway", Object.entries(GATEWAY_METRICS)],
+    ["metrics of the host", Object.entries({ ...ROOT_CGROUP_METRICS, ...NODE_METRICS })],
     ["metrics of Alertmanager", Object.entries(ALERTMANAGER_METRICS)],
   ])("has all %s, in the words of the catalogue", (_, expected) => {
     expect(rows("docs/metrics.md")).toEqual(expect.arrayContaining(expected));

@@ -132,6 +132,7 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
         [container({ name: "a-cadvisor", volumes: [{ ...socket, readOnly: false }] })],
       ],
       ["use a docker-proxy", [container({ name: "a-prometheus", volumes: [socket] })]],
+      ["use a docker-proxy", [container({ name: "a-node-exporter", volumes: [socket] })]],
       ["use a docker-proxy", [container({ volumes: [socket] }, "a-prometheus")]],
       [
         "mounts /run/containerd/containerd.sock",
@@ -228,6 +229,7 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
     stops: [
       ["its networkMode is host", [container({ name: "a-exporter", networkMode: "host" })]],
       ["its pidMode is host", [container({ name: "a-cadvisor", pidMode: "host" })]],
+      ["its pidMode is host", [container({ name: "a-node-exporter", pidMode: "host" })]],
     ],
   },
   limits: {
@@ -330,7 +332,7 @@ test("what the program declares keeps to every policy, with GPUs and without", a
       configurationDrift: "",
     });
     await new Promise((resolve) => stack.report.apply(resolve));
-    const containers = 3 + (gpus ? 1 : 0) + (dockerAccess === "proxy" ? 1 : 0);
+    const containers = 4 + (gpus ? 1 : 0) + (dockerAccess === "proxy" ? 1 : 0);
     expect(declared.filter(({ type }) => type === container({}).type)).toHaveLength(containers);
     expect(violations(declared, undefined, { stack: "staging" })).toEqual([]);
   }

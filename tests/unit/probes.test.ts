@@ -50,6 +50,7 @@ const checkNamed = (name: string): Check => {
       { metric: "container_fs_limit_bytes", reason: "containerd" },
     ],
     gpu: { measured: true, exporter: "exporter" } as const,
+    host: { exporter: "node-exporter", disks: ["/var/lib/docker", "/data"] },
     alertmanager: { url: `${url}/alertmanager`, container: "alertmanager" },
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
@@ -379,6 +380,32 @@ describe("Check of metrics", () => {
     await expect(ask(COMPLETE)).resolves.toContain("2 metrics");
     expect((await advice(COMPLETE)).actual).toBe(
       "2 metrics of 2 containers, each with name, image; incomplete: odd (no container_memory_rss)",
+    );
+  });
+});
+
+describe("The check of the host", () => {
+  const measured = (...names: string[]) => {
+    const disk = (mountpoint: string) => ({ __name__: "node_filesystem_avail_bytes", mountpoint });
+    const result = names.map((name) => ({
+      metric: name.startsWith("/") ? disk(name) : { __name__: name },
+      value: [0, "1"],
+    }));
+    answers.set("/api/v1/query", { status: 200, body: { status: "success", data: { result } } });
+  };
+  const METRICS = ["machine_cpu_usage_seconds_total", "node_load15", "node_memory_MemAvailable_bytes"];
+
+  it("passes with CPU, load, memory and every disk", async () => {
+    measured(...METRICS, "/var/lib/docker", "/data");
+    await expect(ask("the host and its disks")).resolves.toBe(
+      "CPU, load, memory, and the disks of /var/lib/docker, /data",
+    );
+  });
+
+  it("names what is missing", async () => {
+    measured(...METRICS.slice(1), "/var/lib/docker");
+    await expect(ask("the host and its disks")).rejects.toThrow(
+      "nothing of machine_cpu_usage_seconds_total, /data",
     );
   });
 });

@@ -19,6 +19,7 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
 import { buildProviders } from "../../../airgap";
 import { run } from "../../../lib/run";
+import { eventually } from "../../support/eventually";
 
 jest.setTimeout(1_800_000); // The first run builds the providers.
 
@@ -269,7 +270,10 @@ describe("The command provider", () => {
     await failed;
     const processes = readFileSync(file, "utf8").trim().split(" ");
     expect(processes).toHaveLength(2);
+    // A killed process can take a moment to end.
     for (const id of processes)
-      expect(await run("ps", ["-o", "stat=", "-p", id]).catch(() => "Z")).toMatch(/^Z/);
+      await eventually(async () => {
+        expect(await run("ps", ["-o", "stat=", "-p", id]).catch(() => "Z")).toMatch(/^Z/);
+      });
   });
 });

@@ -23,11 +23,17 @@ test("cAdvisor measures when it is scraped, and by itself only once a minute", a
   const { cadvisor } = await declare();
   expect(cadvisor["command"]).toEqual(
     expect.arrayContaining([
+      "--max_procs=1",
       "--housekeeping_interval=60s",
       "--allow_dynamic_housekeeping=false",
       "--global_housekeeping_interval=30s",
     ]),
   );
+});
+
+test("cAdvisor collects garbage seldom, and within its memory limit", async () => {
+  const { cadvisor } = await declare({ cadvisorMemory: "400MB" });
+  expect(cadvisor).toMatchObject({ memory: 400, envs: ["GOGC=400", "GOMEMLIMIT=300MiB"] });
 });
 
 test("cAdvisor reports the CPU time of a container once, not per CPU, which doubles sums (google/cadvisor 3853)", async () => {
@@ -70,7 +76,7 @@ test("on a host without the kernel log, cAdvisor starts without the device, and 
 test("with SELinux, only the containers that read the host are not confined", async () => {
   const options = async (selinux: boolean) => {
     await declare({ dockerAccess: "proxy" }, { selinux, ...runtime });
-    return ["cadvisor", "docker-proxy", "exporter", "prometheus", "gateway"].map((name) =>
+    return ["cadvisor", "docker-proxy", "dev-exporter", "prometheus", "gateway"].map((name) =>
       (containerInputs(`${name}-container`)["securityOpts"] as string[]).includes("label=disable"),
     );
   };
@@ -105,7 +111,7 @@ describe("A container that mounts Docker's socket", () => {
   const METRICS = `echo 'x{id="a",name="web"} "Name":"containerd"'`;
   const scripts = async (facts: Parameters<typeof declare>[1] = {}) => {
     await declare({}, { ...runtime, ...facts });
-    const socket = [containerInputs("cadvisor-container"), containerInputs("exporter-container")];
+    const socket = [containerInputs("cadvisor-container"), containerInputs("dev-exporter-container")];
     await declare({ dockerAccess: "proxy" }, { ...runtime, ...facts });
     const [cadvisor, exporter] = socket.map(
       (inputs) => ((inputs["entrypoints"] ?? inputs["command"]) as string[])[2] ?? "",
@@ -147,10 +153,11 @@ test("Prometheus runs as nobody, without capabilities, and writes only to its tw
   expect(prometheus["command"]).not.toContain("--web.enable-lifecycle");
 });
 
-test.each(["cadvisor", "prometheus", "gateway"] as const)(
+test.each(["cadvisor", "prometheus", "gateway", "node-exporter"])(
   "%s has a health check, limits, bounded logs and comes back by itself",
   async (which) => {
-    expect((await declare())[which]).toMatchObject({
+    await declare();
+    expect(containerInputs(`${which}-container`)).toMatchObject({
       healthcheck: { tests: expect.arrayContaining(["CMD"]) as unknown },
       memory: expect.any(Number) as unknown,
       memorySwap: expect.any(Number) as unknown,
@@ -202,7 +209,7 @@ test("two environments share no name on the host", async () => {
       .map((r) => r.inputs["name"]);
   };
   const [dev, prod] = [await names("dev"), await names("prod")];
-  expect(dev).toHaveLength(7);
+  expect(dev).toHaveLength(8);
   expect(dev.filter((name) => prod.includes(name))).toEqual([]);
 });
 
@@ -262,5 +269,6 @@ test("the probe expects what is declared, and runs again when a container or the
     "llm-metrics-dev-cadvisor-container-id",
     "llm-metrics-dev-prometheus-container-id",
     "llm-metrics-dev-gateway-container-id",
+    "llm-metrics-dev-node-exporter-container-id",
   ]);
 });

@@ -13,14 +13,14 @@ test("with dockerAccess proxy, nothing but the proxy has a socket, and its clien
   const containerdSocket = "/run/containerd/containerd.sock";
   await declare({ dockerAccess: "proxy" }, { ...runtime, containerdSocket });
   expect(socketsOf("docker-proxy-container")).toEqual(["/run/docker.sock", containerdSocket]);
-  for (const suffix of ["cadvisor-container", "exporter-container", "prometheus-container"])
+  for (const suffix of ["cadvisor-container", "dev-exporter-container", "prometheus-container"])
     expect(socketsOf(suffix)).toEqual([]);
 
   const networks = (suffix: string) =>
     (containerInputs(suffix)["networksAdvanced"] as { name: string }[]).map(({ name }) => name);
   expect(networks("docker-proxy-container")).toEqual(["llm-metrics-dev-docker"]);
   expect(networks("cadvisor-container")).toEqual(["llm-metrics-dev", "llm-metrics-dev-docker"]);
-  expect(networks("exporter-container")).toEqual(["llm-metrics-dev", "llm-metrics-dev-docker"]);
+  expect(networks("dev-exporter-container")).toEqual(["llm-metrics-dev", "llm-metrics-dev-docker"]);
   expect(networks("prometheus-container")).toEqual(["llm-metrics-dev"]);
   const network = declared.find(({ inputs }) => inputs["name"] === "llm-metrics-dev-docker");
   expect(network?.inputs).toMatchObject({
@@ -38,10 +38,10 @@ test("with dockerAccess proxy, nothing but the proxy has a socket, and its clien
       },
     ]) as unknown,
   });
-  expect(containerInputs("exporter-container")).toMatchObject({
+  expect(containerInputs("dev-exporter-container")).toMatchObject({
     envs: expect.arrayContaining(["DOCKER_HOST=tcp://docker-proxy:2385"]) as unknown,
   });
-  expect(containerInputs("exporter-container")).not.toHaveProperty("groupAdds");
+  expect(containerInputs("dev-exporter-container")).not.toHaveProperty("groupAdds");
 });
 
 test("the proxy runs as nobody in the groups of the sockets, with nothing writable but the folder for containerd's", async () => {

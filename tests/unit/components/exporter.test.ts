@@ -6,7 +6,7 @@ import { declare, declared, files, host, prometheusYml, runtime } from "../../su
 /** As {@link declare}, with the inputs of the exporter's container where it is declared. */
 async function declareGpu(...args: Parameters<typeof declare>) {
   const all = await declare(...args);
-  return { ...all, exporter: declared.find(({ name }) => name.endsWith("exporter-container"))?.inputs };
+  return { ...all, exporter: declared.find(({ name }) => name.endsWith("dev-exporter-container"))?.inputs };
 }
 
 test("where the host has NVIDIA's runtime, the exporter measures every GPU, as nobody, with nothing writable and no port", async () => {
@@ -60,6 +60,7 @@ test.each([
     "cadvisor",
     "prometheus",
     "gateway",
+    "host",
   ]);
   const { gpu: measured } = JSON.parse(probe["stdin"] as string) as Expectation;
   expect(measured).toEqual({ measured: false, reason: expect.stringMatching(reason) as unknown });
@@ -106,6 +107,7 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
     "cadvisor",
     "prometheus",
     "gateway",
+    "host",
     "exporter",
     "dcgm",
   ]);
@@ -116,5 +118,5 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
   expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
     "gpu_container:gpu_memory_used_bytes:sum",
   );
-  expect(scrape_configs[3]).toMatchObject({ static_configs: [{ targets: ["exporter:23400"] }] });
+  expect(scrape_configs[4]).toMatchObject({ static_configs: [{ targets: ["exporter:23400"] }] });
 });

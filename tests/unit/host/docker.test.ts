@@ -39,9 +39,13 @@ describe("through a command", () => {
         server = createHttpServer((request, response) => response.end(`path ${request.url ?? ""}`))
           .on("connection", () => connections++)
           .listen(0, "127.0.0.1", resolve);
+        server.keepAliveTimeout = 0; // By default, it closes a connection that is idle for 5 s.
       }),
   );
-  afterAll(() => server.close());
+  afterAll(() => {
+    server.closeAllConnections();
+    server.close();
+  });
   const bridge = (port: number) => [
     process.execPath,
     "-e",

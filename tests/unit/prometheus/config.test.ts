@@ -16,10 +16,11 @@ const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
 test("cAdvisor is scraped every 30 s and measures for each scrape, without its own timestamps, under the host's label", () => {
   const { global, scrape_configs } = configOf();
   expect(global).toMatchObject({ scrape_interval: "30s", external_labels: { environment: "test" } });
-  expect(scrape_configs.map((job) => job.job_name)).toEqual(["cadvisor", "prometheus", "gateway"]);
+  expect(scrape_configs.map((job) => job.job_name)).toEqual(["cadvisor", "prometheus", "gateway", "host"]);
   expect(scrape_configs[0]).toMatchObject({
     scrape_interval: "30s",
     params: { max_age: ["0s"] },
+    enable_compression: false,
     honor_timestamps: false,
     static_configs: [{ targets: ["cadvisor:8080"], labels: { host: "llm-1" } }],
   });
@@ -31,8 +32,8 @@ test("every job has limits, and an extra job may set its own sample limit and la
     { job_name: "b", sample_limit: 7, static_configs: [{ targets: ["b:1"], labels: { host: "elsewhere" } }] },
   ];
   const jobs = configOf({ scrapeJobs }).scrape_configs;
-  expect(jobs.map((job) => job.sample_limit)).toEqual([20_000, 20_000, 20_000, 20_000, 7]);
-  expect(jobs.slice(3).map((job) => job.static_configs?.[0]?.labels)).toEqual([
+  expect(jobs.map((job) => job.sample_limit)).toEqual([20_000, 20_000, 20_000, 20_000, 20_000, 7]);
+  expect(jobs.slice(4).map((job) => job.static_configs?.[0]?.labels)).toEqual([
     { host: "llm-1" },
     { host: "elsewhere" },
   ]);

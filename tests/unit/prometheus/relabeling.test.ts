@@ -7,9 +7,9 @@ import { cadvisorJob } from "../../../prometheus/scrapeConfigs";
 type Labels = Record<string, string>;
 
 /** What Prometheus stores of a series of cAdvisor, by the regular expressions of its engine; undefined for a dropped one. */
-function stored(series: Labels): Labels | undefined {
+function stored(series: Labels, hostMetrics = true): Labels | undefined {
   let labels: Labels = { __name__: "container_start_time_seconds", ...series };
-  for (const step of cadvisorRelabeling()) {
+  for (const step of cadvisorRelabeling(hostMetrics)) {
     const { action = "replace", regex = "(.*)", source_labels = [], target_label = "" } = step;
     const compiled = RE2JS.compile(regex);
     const matcher = compiled.matcher(source_labels.map((label) => labels[label] ?? "").join(";"));
@@ -113,6 +113,34 @@ describe("The container label llm-metrics.alerts", () => {
 
   it.each(["", "all", "None", "none2", undefined])("with the value %j changes no series", (value) => {
     expect(alerts(value)).not.toHaveProperty("alerts");
+  });
+});
+
+describe("The root cgroup", () => {
+  const root = (name: string, more: Labels = {}) => ({ __name__: name, id: "/", ...more });
+
+  it("is stored as the CPU time and the network traffic of the machine, not of a container", () => {
+    expect(stored(root("container_cpu_usage_seconds_total", { cpu: "total" }))).toEqual({
+      __name__: "machine_cpu_usage_seconds_total",
+      cpu: "total",
+    });
+    for (const direction of ["receive", "transmit"])
+      expect(stored(root(`container_network_${direction}_bytes_total`, { interface: "eth0" }))).toEqual({
+        __name__: `machine_network_${direction}_bytes_total`,
+        interface: "eth0",
+      });
+    expect(stored(root("container_network_receive_bytes_total", { interface: "docker0" }))).toBeUndefined();
+  });
+
+  it("has no other series, and none with the setting hostMetrics off", () => {
+    expect(stored(root("container_memory_working_set_bytes"))).toBeUndefined();
+    expect(stored(root("container_cpu_usage_seconds_total"), false)).toBeUndefined();
+  });
+
+  it("is not a cgroup below it, nor a container", () => {
+    const cpu = { __name__: "container_cpu_usage_seconds_total" };
+    expect(stored({ ...cpu, id: "/system.slice" })).toBeUndefined();
+    expect(stored(container(cpu))).toMatchObject(cpu);
   });
 });
 

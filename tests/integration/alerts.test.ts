@@ -1,0 +1,319 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { mkdtemp, rm } from "node:fs/promises";
+import { get } from "node:https";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { run } from "../../lib/run";
+import type { AlertName } from "../../settings";
+import { configureRuntime, DAEMON_FOLDER } from "../support/daemonControl";
+import { docker, inspect, startContainer } from "../support/docker";
+import { GpuHost } from "../support/emulatedDriver/gpuHost";
+import { gpuUuid, h100, type EmulatedHost } from "../support/emulatedDriver/host";
+import { eventually } from "../support/eventually";
+import { OutsideHost } from "../support/outsideHost";
+import { HASH } from "../support/settings";
+import { Stack, succeeded } from "../support/stack";
+import { WebhookReceiver } from "../support/webhookReceiver";
+
+/** Seconds between scrapes and evaluations, how long Alertmanager waits for more alerts, and the times of the alerts. */
+const INTERVAL = 2;
+const GROUP_WAIT = 1;
+const WINDOW = 20;
+const RUNBOOKS = "https://runbooks.example.org/docs/runbooks.md";
+
+/** The short times that the settings allow. Other alerts have their defaults. */
+const ALERTS = {
+  runbooks: RUNBOOKS,
+  containerOomKilledWindow: `${WINDOW}s`,
+  containerRestartsWindow: `${WINDOW}s`,
+  containerStartPeriod: "1s",
+  containerUnhealthyFor: "2s",
+  // Some containers use more than this from the beginning.
+  containerMemoryRatio: 0.0001,
+  hostDiskFillingFor: "2s",
+  gpuLostFor: "2s",
+  gpuDriverDownFor: "2s",
+  gatewayRefusedWindow: `${WINDOW}s`,
+};
+
+const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
+let outside: OutsideHost;
+let receiver: WebhookReceiver;
+let stack: Stack;
+/** A disk of 64 MB. */
+let disk: string;
+let names: Record<"oom" | "crash" | "sick" | "gpu", string>;
+
+/** A host with two GPUs. */
+const described = (changes: Partial<EmulatedHost> = {}): EmulatedHost => ({
+  driver: "550.127.05",
+  gpus: [h100(0), h100(1)],
+  processes: [],
+  ...changes,
+});
+
+beforeAll(async () => {
+  await configureRuntime("nvidia", gpuHost.runtime);
+  await gpuHost.describe(described());
+  outside = await OutsideHost.connect();
+  receiver = new WebhookReceiver(outside.dockerHost);
+  await receiver.start();
+  disk = await mkdtemp(path.join(os.tmpdir(), "disk-"));
+  await run("mount", ["-t", "tmpfs", "-o", "size=64m", "tmpfs", disk]);
+  names = {
+    oom: await startContainer("example/oom:1", ["--memory", "64m", "--memory-swap", "64m"]),
+    crash: await startContainer(
+      "example/crash:1",
+      ["--restart", "always"],
+      ["sh", "-c", "sleep 3; while [ ! -e /broken ]; do sleep 1; done; exit 3"],
+    ),
+    sick: await startContainer("example/sick:1", [
+      ...["--health-cmd", "[ ! -e /sick ]", "--health-interval", "1s", "--health-retries", "1"],
+    ]),
+    gpu: await startContainer("vllm/vllm-openai:v0.11.0", ["--gpus", "device=1"]),
+  };
+  stack = await Stack.create(
+    {
+      scrapeInterval: `${INTERVAL}s`,
+      hostLabel: "alerting-host",
+      hostDisks: [disk],
+      alerts: ALERTS,
+      gpu: "on",
+      dockerAccess: "proxy",
+      tlsNames: ["metrics.example.org"],
+      notify: [{ webhook: {}, groupWait: `${GROUP_WAIT}s`, groupInterval: "2s" }],
+    },
+    { secrets: { users: `ann:${HASH}\n`, "notify[0].webhook.url": receiver.url("/") } },
+  );
+  await succeeded(stack.up());
+});
+afterAll(async () => {
+  await stack.remove();
+  await docker("rm", "-f", ...Object.values(names));
+  await run("umount", [disk]);
+  await receiver.stop();
+  await outside.remove();
+  await configureRuntime("other", "runc");
+});
+
+/** A fault, the alert about it, and what ends it. */
+interface Fault {
+  alert: AlertName;
+  /** The labels of the alert that tell what it is about, beside those that each has. */
+  labels: () => Record<string, string>;
+  severity: "critical" | "warning";
+  /** How long the fault lasts before the alert fires, in seconds. */
+  lasts: number;
+  provoke: () => Promise<unknown>;
+  repair: () => Promise<unknown>;
+}
+
+const inPrometheus = (script: string) => docker("exec", stack.resource("prometheus"), "sh", "-c", script);
+
+/** Sends a request with a wrong password, and returns the status of the answer. */
+async function logInWrongly(): Promise<number | undefined> {
+  const url = stack.prometheus.replace("http:", "https:");
+  const request = get(url, {
+    auth: "ann:wrong",
+    rejectUnauthorized: false,
+    servername: "metrics.example.org",
+    headers: { host: `metrics.example.org:${new URL(url).port}` },
+  });
+  const [answer] = (await once(request, "response")) as [IncomingMessage];
+  answer.resume();
+  return answer.statusCode;
+}
+
+/** Makes connections of cAdvisor to the Docker proxy fail at once, or removes that. */
+async function betweenCadvisorAndDocker(change: "add" | "del"): Promise<unknown> {
+  const network = `llm-metrics-${stack.name}-docker`;
+  const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
+  const address = await docker("inspect", "--format", format, stack.resource("docker-proxy"));
+  const { State } = await inspect(stack.resource("cadvisor"));
+  const route = ["ip", "route", change, "unreachable", address];
+  return run("nsenter", [`--net=/proc/${State.Pid}/ns/net`, "--", ...route]);
+}
+
+/** The window passes. */
+const nothing = () => Promise.resolve();
+
+/** Those that need cAdvisor, and a driver that responds. */
+const FIRST: Fault[] = [
+  {
+    alert: "ContainerOOMKilled",
+    labels: () => ({ name: names.oom }),
+    severity: "critical",
+    lasts: 0,
+    provoke: () =>
+      docker("exec", names.oom, "dd", "if=/dev/zero", "of=/dev/null", "bs=300M", "count=1").catch(nothing),
+    repair: nothing,
+  },
+  {
+    alert: "ContainerRestarting",
+    labels: () => ({ name: names.crash }),
+    severity: "critical",
+    lasts: 0,
+    provoke: () => docker("exec", names.crash, "sh", "-c", "> /broken"),
+    repair: () => docker("update", "--restart", "no", names.crash),
+  },
+  {
+    alert: "ContainerUnhealthy",
+    labels: () => ({ name: names.sick }),
+    severity: "critical",
+    lasts: 2 + 1,
+    provoke: () => docker("exec", names.sick, "sh", "-c", "> /sick"),
+    repair: () => docker("exec", names.sick, "rm", "/sick"),
+  },
+  {
+    alert: "HostDiskFillingUp",
+    labels: () => ({ mountpoint: disk }),
+    severity: "warning",
+    lasts: 2,
+    provoke: () => run("dd", ["if=/dev/zero", `of=${disk}/file`, "bs=1M", "count=44"]),
+    repair: () => rm(path.join(disk, "file")),
+  },
+  {
+    alert: "GpuLost",
+    labels: () => ({ gpu: "1", gpu_uuid: gpuUuid(1) }),
+    severity: "critical",
+    lasts: 2,
+    provoke: () => gpuHost.describe(described({ gpus: [h100(0), h100(1, { lost: true })] })),
+    repair: () => gpuHost.describe(described()),
+  },
+  {
+    alert: "GatewayLoginsRefused",
+    labels: () => ({}),
+    severity: "warning",
+    // The first answers of a kind start a series, in which the next scrape sees an increase.
+    lasts: INTERVAL,
+    provoke: () =>
+      eventually(async () => {
+        expect(await logInWrongly()).toBe(401);
+        await Promise.all(Array.from({ length: 9 }, logInWrongly));
+        expect(receiver.alerts("firing", { alertname: "GatewayLoginsRefused" })).not.toEqual([]);
+      }),
+    repair: nothing,
+  },
+];
+
+/** Those that keep the alerts above from being noticed. */
+const SECOND: Fault[] = [
+  {
+    alert: "GpuDriverDown",
+    labels: () => ({ job: "exporter" }),
+    severity: "critical",
+    // A query of the driver times out after eight seconds.
+    lasts: 8 + 2,
+    provoke: () => gpuHost.describe(described({ fault: "hang" })),
+    repair: () => gpuHost.describe(described()),
+  },
+  {
+    alert: "ContainerMetricsMissing",
+    labels: () => ({ job: "cadvisor" }),
+    severity: "critical",
+    // The rule looks back forty seconds.
+    lasts: 40 + INTERVAL,
+    provoke: () => betweenCadvisorAndDocker("add"),
+    repair: () => betweenCadvisorAndDocker("del"),
+  },
+  {
+    alert: "PrometheusBadConfig",
+    labels: () => ({ job: "prometheus" }),
+    severity: "warning",
+    lasts: 2 * INTERVAL,
+    provoke: () => inPrometheus("echo nonsense >> /etc/prometheus/prometheus.yml; kill -HUP 1"),
+    repair: () => succeeded(stack.up()),
+  },
+];
+
+const sent = (status: "firing" | "resolved", { alert, labels }: Fault) =>
+  receiver.alerts(status, { alertname: alert, ...labels() });
+
+const measured: string[] = [];
+afterAll(() => {
+  console.info([...measured, ...new Set(receiver.received())].join("\n"));
+});
+
+describe.each([
+  ["first", FIRST],
+  ["second", SECOND],
+])("Alerts of the %s faults", (which, faults) => {
+  const provoked: Partial<Record<AlertName, number>> = {};
+  const repaired: Partial<Record<AlertName, number>> = {};
+  beforeAll(async () => {
+    const all = faults.map((fault) => {
+      provoked[fault.alert] = Date.now();
+      return fault.provoke();
+    });
+    await Promise.all(all);
+  });
+
+  it.each(faults)("$alert arrives, with what it is about, its severity and its runbook", async (fault) => {
+    const { alert, severity, lasts } = fault;
+    await eventually(() => {
+      expect(sent("firing", fault)).not.toEqual([]);
+      return Promise.resolve();
+    });
+    const [first] = sent("firing", fault);
+    expect(first?.labels).toMatchObject({ severity, host: "alerting-host" });
+    expect(first?.annotations["runbook_url"]).toBe(`${RUNBOOKS}#${alert.toLowerCase()}`);
+    const seconds = ((first?.at ?? 0) - (provoked[alert] ?? 0)) / 1000;
+    const documented = lasts + 2 * INTERVAL + GROUP_WAIT;
+    measured.push(`${alert} arrived after ${seconds.toFixed(1)} s; documented: ${documented} s at most`);
+  });
+
+  if (which === "first")
+    it("are neither lost nor repeated when Prometheus is restarted", async () => {
+      const lasting = faults.filter(({ alert }) => ["ContainerUnhealthy", "GpuLost"].includes(alert));
+      const alertsNow = async () => {
+        const text = await inPrometheus("wget -qO- http://127.0.0.1:9090/api/v1/alerts");
+        return (JSON.parse(text) as { data: { alerts: PrometheusAlert[] } }).data.alerts;
+      };
+      const pending = (alerts: PrometheusAlert[]) =>
+        alerts.find(({ labels }) => labels["alertname"] === "ContainerMemoryNearLimit");
+      expect(pending(await alertsNow())?.state).toBe("pending");
+      const start = new Date();
+      await docker("restart", stack.resource("prometheus"));
+      await eventually(async () => {
+        const alerts = await alertsNow();
+        const firing = alerts.filter(({ state }) => state === "firing");
+        const firingNames = firing.map(({ labels }) => labels["alertname"]);
+        expect(firingNames).toEqual(expect.arrayContaining(lasting.map(({ alert }) => alert)));
+        // An alert that waits for its time goes on waiting.
+        expect(new Date(pending(alerts)?.activeAt ?? start).getTime()).toBeLessThan(start.getTime());
+      });
+      await sleep(5_000); // Alertmanager has sent what there is to send.
+      for (const fault of lasting) expect([fault.alert, sent("resolved", fault)]).toEqual([fault.alert, []]);
+      // A message about a GPU repeats the other alerts about the host.
+      for (const fault of lasting.filter(({ alert }) => alert === "ContainerUnhealthy"))
+        expect(sent("firing", fault)).toHaveLength(1);
+    });
+
+  describe("after the repair", () => {
+    beforeAll(async () => {
+      for (const { alert, repair } of faults) {
+        repaired[alert] = Date.now();
+        await repair();
+      }
+    });
+
+    it.each(faults)("$alert is resolved", async (fault) => {
+      await eventually(() => {
+        expect(sent("resolved", fault)).not.toEqual([]);
+        return Promise.resolve();
+      });
+      const [first] = sent("resolved", fault);
+      const seconds = ((first?.at ?? 0) - (repaired[fault.alert] ?? 0)) / 1000;
+      measured.push(`${fault.alert} was resolved ${seconds.toFixed(1)} s after the repair`);
+    });
+  });
+});
+
+/** An alert in Prometheus's API. */
+interface PrometheusAlert {
+  state: string;
+  activeAt: string;
+  labels: Record<string, string>;
+}
