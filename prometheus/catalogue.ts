@@ -184,7 +184,7 @@ export const GPU_EXPORTER_METRICS = {
   gpu_driver_info: "Versions of the NVIDIA driver and of the newest CUDA that it supports; always 1",
   gpu_exporter_driver_up: "Whether the driver responded in this scrape: 1 or 0",
   gpu_exporter_docker_up: "Whether Docker responded in this scrape: 1 or 0",
-  gpu_exporter_driver_duration_seconds: "Duration of nvidia-smi in this scrape, in seconds",
+  gpu_exporter_driver_duration_seconds: "Time in which the driver answered this scrape, in seconds",
   gpu_exporter_duration_seconds: "Duration of the queries to driver and Docker in this scrape, in seconds",
   gpu_exporter_errors_total:
     "Errors, by stage (driver, docker, processes, allocation) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container, unmatched: a container requests a device that the host does not have)",
