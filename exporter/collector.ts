@@ -1,3 +1,4 @@
+import type { Accounting, GpuTotals, Totals } from "./accounting";
 import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocation";
 import type { Container, Containers } from "./containers";
 import { DriverError, type Device, type Driver, type DriverSnapshot, type GpuProcess } from "./driver";
@@ -10,6 +11,7 @@ export interface ContainerUsage {
   allocation: AllocationSource | "none";
   /** Undefined when the device does not answer. */
   usage: Usage | undefined;
+  totals: Totals | undefined;
 }
 
 /** A container whose allocation names devices that the host does not have. */
@@ -31,7 +33,7 @@ export interface Snapshot {
   /** Undefined when the driver does not answer. */
   driver: DriverSnapshot | undefined;
   /** Each device since the exporter started, and whether it answers now. */
-  devices: { device: Device; up: boolean }[];
+  devices: { device: Device; up: boolean; totals: GpuTotals | undefined }[];
   /** Undefined when Docker does not answer. */
   containers: ContainerUsage[] | undefined;
   unmatched: UnmatchedAllocation[];
@@ -60,7 +62,12 @@ export class Collector {
   constructor(
     private readonly driver: Driver,
     private readonly containers: Containers,
-  ) {}
+    private readonly accounting: Accounting,
+  ) {
+    driver.onSamples = (samples) => {
+      accounting.add(samples);
+    };
+  }
 
   /** @param timeoutSeconds for the driver and for Docker, which are queried at the same time */
   async snapshot(timeoutSeconds: number): Promise<Snapshot> {
@@ -71,6 +78,8 @@ export class Collector {
     ]);
     if (driver) this.updateDevices(driver);
 
+    if (running) this.accounting.settle(this.containers, new Set(running.map(({ id }) => id)));
+
     const unmatched = this.unmatched(running ?? []);
     for (const one of unmatched) errors.push(unmatchedError(one));
 
@@ -78,7 +87,11 @@ export class Collector {
     const processes = driver && running && (await this.ownedProcesses(driver.processes, errors));
     return {
       driver,
-      devices: [...this.devices.values()].map((device) => ({ device, up: answering.has(device.uuid) })),
+      devices: [...this.devices.values()].map((device) => ({
+        device,
+        up: answering.has(device.uuid),
+        totals: this.accounting.ofGpu(device.uuid),
+      })),
       containers: running?.flatMap((container) => this.containerUsage(container, answering, processes)),
       unmatched,
       host: processes && hostUsage(driver.devices, processes),
@@ -161,6 +174,7 @@ export class Collector {
       device,
       allocation: allocation && allocated.includes(device) ? allocation.source : "none",
       usage: own && answering.has(device.uuid) ? sum(device, own) : undefined,
+      totals: this.accounting.ofContainer(container.id, device.uuid),
     }));
   }
 }

@@ -79,9 +79,12 @@ export class Containers {
       if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
     });
-    if (cgroup === undefined) return undefined;
-    const ids = containersOf(cgroup).map(({ id }) => id);
-    const innermost = ids.reverse().find((id) => this.known.has(id) || this.unknown.has(id));
+    return cgroup === undefined ? undefined : this.ownerOfIds(containersOf(cgroup).map(({ id }) => id));
+  }
+
+  /** As {@link ownerOf}, by the ids of the containers around a process, the outermost first. */
+  ownerOfIds(ids: string[]): Container | "host" | undefined {
+    const innermost = [...ids].reverse().find((id) => this.known.has(id) || this.unknown.has(id));
     return innermost === undefined ? "host" : this.known.get(innermost);
   }
 

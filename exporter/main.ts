@@ -1,4 +1,5 @@
 import { SERVERS } from "../lib/names";
+import { Accounting } from "./accounting";
 import { Collector } from "./collector";
 import { Containers } from "./containers";
 import { DockerApi } from "./dockerApi";
@@ -9,7 +10,7 @@ import { exporterServer } from "./server";
 // The exporter runs in a container that has NVIDIA's library and shares the pid and cgroup namespaces of the host.
 function main(): void {
   const containers = new Containers(new DockerApi(process.env["DOCKER_HOST"]));
-  const server = exporterServer(new Collector(new Driver(__filename), containers));
+  const server = exporterServer(new Collector(new Driver(__filename), containers, new Accounting()));
   const { port } = SERVERS.exporter;
   server.listen(port, () => {
     console.error(`listening on port ${port}`);

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import { cut, cutStart } from "../lib/labels";
 import { GPU_CONTAINER_METRICS, GPU_EXPORTER_METRICS, GPU_METRICS } from "../prometheus/catalogue";
+import type { GpuTotals } from "./accounting";
 import type { ContainerUsage, Snapshot, Usage } from "./collector";
 import type { Device } from "./driver";
 
@@ -41,10 +42,13 @@ function addExporter(registry: Registry, { driver, containers }: Snapshot, secon
   add(registry, { gpu_driver_info: 1 }, { driver_version, cuda_version });
 }
 
-function addDevices(registry: Registry, { devices, host }: Snapshot): void {
-  for (const { device, up } of devices) {
+function addDevices(registry: Registry, { devices, host, containers }: Snapshot): void {
+  for (const { device, up, totals } of devices) {
     const labels = gpuLabels(device);
     add(registry, { gpu_up: Number(up), gpu_memory_total_bytes: device.memoryTotalBytes }, labels);
+    add(registry, gpuTotals(totals), labels);
+    // Without Docker's answer, it is not known which processes are the host's.
+    if (containers) add(registry, hostTotals(totals), labels);
     if (!up) continue;
     add(registry, deviceValues(device, host?.get(device.uuid)), labels);
     for (const [clock, hertz] of Object.entries(device.clockHertz))
@@ -81,9 +85,22 @@ const deviceValues = (device: Device, host: Usage | undefined): Values => ({
   gpu_host_processes: host?.processes,
 });
 
+const gpuTotals = (totals: GpuTotals | undefined): Values => ({
+  gpu_usage_seconds_total: totals?.usageSeconds,
+  gpu_energy_joules_total: totals?.joules,
+  gpu_idle_energy_joules_total: totals?.idleJoules,
+});
+
+const hostTotals = (totals: GpuTotals | undefined): Values => ({
+  gpu_host_usage_seconds_total: totals?.host?.usageSeconds,
+  gpu_host_energy_joules_total: totals?.joules === undefined ? undefined : totals.host?.joules,
+});
+
 /** For a device that does not answer, only the values that cannot have changed. */
-const containerValues = ({ device, usage }: ContainerUsage): Values => ({
+const containerValues = ({ device, usage, totals }: ContainerUsage): Values => ({
   container_gpu_memory_total_bytes: device.memoryTotalBytes,
+  container_gpu_usage_seconds_total: totals?.usageSeconds,
+  container_gpu_energy_joules_total: totals?.joules,
   ...(usage && {
     container_gpu_memory_used_bytes: usage.memoryBytes,
     container_gpu_utilization_ratio: usage.utilizationRatio,

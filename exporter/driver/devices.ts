@@ -79,8 +79,7 @@ const UTILIZATION_WINDOW_MICROSECONDS = 2_000_000;
  * @throws GarbageError when the library returns what no driver returns
  */
 export function readDriver(nvml: Nvml): DriverReport {
-  const count = nvml.uint("nvmlDeviceGetCount_v2");
-  if (count > MAX_GPUS) throw new GarbageError(`nvmlDeviceGetCount_v2: ${count} GPUs`);
+  const count = gpuCount(nvml);
   const devices: Device[] = [];
   const processes: GpuProcess[] = [];
   const failures: { gpu: number; error: NvmlError }[] = [];
@@ -107,12 +106,19 @@ export function readDriver(nvml: Nvml): DriverReport {
   };
 }
 
+/** The number of GPUs, with those that do not answer. */
+export function gpuCount(nvml: Pick<Nvml, "uint">): number {
+  const count = nvml.uint("nvmlDeviceGetCount_v2");
+  if (count > MAX_GPUS) throw new GarbageError(`nvmlDeviceGetCount_v2: ${count} GPUs`);
+  return count;
+}
+
 /**
  * Returns undefined for what the driver, the GPU, or the permissions of this process do not allow to read.
  *
  * @throws NvmlError when the GPU or the driver is lost
  */
-function optional<T>(read: () => T): T | undefined {
+export function optional<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
@@ -139,7 +145,7 @@ function cudaVersion(nvml: Nvml): string {
   return version === undefined ? "" : `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;
 }
 
-function uuidOf(nvml: Nvml, handle: Handle): string {
+export function uuidOf(nvml: Pick<Nvml, "text">, handle: Handle): string {
   const uuid = nvml.text("nvmlDeviceGetUUID", handle);
   if (!/^[\w/-]+$/.test(uuid)) throw new GarbageError(`nvmlDeviceGetUUID: ${JSON.stringify(uuid)}`);
   return uuid;
@@ -334,9 +340,9 @@ class Gpu {
     return ["Compute", "Graphics", "MPSCompute"].flatMap((type) => {
       const name = `nvmlDeviceGet${type}RunningProcesses`;
       const lists = firstOf(
-        () => nvml.list(`${name}_v2`, "nvmlProcessInfo_v2_t", handle),
-        () => nvml.list(`${name}_v3`, "nvmlProcessInfo_v2_t", handle),
-        () => nvml.list(name, "nvmlProcessInfo_v1_t", handle),
+        () => nvml.list(`${name}_v2`, "nvmlProcessInfo_v2_t", [handle]),
+        () => nvml.list(`${name}_v3`, "nvmlProcessInfo_v2_t", [handle]),
+        () => nvml.list(name, "nvmlProcessInfo_v1_t", [handle]),
       );
       return lists ?? [];
     });
@@ -344,25 +350,61 @@ class Gpu {
 
   /** @returns the share of the multiprocessors that each process kept busy; undefined where the driver does not report it */
   private readProcessUtilization(): Map<number, number> | undefined {
-    const since = BigInt(Date.now()) * 1000n - BigInt(UTILIZATION_WINDOW_MICROSECONDS);
-    const list = () =>
-      this.nvml.list(
-        "nvmlDeviceGetProcessUtilization",
-        "nvmlProcessUtilizationSample_t",
-        this.handle,
-        "list, count",
-        [since],
-      );
-    try {
-      const samples = list().sort((a, b) => Number(a["timeStamp"]) - Number(b["timeStamp"]));
-      return new Map(samples.map(({ pid, smUtil }) => [Number(pid), Math.min(1, Number(smUtil) / 100)]));
-    } catch (error) {
-      if (!(error instanceof NvmlError) || SERIOUS_ERRORS.includes(error.code)) throw error;
-      // No process was busy.
-      return error.code === RETURN.NVML_ERROR_NOT_FOUND ? new Map() : undefined;
-    }
+    const since = Date.now() * 1000 - UTILIZATION_WINDOW_MICROSECONDS;
+    const samples = processUtilization(this.nvml, this.handle, since);
+    return samples && new Map(samples.map(({ pid, ratio }) => [pid, ratio]));
   }
 }
+
+/** A sample of how busy a process kept the multiprocessors. */
+export interface ProcessUtilization {
+  pid: number;
+  /** In microseconds since 1970, as are all times of the driver. */
+  time: number;
+  ratio: number;
+}
+
+/**
+ * Returns samples that are newer than a time, the oldest first.
+ *
+ * @returns undefined where the driver does not report them
+ */
+export function processUtilization(
+  nvml: Pick<Nvml, "list">,
+  handle: Handle,
+  since: number,
+): ProcessUtilization[] | undefined {
+  return samplesOf(() =>
+    nvml.list(
+      "nvmlDeviceGetProcessUtilization",
+      "nvmlProcessUtilizationSample_t",
+      [handle],
+      ["list", "count"],
+      [BigInt(since)],
+    ),
+  )
+    ?.map(({ pid, timeStamp, smUtil }) => ({
+      pid: Number(pid),
+      time: Number(timeStamp),
+      ratio: Math.min(1, Number(smUtil) / 100),
+    }))
+    .sort((a, b) => a.time - b.time);
+}
+
+/**
+ * Returns a list of samples, which is empty where there is no new one.
+ *
+ * @returns undefined where the driver does not report them
+ */
+export const samplesOf = (list: () => Struct[]): Struct[] | undefined =>
+  optional(() => {
+    try {
+      return list();
+    } catch (error) {
+      if (error instanceof NvmlError && error.code === RETURN.NVML_ERROR_NOT_FOUND) return [];
+      throw error;
+    }
+  });
 
 /** The names that nvidia-smi uses, and the bits in NVML. */
 const THROTTLE_REASONS = {

@@ -2,9 +2,11 @@ import { fork, type ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import pTimeout from "p-timeout";
 import type { DriverReport } from "./devices";
-import type { Answer, DriverFailure } from "./worker";
+import type { GpuSample } from "./sampler";
+import type { Answer, DriverFailure, WorkerMessage } from "./worker";
 
 export type { Device, GpuProcess } from "./devices";
+export type { GpuSample } from "./sampler";
 
 /** The state of the driver's devices at one time. */
 export interface DriverSnapshot extends DriverReport {
@@ -42,6 +44,8 @@ export class Driver {
   private worker: ChildProcess | undefined;
   /** Whether the last query was not answered. */
   private silent = false;
+  /** Receives samples of what the GPUs do, each second once the first query was answered. */
+  onSamples: (samples: GpuSample[]) => void = () => undefined;
 
   /**
    * @param program the exporter's program
@@ -86,6 +90,9 @@ export class Driver {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     worker.on("exit", () => (this.worker = undefined));
+    worker.on("message", (message: WorkerMessage) => {
+      if ("samples" in message) this.onSamples(message.samples);
+    });
     // The process ends with this one, so it need not keep this one running.
     worker.unref();
     worker.channel?.unref();
@@ -100,10 +107,11 @@ export class Driver {
         worker.off("message", onMessage).off("exit", onExit).off("error", onError);
         settle();
       };
-      const onMessage = (answer: unknown) => {
-        end(() => {
-          resolve(answer as Answer);
-        });
+      const onMessage = (message: WorkerMessage) => {
+        if ("answer" in message)
+          end(() => {
+            resolve(message.answer);
+          });
       };
       const fail = (reason: DriverFailure, message: string) => {
         end(() => {

@@ -97,32 +97,39 @@ export class Nvml {
   }
 
   /**
-   * @param order of the two outputs
+   * @param order of the outputs; the type is that of the values in the list
    * @param last arguments after the outputs
    */
   list(
     name: string,
     type: keyof typeof STRUCTS,
-    device: Handle,
-    order: "count, list" | "list, count" = "count, list",
+    inputs: (Handle | number)[],
+    order: readonly ("count" | "list" | "type")[] = ["count", "list"],
     last: bigint[] = [],
   ): Struct[] {
     const size = koffi.sizeof(STRUCTS[type]);
     for (let capacity = 64; capacity <= MAX_ELEMENTS;) {
-      const count = Buffer.alloc(4);
-      count.writeUInt32LE(capacity);
-      const out = Buffer.alloc(capacity * size);
+      const outputs = { count: Buffer.alloc(4), list: Buffer.alloc(capacity * size), type: Buffer.alloc(4) };
+      outputs.count.writeUInt32LE(capacity);
       try {
-        this.invoke(name, [device], order === "count, list" ? [count, out] : [out, count], last);
+        this.invoke(
+          name,
+          inputs,
+          order.map((one) => outputs[one]),
+          last,
+        );
       } catch (error) {
         if (!(error instanceof NvmlError) || error.code !== RETURN.NVML_ERROR_INSUFFICIENT_SIZE) throw error;
         // Processes can start between two calls.
-        capacity = Math.max(2 * capacity, count.readUInt32LE() + 16);
+        capacity = Math.max(2 * capacity, outputs.count.readUInt32LE() + 16);
         continue;
       }
-      const found = count.readUInt32LE();
+      const found = outputs.count.readUInt32LE();
       if (found > capacity) break;
-      return Array.from({ length: found }, (_, i) => koffi.decode(out, i * size, STRUCTS[type]) as Struct);
+      return Array.from(
+        { length: found },
+        (_, i) => koffi.decode(outputs.list, i * size, STRUCTS[type]) as Struct,
+      );
     }
     throw new GarbageError(`${name}: more than ${MAX_ELEMENTS} elements`);
   }

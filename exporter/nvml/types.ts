@@ -36,6 +36,7 @@ export const STRUCTS = {
     encUtil: "uint32_t",
     decUtil: "uint32_t",
   }),
+  nvmlSample_t: koffi.struct({ timeStamp: "uint64_t", sampleValue: "uint64_t" }),
   nvmlFieldValue_t: koffi.struct({
     fieldId: "uint32_t",
     scopeId: "uint32_t",
@@ -92,6 +93,7 @@ export const CONSTANTS = {
   NVML_MEMORY_ERROR_TYPE_CORRECTED: 0,
   NVML_MEMORY_ERROR_TYPE_UNCORRECTED: 1,
   NVML_VOLATILE_ECC: 0,
+  NVML_GPU_UTILIZATION_SAMPLES: 1,
   NVML_FI_DEV_POWER_INSTANT: 186,
   NVML_VALUE_TYPE_UNSIGNED_INT: 1,
   nvmlClocksEventReasonGpuIdle: 0x1,

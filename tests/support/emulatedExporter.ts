@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import os from "node:os";
 import path from "node:path";
 import { exporterBundle, PROGRAM } from "../../exporter/bundle";
+import { Accounting } from "../../exporter/accounting";
 import { Collector } from "../../exporter/collector";
 import { Containers } from "../../exporter/containers";
 import { DockerApi } from "../../exporter/dockerApi";
@@ -135,4 +136,4 @@ export class EmulatedDocker {
 
 /** The exporter's collector for the emulated host. */
 export const collector = (docker: DockerApi, proc: string, driver: Driver): Collector =>
-  new Collector(driver, new Containers(docker, proc));
+  new Collector(driver, new Containers(docker, proc), new Accounting(proc));

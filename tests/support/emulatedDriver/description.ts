@@ -48,6 +48,7 @@ function gpuAttributes(
     powerAverage: release < 530 ? 123_450 : 120_000,
     powerInstant: 123_450,
     powerLimit: 650_000,
+    energyPower: 123_450,
     clockGraphics: 1980,
     clockSm: 1980,
     clockMemory: 2619,

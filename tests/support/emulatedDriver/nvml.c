@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_ATTRIBUTES = 64, MAX_ENTRIES = 4096, GARBAGE = 0x7ffffff0 };
@@ -156,6 +157,12 @@ static nvmlReturn_t get_uint(nvmlDevice_t device, const char *name, unsigned int
   nvmlReturn_t result = get_ulong(device, name, &value);
   if (result == NVML_SUCCESS) *to = (unsigned int)value;
   return result;
+}
+
+static unsigned long long microseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
 }
 
 nvmlReturn_t nvmlInit_v2(void) {
@@ -413,8 +420,36 @@ nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlProcessUti
   for (int i = 0; (process = find("process", i, "gpu", gpu_of(device))); i++)
     if (attribute(process, "sm") && found++ < capacity)
       samples[found - 1] = (nvmlProcessUtilizationSample_t){
-          .pid = number(process, "pid", 0), .timeStamp = since + 1000, .smUtil = number(process, "sm", 0)};
+          .pid = number(process, "pid", 0), .timeStamp = microseconds(), .smUtil = number(process, "sm", 0)};
   *count = found;
   if (found == 0) return NVML_ERROR_NOT_FOUND;
   return found > capacity ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+}
+
+// The power of now, since 1970.
+nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *energy) {
+  BEGIN;
+  unsigned int milliwatts;
+  nvmlReturn_t result = get_uint(device, "energyPower", &milliwatts);
+  if (result == NVML_SUCCESS) *energy = (unsigned long long)((unsigned __int128)microseconds() * milliwatts / 1000000);
+  return result;
+}
+
+// A sample each sixth of a second.
+nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, nvmlSamplingType_t type, unsigned long long since, nvmlValueType_t *value_type, unsigned int *count, nvmlSample_t *samples) {
+  enum { PERIOD = 166667 };
+  BEGIN;
+  unsigned int utilization, found = 0, capacity = *count;
+  if (type != NVML_GPU_UTILIZATION_SAMPLES) return NVML_ERROR_INVALID_ARGUMENT;
+  nvmlReturn_t result = get_uint(device, "gpuUtilization", &utilization);
+  if (result != NVML_SUCCESS) return result;
+  *value_type = NVML_VALUE_TYPE_UNSIGNED_INT;
+  for (unsigned long long time = (since / PERIOD + 1) * PERIOD; time <= microseconds() && found < capacity; time += PERIOD) {
+    // The rest of the union has no defined value.
+    memset(&samples[found], 0xa5, sizeof samples[found]);
+    samples[found].timeStamp = time;
+    samples[found++].sampleValue.uiVal = utilization;
+  }
+  *count = found;
+  return found == 0 ? NVML_ERROR_NOT_FOUND : NVML_SUCCESS;
 }
