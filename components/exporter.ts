@@ -80,7 +80,10 @@ export class Exporter extends pulumi.ComponentResource {
 
     const program = createVolume(this, `${name}-program`, { labels });
     this.container = createContainer(this, name, {
-      ...gpuInputs(access, proxy ? [`DOCKER_HOST=tcp://${proxy.address.exporter}`] : []),
+      ...gpuInputs(access, [
+        pulumi.interpolate`LLM_NETWORK=${network.name}`,
+        ...(proxy ? [`DOCKER_HOST=tcp://${proxy.address.exporter}`] : []),
+      ]),
       image,
       memory,
       cpus: "0.5",
@@ -140,7 +143,7 @@ const HEALTHCHECK: docker.types.input.ContainerHealthcheck = {
  */
 function gpuInputs(
   access: GpuAccess,
-  envs: string[],
+  envs: pulumi.Input<string>[],
 ): Pick<docker.ContainerArgs, "runtime" | "envs" | "deviceRequests"> {
   if ("runtime" in access)
     return {
@@ -149,6 +152,6 @@ function gpuInputs(
     };
   return {
     deviceRequests: [{ driver: "cdi", deviceIds: [access.cdiDevice] }],
-    ...(envs.length > 0 && { envs }),
+    envs,
   };
 }

@@ -2,6 +2,7 @@ import type { Accounting, GpuTotals, Totals } from "./accounting";
 import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocation";
 import type { Container, Containers } from "./containers";
 import { DriverError, type Device, type Driver, type DriverSnapshot, type GpuProcess } from "./driver";
+import { llmServers, targetGroups, type LlmServer, type TargetGroup } from "./llmTargets";
 
 /** A device that a container may use, or uses. */
 export interface ContainerUsage {
@@ -37,6 +38,8 @@ export interface Snapshot {
   /** Undefined when Docker does not answer. */
   containers: ContainerUsage[] | undefined;
   unmatched: UnmatchedAllocation[];
+  /** Empty when Docker does not answer. */
+  llmServers: LlmServer[];
   /** The usage of processes outside of containers, by the UUID of each device that answers. Undefined without Docker's answer. */
   host: Map<string, Usage> | undefined;
   errors: ScrapeError[];
@@ -59,14 +62,26 @@ export class Collector {
   /** The devices by UUID, with their last values: a GPU that fell off the bus stays. */
   private devices = new Map<string, Device>();
 
+  /** @param network the network on which Prometheus scrapes LLM servers */
   constructor(
     private readonly driver: Driver,
     private readonly containers: Containers,
     private readonly accounting: Accounting,
+    private readonly network = "",
   ) {
     driver.onSamples = (samples) => {
       accounting.add(samples);
     };
+  }
+
+  /**
+   * The LLM servers that Prometheus scrapes.
+   *
+   * @throws Error when Docker does not answer; Prometheus then goes on with the last targets
+   */
+  async llmTargets(timeoutSeconds: number): Promise<TargetGroup[]> {
+    const { containers } = await this.containers.list(timeoutSeconds);
+    return targetGroups(llmServers(containers.values(), this.network));
   }
 
   /** @param timeoutSeconds for the driver and for Docker, which are queried at the same time */
@@ -94,6 +109,7 @@ export class Collector {
       })),
       containers: running?.flatMap((container) => this.containerUsage(container, answering, processes)),
       unmatched,
+      llmServers: llmServers(running ?? [], this.network),
       host: processes && hostUsage(driver.devices, processes),
       errors,
     };

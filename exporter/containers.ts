@@ -1,9 +1,21 @@
 import { readFile } from "node:fs/promises";
-import { ALERTS_LABEL, LLM_SERVER_LABEL } from "../lib/names";
+import {
+  ALERTS_LABEL,
+  LLM_PATH_LABEL,
+  LLM_PORT_LABEL,
+  LLM_SCRAPE_LABEL,
+  LLM_SERVER_LABEL,
+} from "../lib/names";
 import { llmServer } from "../prometheus/llmServers";
 import { gpuAllocation, type GpuAllocation, type Runtimes } from "./allocation";
 import { containersOf } from "./cgroup";
 import type { ContainerInspection, ContainerSummary, DockerApi, DockerInfo } from "./dockerApi";
+
+/** An IPv4 address in a network, and the length of the network's prefix. Both are empty in the network `host`. */
+export interface Address {
+  address: string;
+  prefix: number;
+}
 
 /** A running container. */
 export interface Container {
@@ -18,6 +30,10 @@ export interface Container {
     /** "none" where the container label `llm-metrics.alerts` has that value; otherwise empty, which Prometheus stores as no label. */
     alerts: string;
   };
+  /** What its labels say about the metrics of its LLM server; "" for what no label says. */
+  llmMetrics: { port: string; path: string; scrape: string };
+  /** Its addresses, by network; the network `host` stands for the host's own, where a container has none. */
+  addresses: Record<string, Address>;
   /** The GPUs that it may use. */
   allocation: GpuAllocation | undefined;
   /** The path of its cgroup: the label `id`. */
@@ -53,8 +69,9 @@ export class Containers {
     const containers = await Promise.all(
       (await this.docker.runningContainers(timeout)).map(async (summary) => {
         const known = await this.unchanged(summary);
-        if (known) return known;
-        return this.inspect(summary.Id, timeout).catch((error: unknown) => {
+        // A running container can join networks and leave them.
+        if (known) return { ...known, addresses: addressesOf(summary) };
+        return this.inspect(summary, timeout).catch((error: unknown) => {
           failures.set(summary.Id, (error as Error).message);
           return undefined;
         });
@@ -96,7 +113,8 @@ export class Containers {
   }
 
   /** @returns undefined for a container that has ended */
-  private async inspect(id: string, timeout: AbortSignal): Promise<Container | undefined> {
+  private async inspect(summary: ContainerSummary, timeout: AbortSignal): Promise<Container | undefined> {
+    const { Id: id } = summary;
     const signal = AbortSignal.any([timeout, AbortSignal.timeout(INSPECT_TIMEOUT_SECONDS * 1000)]);
     const inspection = await this.docker.inspect(id, signal);
     if (!inspection?.State.Pid) return undefined;
@@ -107,6 +125,8 @@ export class Containers {
     return {
       id,
       labels: labelsOf(inspection),
+      llmMetrics: llmMetricsOf(inspection),
+      addresses: addressesOf(summary),
       allocation: gpuAllocation(inspection, runtimesOf(info)),
       cgroup: (await this.cgroupOf(pid, id)) ?? defaultCgroup,
       pid,
@@ -142,6 +162,20 @@ function labelsOf({ Name, Config: { Image: image, Labels } }: ContainerInspectio
     alerts: label(ALERTS_LABEL) === "none" ? "none" : "",
   };
 }
+
+const llmMetricsOf = ({ Config: { Labels } }: ContainerInspection): Container["llmMetrics"] => ({
+  port: Labels?.[LLM_PORT_LABEL] ?? "",
+  path: Labels?.[LLM_PATH_LABEL] ?? "",
+  scrape: Labels?.[LLM_SCRAPE_LABEL] ?? "",
+});
+
+const addressesOf = ({ NetworkSettings }: ContainerSummary): Container["addresses"] =>
+  Object.fromEntries(
+    Object.entries(NetworkSettings?.Networks ?? {}).map(([network, endpoint]) => [
+      network,
+      { address: endpoint?.IPAddress ?? "", prefix: endpoint?.IPPrefixLen ?? 0 },
+    ]),
+  );
 
 const runtimesOf = ({ DefaultRuntime = "", Runtimes }: DockerInfo): Runtimes => ({
   default: DefaultRuntime,

@@ -16,6 +16,8 @@ export interface DockerInfo {
 export interface ContainerSummary {
   Id: string;
   Names: string[];
+  /** Its networks by name. */
+  NetworkSettings?: { Networks?: Record<string, { IPAddress?: string; IPPrefixLen?: number } | null> | null };
 }
 
 /** The answer to `GET /containers/<id>/json`, as far as the exporter reads it. */

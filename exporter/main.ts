@@ -10,7 +10,9 @@ import { exporterServer } from "./server";
 // The exporter runs in a container that has NVIDIA's library and shares the pid and cgroup namespaces of the host.
 function main(): void {
   const containers = new Containers(new DockerApi(process.env["DOCKER_HOST"]));
-  const server = exporterServer(new Collector(new Driver(__filename), containers, new Accounting()));
+  const { LLM_NETWORK } = process.env;
+  const collector = new Collector(new Driver(__filename), containers, new Accounting(), LLM_NETWORK);
+  const server = exporterServer(collector);
   const { port } = SERVERS.exporter;
   server.listen(port, () => {
     console.error(`listening on port ${port}`);

@@ -1,11 +1,16 @@
 import { Counter, Gauge, Registry } from "prom-client";
-import { cut, cutStart } from "../lib/labels";
-import { GPU_CONTAINER_METRICS, GPU_EXPORTER_METRICS, GPU_METRICS } from "../prometheus/catalogue";
+import { bounded } from "../lib/labels";
+import {
+  GPU_CONTAINER_METRICS,
+  GPU_EXPORTER_METRICS,
+  GPU_METRICS,
+  LLM_SERVER_METRICS,
+} from "../prometheus/catalogue";
 import type { GpuTotals } from "./accounting";
 import type { ContainerUsage, Snapshot, Usage } from "./collector";
 import type { Device } from "./driver";
 
-const HELP = { ...GPU_CONTAINER_METRICS, ...GPU_METRICS, ...GPU_EXPORTER_METRICS };
+const HELP = { ...GPU_CONTAINER_METRICS, ...GPU_METRICS, ...GPU_EXPORTER_METRICS, ...LLM_SERVER_METRICS };
 
 type Values = Partial<Record<keyof typeof HELP, number | undefined>>;
 
@@ -26,6 +31,7 @@ export class Metrics {
     addExporter(registry, snapshot, seconds);
     addDevices(registry, snapshot);
     addContainers(registry, snapshot);
+    addLlmServers(registry, snapshot);
     return registry.metrics();
   }
 }
@@ -72,6 +78,14 @@ function addContainers(registry: Registry, { containers = [], unmatched }: Snaps
   }
 }
 
+function addLlmServers(registry: Registry, { llmServers }: Snapshot): void {
+  for (const { container, target } of llmServers) {
+    const reason = typeof target === "string" ? target : "";
+    const labels = { id: container.cgroup, ...container.labels, reason };
+    add(registry, { llm_server_scraped: Number(reason === "") }, labels);
+  }
+}
+
 const gpuLabels = ({ gpu, uuid, model }: Device) => ({ gpu, gpu_uuid: uuid, gpu_model: model });
 
 const deviceValues = (device: Device, host: Usage | undefined): Values => ({
@@ -111,12 +125,6 @@ const containerValues = ({ device, usage, totals }: ContainerUsage): Values => (
     container_gpu_device_power_watts: device.powerWatts,
   }),
 });
-
-/** Labels as relabeling cuts those of cAdvisor: one long value would cost the scrape. */
-const bounded = (labels: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(labels).map(([name, value]) => [name, name === "id" ? cutStart(value) : cut(value)]),
-  );
 
 /**
  * Adds values to the metrics of a scrape, without those that are undefined. A metric joins the registry with its first value and

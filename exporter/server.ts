@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import { LLM_TARGETS_PATH } from "../lib/names";
 import type { Collector } from "./collector";
 import { DRIVER_TIMEOUT_SECONDS } from "./driver";
 import { ErrorLog } from "./errorLog";
@@ -7,7 +8,10 @@ import { Metrics } from "./metrics";
 /** The part of Prometheus's scrape timeout that is kept for everything but the queries. */
 const TIMEOUT_OFFSET_RATIO = 0.2;
 
-/** Serves `/metrics` and `/healthz`. */
+/** Below the interval at which Prometheus asks for targets. */
+const DOCKER_TIMEOUT_SECONDS = 5;
+
+/** Serves `/metrics`, the targets of LLM servers and `/healthz`. */
 export function exporterServer(collector: Collector, log: (line: string) => void = console.error): Server {
   const metrics = new Metrics();
   const errorLog = new ErrorLog(log);
@@ -30,6 +34,12 @@ export function exporterServer(collector: Collector, log: (line: string) => void
           log(`scrape failed: ${(error as Error).stack ?? ""}`);
           response.writeHead(500).end("the scrape failed; see the log\n");
         },
+      );
+    else if (pathname === LLM_TARGETS_PATH)
+      collector.llmTargets(DOCKER_TIMEOUT_SECONDS).then(
+        (groups) => response.setHeader("content-type", "application/json").end(JSON.stringify(groups)),
+        // The next scrape logs the reason.
+        () => response.writeHead(503).end("Docker does not answer\n"),
       );
     else response.writeHead(404).end("see /metrics\n");
   });

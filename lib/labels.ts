@@ -19,3 +19,9 @@ export const cutStart = (value: string): string =>
     : Array.from(value.slice(-2 * MAX_LABEL_LENGTH))
         .slice(-MAX_LABEL_LENGTH)
         .join("");
+
+/** Labels as relabeling cuts those of cAdvisor: one long value would cost the scrape. */
+export const bounded = (labels: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(labels).map(([name, value]) => [name, name === "id" ? cutStart(value) : cut(value)]),
+  );

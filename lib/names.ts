@@ -4,6 +4,16 @@ export const ENVIRONMENT_LABEL = "llm-metrics.environment";
 /** Docker label of a container that overrides the LLM server that its image indicates; `none` means that it is none. */
 export const LLM_SERVER_LABEL = "llm-metrics.server";
 
+/** Docker labels of a container: port and path of the metrics of its LLM server, where they differ from the engine's usual ones. */
+export const LLM_PORT_LABEL = "llm-metrics.port";
+export const LLM_PATH_LABEL = "llm-metrics.path";
+
+/** Docker label of a container; with the value `false`, Prometheus does not scrape its LLM server. */
+export const LLM_SCRAPE_LABEL = "llm-metrics.scrape";
+
+/** The path of the exporter at which Prometheus discovers LLM servers. */
+export const LLM_TARGETS_PATH = "/llm-targets";
+
 /** Docker label of a container; with the value `none`, no alert is about this container. */
 export const ALERTS_LABEL = "llm-metrics.alerts";
 

@@ -201,5 +201,11 @@ export const GPU_EXPORTER_METRICS = {
     "Errors, by stage (driver, docker, processes, allocation) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container, unmatched: a container requests a device that the host does not have)",
 };
 
+/** The metrics of the exporter about LLM servers. */
+export const LLM_SERVER_METRICS = {
+  llm_server_scraped:
+    "Whether Prometheus scrapes the metrics of the LLM server itself: 1, or 0 with a reason (network: it is not on the stack's network, port: its port is unknown, engine: the engine has no metrics, label: llm-metrics.scrape=false)",
+};
+
 /** The labels that are never empty on a metric of a container. */
 export const REQUIRED_LABELS: readonly string[] = ["job", "instance", "host", "id", "name", "image"];

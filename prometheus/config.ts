@@ -7,6 +7,7 @@ import {
   gatewayRules,
   gpuRules,
   hostRules,
+  llmRules,
   monitoringRules,
   rulesFile,
   scrapeLimitRules,
@@ -23,6 +24,7 @@ import {
   gatewayJob,
   exporterJob,
   hostJob,
+  llmJob,
   prometheusJob,
   type ScrapeConfig,
 } from "./scrapeConfigs";
@@ -99,6 +101,7 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
   ];
   if (settings.hostMetrics === "on") rules.push(hostRules(alerts));
   if (gpu) rules.push(gpuRules(alerts));
+  if (gpu && settings.llmServers !== "off") rules.push(llmRules(alerts));
   if (unavailable.length > 0) rules.push(unavailableRules(host, unavailable));
   return withSettings(rules, alerts);
 }
@@ -139,6 +142,7 @@ function buildScrapeConfigs(
   ];
   if (hostMetrics) jobs.push(hostJob(host, dockerRoot));
   if (gpu) jobs.push(exporterJob(host));
+  if (gpu && settings.llmServers !== "off") jobs.push(llmJob(host, settings.llmServers === "all"));
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];

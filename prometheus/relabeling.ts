@@ -2,6 +2,7 @@ import { MAX_LABEL_LENGTH } from "../lib/labels";
 import { ALERTS_LABEL, LLM_SERVER_LABEL } from "../lib/names";
 import type { RelabelConfig } from "../settings";
 import { CONTAINER_METRICS, HOST_METRICS, ROOT_CGROUP_METRICS } from "./catalogue";
+import { LLM_METRICS } from "./llmEngines";
 import { llmServerRelabeling } from "./llmServers";
 
 /** Docker labels that cAdvisor exports, and the label that each becomes. */
@@ -28,6 +29,9 @@ const anyOf = (names: readonly string[]) => names.join("|");
 /** As {@link cut} and {@link cutStart} do; Prometheus's `.` matches line breaks only from version 3 on. */
 const BEGINNING = `(?s)(.{0,${MAX_LABEL_LENGTH}}).*`;
 const END = `(?s).*?(.{0,${MAX_LABEL_LENGTH}})`;
+
+/** As {@link BEGINNING}, for a label that can be missing. */
+const BEGINNING_OF_ANY = `(?s)(.{1,${MAX_LABEL_LENGTH}}).*`;
 
 const cutLabel = (label: string, regex: string): RelabelConfig => ({
   source_labels: [label],
@@ -102,3 +106,24 @@ export function cadvisorRelabeling(hostMetrics = true): RelabelConfig[] {
     { regex: "container_label_.*|container_env_.*", action: "labeldrop" },
   ];
 }
+
+/**
+ * Relabeling of the series of LLM servers: each engine's label of the model becomes `model`.
+ *
+ * @param all whether metrics that no rule reads are kept
+ */
+export const llmRelabeling = (all: boolean): RelabelConfig[] => [
+  // A client that escapes names, and routers that do so (sgl-project/sglang PR 12970).
+  {
+    source_labels: ["__name__"],
+    regex: "(vllm|sglang)_(.+)",
+    target_label: "__name__",
+    replacement: "$1:$2",
+  },
+  ...(all ? [] : [keepMetrics(LLM_METRICS)]),
+  { source_labels: ["model_name"], regex: BEGINNING_OF_ANY, target_label: "model" },
+  // SGLang 0.4 and older name the model so; `name` is the container's.
+  { source_labels: ["__name__", "exported_name"], regex: "sglang:.*;(.+)", target_label: "model" },
+  { regex: "model_name|exported_name", action: "labeldrop" },
+  cutLabel("model", BEGINNING),
+];

@@ -1,7 +1,7 @@
-import { DISKS_FOLDER, DOCKER_ROOT_FILE, SERVERS, target } from "../lib/names";
+import { DISKS_FOLDER, DOCKER_ROOT_FILE, LLM_TARGETS_PATH, SERVERS, target } from "../lib/names";
 import { OWN_JOBS, type ExtraScrapeJob } from "../settings";
 import { ALERTMANAGER_METRICS, GATEWAY_METRICS, NODE_METRICS, PROMETHEUS_METRICS } from "./catalogue";
-import { cadvisorRelabeling, keepMetrics } from "./relabeling";
+import { cadvisorRelabeling, keepMetrics, llmRelabeling } from "./relabeling";
 
 /** An entry of Prometheus's `scrape_configs`. */
 export interface ScrapeConfig extends ExtraScrapeJob {
@@ -80,6 +80,34 @@ export const dcgmJob = (address: string, host: string): ScrapeConfig => ({
     { source_labels: ["modelName"], target_label: "gpu_model" },
     { regex: "UUID|modelName|device|pci_bus_id|Hostname|DCGM_FI_DRIVER_VERSION", action: "labeldrop" },
   ],
+});
+
+/** Limits of a scrape of an LLM server, which is not under our control: real pages have some 100 kB, and 150 series that are kept. */
+const LLM_LIMITS = { ...EXTRA_LIMITS, body_size_limit: "10MB", sample_limit: 2_000 } as const;
+
+/**
+ * The job that scrapes LLM servers, which the exporter discovers.
+ *
+ * @param all whether all of their metrics are kept
+ */
+export const llmJob = (host: string, all: boolean): ScrapeConfig => ({
+  job_name: OWN_JOBS.llm,
+  // A server could send samples of any time.
+  honor_timestamps: false,
+  // In newer formats, Python's client asks to store `vllm:` as `vllm_`.
+  scrape_protocols: ["PrometheusText0.0.4"],
+  fallback_scrape_protocol: "PrometheusText0.0.4",
+  // One series instead of one for each bucket.
+  convert_classic_histograms_to_nhcb: true,
+  ...LLM_LIMITS,
+  ...(all && { sample_limit: EXTRA_LIMITS.sample_limit }),
+  // A server could redirect Prometheus to another one.
+  follow_redirects: false,
+  http_sd_configs: [
+    { url: `http://${target(SERVERS.exporter)}${LLM_TARGETS_PATH}`, refresh_interval: "10s" },
+  ],
+  relabel_configs: [{ target_label: "host", replacement: host }],
+  metric_relabel_configs: llmRelabeling(all),
 });
 
 /** The job that scrapes Prometheus itself, on its own port inside the container. */

@@ -54,6 +54,8 @@ export const schema = z
     nodeExporterImage: imageOf("nodeExporterImage"),
     /** Directories of the host whose disks are measured, beside the disk of Docker's root directory. */
     hostDisks: z.array(diskDirectory),
+    /** Whether the metrics of LLM servers are scraped: those that rules read, all of them, or none. */
+    llmServers: oneOf("on", "all", "off"),
     protectData: flag,
     /** Whether Prometheus may reach other hosts. */
     outbound: flag,

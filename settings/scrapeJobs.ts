@@ -27,6 +27,8 @@ export const OWN_JOBS = {
   gateway: "gateway",
   exporter: "exporter",
   dcgm: "dcgm",
+  /** Every LLM server that the exporter discovers. */
+  llm: "llm-servers",
   /** Only with the setting `notify`. */
   alertmanager: "alertmanager",
   /** Only with the setting `hostMetrics`. Not `node`, which is the name of many a user's own job. */

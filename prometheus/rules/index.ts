@@ -7,6 +7,7 @@ export { containerRules } from "./containers";
 export { gatewayRules } from "./gateway";
 export { gpuRules } from "./gpu";
 export { hostRules } from "./host";
+export { llmRules } from "./llm";
 export { monitoringRules } from "./monitoring";
 export { scrapeLimitRules } from "./scrapeLimits";
 export { unavailableRules, type UnavailableMetric } from "./unavailable";

@@ -89,8 +89,8 @@ export function monitoringRules(
       },
       {
         alert: "TargetDown",
-        // The gateway has an alert of its own.
-        expr: `up{job!="${OWN_JOBS.gateway}"} == 0`,
+        // The gateway and LLM servers have alerts of their own.
+        expr: `up{job!~"${OWN_JOBS.gateway}|${OWN_JOBS.llm}"} == 0`,
         for: scrapes(4),
         labels: { severity: "warning" },
         annotations: {

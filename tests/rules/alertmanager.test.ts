@@ -106,6 +106,14 @@ describe("Messages", () => {
     await send("GpuHot", { severity: "warning", gpu: "0" }, { summary: "hot" });
     await send("ContainerOOMKilled", { severity: "critical", name: "vllm" }, oom);
     await send("Watchdog", { severity: "none" });
+    const full = { host: "llm-2", severity: "critical", mountpoint: "/data" };
+    await send("HostDiskNearlyFull", full, { summary: "/data is full" });
+    for (const mountpoint of ["/data", "/models"])
+      await send(
+        "HostDiskFillingUp",
+        { ...full, severity: "warning", mountpoint },
+        { summary: `${mountpoint} fills up` },
+      );
     for (let i = 0; i < 9; i++)
       await send(
         "DiskFillingUp",
@@ -117,7 +125,7 @@ describe("Messages", () => {
         },
       );
     await eventually(() => {
-      for (const kind of ["slack", "discord", "telegram"]) expect(sentTo(kind)).toHaveLength(3);
+      for (const kind of ["slack", "discord", "telegram"]) expect(sentTo(kind)).toHaveLength(4);
       return Promise.resolve();
     });
   });
@@ -150,6 +158,8 @@ describe("Messages", () => {
     const all = JSON.stringify(receiver.messages.filter(({ path }) => !path.includes("heartbeat")));
     expect(all).toContain("GpuDriverDown");
     expect(all).not.toMatch(/GpuHot|Watchdog/);
+    expect(all).toContain("/models fills up");
+    expect(all).not.toContain("/data fills up");
     expect(
       sentTo("heartbeat").flatMap(({ alerts }) => alerts.map(({ labels }) => labels["alertname"])),
     ).toEqual(["Watchdog"]);

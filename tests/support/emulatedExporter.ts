@@ -55,6 +55,8 @@ export interface EmulatedContainer {
   image: string;
   pids: number[];
   labels?: Record<string, string>;
+  /** Its addresses, by network. */
+  networks?: Record<string, string>;
   config?: object;
   env?: string[];
 }
@@ -115,7 +117,18 @@ export class EmulatedDocker {
       };
     const idOf = ({ id, name }: EmulatedContainer) => id ?? containerId(name);
     if (url === "/containers/json")
-      return this.containers.map((one) => ({ Id: idOf(one), Names: [`/${one.name}`] }));
+      return this.containers.map((one) => ({
+        Id: idOf(one),
+        Names: [`/${one.name}`],
+        NetworkSettings: {
+          Networks: Object.fromEntries(
+            Object.entries(one.networks ?? {}).map(([network, IPAddress]) => [
+              network,
+              { IPAddress, IPPrefixLen: IPAddress && 20 },
+            ]),
+          ),
+        },
+      }));
     const inspected = this.containers.find((one) => url === `/containers/${idOf(one)}/json`);
     return (
       inspected && {
@@ -134,6 +147,6 @@ export class EmulatedDocker {
   }
 }
 
-/** The exporter's collector for the emulated host. */
+/** The exporter's collector for the emulated host, whose stack has the network `stack`. */
 export const collector = (docker: DockerApi, proc: string, driver: Driver): Collector =>
-  new Collector(driver, new Containers(docker, proc), new Accounting(proc));
+  new Collector(driver, new Containers(docker, proc), new Accounting(proc), "stack");

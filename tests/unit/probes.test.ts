@@ -403,10 +403,15 @@ describe("The check of the host", () => {
   });
 
   it("names what is missing", async () => {
-    measured(...METRICS.slice(1), "/var/lib/docker");
+    measured("node_load15", "/var/lib/docker");
     await expect(ask("the host and its disks")).rejects.toThrow(
-      "nothing of machine_cpu_usage_seconds_total, /data",
+      "nothing of node_memory_MemAvailable_bytes, /data",
     );
+  });
+
+  it("passes without the CPU time of the root cgroup, which old kernels do not have, and says so", async () => {
+    measured(...METRICS.slice(1), "/var/lib/docker", "/data");
+    await expect(ask("the host and its disks")).resolves.toMatch(/cAdvisor reports no CPU time of the host$/);
   });
 });
 

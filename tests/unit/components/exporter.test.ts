@@ -13,7 +13,7 @@ test("where the host has NVIDIA's runtime, the exporter measures every GPU, as n
   const { exporter } = await declareGpu({}, runtime);
   expect(exporter).toMatchObject({
     runtime: "nvidia",
-    envs: ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility"],
+    envs: ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility", "LLM_NETWORK=llm-metrics-dev"],
     user: "65534:65534",
     groupAdds: ["998"],
     pidMode: "host",
@@ -109,6 +109,7 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
     "gateway",
     "host",
     "exporter",
+    "llm-servers",
     "dcgm",
   ]);
   const {

@@ -1,6 +1,11 @@
 import { request } from "node:http";
 import { EXPORTER_DOCKER_API } from "../../../exporter/dockerApi";
-import { GPU_CONTAINER_METRICS, GPU_EXPORTER_METRICS, GPU_METRICS } from "../../../prometheus/catalogue";
+import {
+  GPU_CONTAINER_METRICS,
+  GPU_EXPORTER_METRICS,
+  GPU_METRICS,
+  LLM_SERVER_METRICS,
+} from "../../../prometheus/catalogue";
 import { a100Mig, gpuUuid, h100, migUuid } from "../../support/emulatedDriver/host";
 import { containerId, emulate } from "../../support/emulatedExporter";
 import { eventually } from "../../support/eventually";
@@ -279,7 +284,12 @@ describe("Metrics of GPUs", () => {
 describe("The exporter", () => {
   it("exposes exactly the metrics of the catalogue", async () => {
     exporter.runContainers();
-    const catalogue = { ...GPU_CONTAINER_METRICS, ...GPU_METRICS, ...GPU_EXPORTER_METRICS };
+    const catalogue = {
+      ...GPU_CONTAINER_METRICS,
+      ...GPU_METRICS,
+      ...GPU_EXPORTER_METRICS,
+      ...LLM_SERVER_METRICS,
+    };
     const names = new Set([...(await exporter.scrape()).keys()].map((name) => name.split("{")[0]));
     // Series that start with an error.
     for (const name of ["gpu_exporter_errors_total", "container_gpu_unmatched_devices"]) names.add(name);

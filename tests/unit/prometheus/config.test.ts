@@ -73,6 +73,42 @@ test("targets of service discovery get the label host, before the job's own rela
   expect(toYaml({ scrape_configs: plain ? [plain] : [] })).not.toContain("static_configs");
 });
 
+describe("The job of LLM servers", () => {
+  const jobOf = (llmServers: string) =>
+    buildConfiguration(settings({ llmServers }), { ...context, gpu: true }).config.scrape_configs.find(
+      ({ job_name }) => job_name === "llm-servers",
+    );
+
+  it("discovers them by the exporter, and trusts nothing that they send", () => {
+    expect(jobOf("on")).toMatchObject({
+      http_sd_configs: [{ url: "http://exporter:23400/llm-targets" }],
+      relabel_configs: [{ target_label: "host", replacement: "llm-1" }],
+      honor_timestamps: false,
+      follow_redirects: false,
+      body_size_limit: "10MB",
+      sample_limit: 2000,
+    });
+    expect(jobOf("on")).not.toHaveProperty("honor_labels");
+  });
+
+  it("stores a histogram as one series, under the name that the engine gives it", () => {
+    expect(jobOf("on")).toMatchObject({
+      convert_classic_histograms_to_nhcb: true,
+      // Newer formats negotiate how names are escaped.
+      scrape_protocols: ["PrometheusText0.0.4"],
+    });
+  });
+
+  it("keeps every metric with all, with more samples, and is absent with off, as are its rules", () => {
+    expect(jobOf("all")?.sample_limit).toBe(20_000);
+    expect(jobOf("off")).toBeUndefined();
+    const rules = (llmServers: string) =>
+      buildConfiguration(settings({ llmServers }), { ...context, gpu: true }).rules.map(({ name }) => name);
+    expect(rules("on")).toContain("llm_servers");
+    expect(rules("off")).not.toContain("llm_servers");
+  });
+});
+
 describe("Secrets of scrape jobs", () => {
   const secrets = [
     "secret-of-oauth2",

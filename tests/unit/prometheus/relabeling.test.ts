@@ -1,30 +1,18 @@
-import { RE2JS } from "re2js";
 import { cut, cutStart } from "../../../lib/labels";
+import { LLM_METRICS } from "../../../prometheus/llmEngines";
 import { llmServer } from "../../../prometheus/llmServers";
-import { cadvisorRelabeling, EXPORTED_CONTAINER_LABELS } from "../../../prometheus/relabeling";
+import { cadvisorRelabeling, EXPORTED_CONTAINER_LABELS, llmRelabeling } from "../../../prometheus/relabeling";
 import { cadvisorJob } from "../../../prometheus/scrapeConfigs";
+import { converted, stored } from "../../support/exposition";
+import { LLM_PAGES } from "../../support/llmPages";
+import { relabeled, type SeriesLabels } from "../../support/relabel";
 
-type Labels = Record<string, string>;
-
-/** What Prometheus stores of a series of cAdvisor, by the regular expressions of its engine; undefined for a dropped one. */
-function stored(series: Labels, hostMetrics = true): Labels | undefined {
-  let labels: Labels = { __name__: "container_start_time_seconds", ...series };
-  for (const step of cadvisorRelabeling(hostMetrics)) {
-    const { action = "replace", regex = "(.*)", source_labels = [], target_label = "" } = step;
-    const compiled = RE2JS.compile(regex);
-    const matcher = compiled.matcher(source_labels.map((label) => labels[label] ?? "").join(";"));
-    const matches = matcher.matches();
-    if ((action === "keep" && !matches) || (action === "drop" && matches)) return undefined;
-    if (action === "labeldrop")
-      labels = Object.fromEntries(Object.entries(labels).filter(([name]) => !compiled.matches(name)));
-    if (action === "replace" && matches)
-      labels[target_label] = (step.replacement ?? "$1").replace("$1", () => matcher.group(1) ?? "");
-  }
-  return Object.fromEntries(Object.entries(labels).filter(([, value]) => value !== ""));
-}
+/** What Prometheus stores of a series of cAdvisor; undefined for a dropped one. */
+const storedOf = (series: SeriesLabels, hostMetrics = true) =>
+  relabeled({ __name__: "container_start_time_seconds", ...series }, cadvisorRelabeling(hostMetrics));
 
 const ID = "0123456789abcdef".repeat(4);
-const container = (labels: Labels = {}): Labels => ({
+const container = (labels: SeriesLabels = {}): SeriesLabels => ({
   id: `/docker/${ID}`,
   name: "web",
   image: "example/web:1",
@@ -51,24 +39,24 @@ describe("Labels of cAdvisor", () => {
     ["56 MIG devices", [...Array(56).keys()].map((n) => `MIG-${n}-${ID.slice(0, 36)}`).join(",")],
   ])("are cut as the exporter cuts them: %s", (_, value) => {
     for (const [exported, label] of Object.entries(CHOSEN))
-      expect(stored(container({ [exported]: value }))?.[label]).toBe(cut(value));
+      expect(storedOf(container({ [exported]: value }))?.[label]).toBe(cut(value));
   });
 
   it("are as they were up to 200 characters", () => {
     for (const value of ["web", "ü😀", "a\nb", "x".repeat(200)])
       for (const [exported, label] of Object.entries(CHOSEN))
-        expect(stored(container({ [exported]: value }))?.[label]).toBe(value);
+        expect(storedOf(container({ [exported]: value }))?.[label]).toBe(value);
   });
 
   it("keep the end of an id", () => {
     const id = `/kubelet.slice${"/pod".repeat(60)}/docker-${ID}.scope`;
-    expect(stored(container({ id }))?.["id"]).toBe(cutStart(id));
-    expect(stored(container())?.["id"]).toBe(`/docker/${ID}`);
+    expect(storedOf(container({ id }))?.["id"]).toBe(cutStart(id));
+    expect(storedOf(container())?.["id"]).toBe(`/docker/${ID}`);
   });
 
   it("differ for two containers whose names and images differ after 200 characters", () => {
     const of = (end: string) =>
-      stored({
+      storedOf({
         id: `/docker/${ID.slice(1)}${end}`,
         name: "n".repeat(300) + end,
         image: "i".repeat(300) + end,
@@ -86,7 +74,7 @@ describe("Labels of cAdvisor", () => {
       ]),
     );
     const chosen = Object.fromEntries(Object.keys(CHOSEN).map((label) => [label, widest]));
-    const result = stored(container({ ...weird, ...chosen })) ?? {};
+    const result = storedOf(container({ ...weird, ...chosen })) ?? {};
     const { label_limit, label_value_length_limit } = cadvisorJob("h", "30s");
     // Beside job, instance and host.
     expect(Object.keys(result).length).toBeLessThanOrEqual(label_limit - 3);
@@ -96,7 +84,7 @@ describe("Labels of cAdvisor", () => {
 
   it("recognize the LLM server of an image whose name is longer than a label, as the exporter does", () => {
     const image = `${"registry/".repeat(30)}vllm:1`;
-    expect(stored(container({ image }))).toMatchObject({ llm_server: "vllm", image: cut(image) });
+    expect(storedOf(container({ image }))).toMatchObject({ llm_server: "vllm", image: cut(image) });
     expect(llmServer(image, "")).toBe("vllm");
     expect(llmServer("a:1", "x".repeat(300))).toBe("x".repeat(200));
   });
@@ -104,7 +92,7 @@ describe("Labels of cAdvisor", () => {
 
 describe("The container label llm-metrics.alerts", () => {
   const alerts = (value?: string) =>
-    stored(container(value === undefined ? {} : { container_label_llm_metrics_alerts: value }));
+    storedOf(container(value === undefined ? {} : { container_label_llm_metrics_alerts: value }));
 
   it("becomes the label alerts, which exempts a container from alerts", () => {
     expect(EXPORTED_CONTAINER_LABELS).toContain("llm-metrics.alerts");
@@ -117,30 +105,84 @@ describe("The container label llm-metrics.alerts", () => {
 });
 
 describe("The root cgroup", () => {
-  const root = (name: string, more: Labels = {}) => ({ __name__: name, id: "/", ...more });
+  const root = (name: string, more: SeriesLabels = {}) => ({ __name__: name, id: "/", ...more });
 
   it("is stored as the CPU time and the network traffic of the machine, not of a container", () => {
-    expect(stored(root("container_cpu_usage_seconds_total", { cpu: "total" }))).toEqual({
+    expect(storedOf(root("container_cpu_usage_seconds_total", { cpu: "total" }))).toEqual({
       __name__: "machine_cpu_usage_seconds_total",
       cpu: "total",
     });
     for (const direction of ["receive", "transmit"])
-      expect(stored(root(`container_network_${direction}_bytes_total`, { interface: "eth0" }))).toEqual({
+      expect(storedOf(root(`container_network_${direction}_bytes_total`, { interface: "eth0" }))).toEqual({
         __name__: `machine_network_${direction}_bytes_total`,
         interface: "eth0",
       });
-    expect(stored(root("container_network_receive_bytes_total", { interface: "docker0" }))).toBeUndefined();
+    expect(storedOf(root("container_network_receive_bytes_total", { interface: "docker0" }))).toBeUndefined();
   });
 
   it("has no other series, and none with the setting hostMetrics off", () => {
-    expect(stored(root("container_memory_working_set_bytes"))).toBeUndefined();
-    expect(stored(root("container_cpu_usage_seconds_total"), false)).toBeUndefined();
+    expect(storedOf(root("container_memory_working_set_bytes"))).toBeUndefined();
+    expect(storedOf(root("container_cpu_usage_seconds_total"), false)).toBeUndefined();
   });
 
   it("is not a cgroup below it, nor a container", () => {
     const cpu = { __name__: "container_cpu_usage_seconds_total" };
-    expect(stored({ ...cpu, id: "/system.slice" })).toBeUndefined();
-    expect(stored(container(cpu))).toMatchObject(cpu);
+    expect(storedOf({ ...cpu, id: "/system.slice" })).toBeUndefined();
+    expect(storedOf(container(cpu))).toMatchObject(cpu);
+  });
+});
+
+describe("Series of LLM servers", () => {
+  const TARGET = { job: "llm-servers", instance: "chat:8000", id: "/docker/a", name: "chat", host: "h" };
+
+  it.each(Object.entries(LLM_PAGES))(
+    "are at most 150 of a server, and those that rules read: %s",
+    (_, { text }) => {
+      const kept = stored(text, TARGET, llmRelabeling(false));
+      expect(kept.length).toBeGreaterThan(3);
+      expect(kept.length).toBeLessThanOrEqual(converted(text).length);
+      // Prometheus adds nine about the scrape.
+      expect(kept.length + 9).toBeLessThanOrEqual(150);
+      for (const { name } of kept) expect(LLM_METRICS).toContain(name);
+    },
+  );
+
+  it("are at most 150 with thousands of adapters, and with seven data-parallel engines", () => {
+    const { text = "" } = LLM_PAGES["vLLM of 2026"] ?? {};
+    const adapters = Array.from(
+      { length: 1000 },
+      (_, n) => `vllm:lora_requests_info{running_lora_adapters="adapter-${n}"} 1`,
+    );
+    const engines = [...Array(7).keys()].map((n) => text.replaceAll('engine="0"', `engine="${n}"`));
+    const kept = stored([...engines, ...adapters].join("\n"), TARGET, llmRelabeling(false));
+    expect(kept.length).toBeGreaterThan(50);
+    expect(kept.length + 9).toBeLessThanOrEqual(150);
+  });
+
+  it.each([
+    ['vllm:num_requests_running{model_name="m"}', "m"],
+    ['nv_inference_request_success{model="m"}', "m"],
+    // SGLang 0.3
+    ['sglang:num_running_reqs{name="m"}', "m"],
+    [`vllm:num_requests_running{model_name="${"m".repeat(300)}"}`, "m".repeat(200)],
+    ["tgi_queue_size", undefined],
+  ])("have the engine's label of the model as `model`: %s", (sample, model) => {
+    const [kept] = stored(`${sample} 1`, TARGET, llmRelabeling(false));
+    expect(kept?.labels).toEqual({ ...TARGET, ...(model && { model }) });
+  });
+
+  it("cannot take the labels of another container", () => {
+    const [kept] = stored(
+      'vllm:num_requests_running{id="/docker/b",job="cadvisor",host="other",model_name="m"} 1',
+      TARGET,
+      llmRelabeling(false),
+    );
+    expect(kept?.labels).toMatchObject(TARGET);
+  });
+
+  it("are all kept with the setting all", () => {
+    for (const { text } of Object.values(LLM_PAGES))
+      expect(stored(text, TARGET, llmRelabeling(true))).toHaveLength(converted(text).length);
   });
 });
 
@@ -149,11 +191,11 @@ describe("Series of cAdvisor", () => {
   it.each(["lo", "docker0", "br-0a1b2c", "veth12ab", "cali0a1b", "cilium_host", "lxc0a1b", "vnet3"])(
     "leave out the interface %s of the host, which each container in its network namespace has",
     (name) => {
-      expect(stored(container({ interface: name }))).toBeUndefined();
+      expect(storedOf(container({ interface: name }))).toBeUndefined();
     },
   );
 
   it.each(["eth0", "ens3", "eno1", "bond0", "ib0", "wg0", "tailscale0"])("keep the interface %s", (name) => {
-    expect(stored(container({ interface: name }))).toMatchObject({ interface: name });
+    expect(storedOf(container({ interface: name }))).toMatchObject({ interface: name });
   });
 });

@@ -67,6 +67,7 @@ const bad: [key: string, values: Record<string, unknown>][] = [
   ["cadvisorMemory", { cadvisorMemory: "256" }],
   ["prometheusMemory", { prometheusMemory: "1MB" }],
   ["dockerAccess", { dockerAccess: "tcp" }],
+  ["llmServers", { llmServers: "some" }],
   ["caddyImage", { caddyImage: "caddy" }],
   ["bindAddress", { bindAddress: "0.0.0.0" }],
   ["bindAddress", { bindAddress: "0.0.0.0", ...tls }],

@@ -1,0 +1,221 @@
+import { durationSeconds } from "../../lib/units";
+import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
+import { GPU_CONTAINER_LABELS } from "../catalogue";
+import { QUANTITIES, sourcesOf, type Quantity, type Source } from "../llmEngines";
+import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
+
+const JOB = `job="${OWN_JOBS.llm}"`;
+
+const CONTAINER_LABELS = ["host", ...GPU_CONTAINER_LABELS].join(", ");
+const LABELS = `${CONTAINER_LABELS}, model`;
+
+/** The ranks of SGLang that serve the same requests. Others, such as data-parallel ones, add up. */
+const SAME_REQUESTS = "tp_rank, pp_rank, moe_ep_rank";
+
+/** Series that have alerts. */
+const ALERTED = '{alerts!="none"}';
+
+/** Identifies a server in an annotation. */
+const SERVER = "The LLM server {{ $labels.name }} on {{ $labels.host }}";
+
+/** The names of the records. A record of quantiles ends with the quantile. */
+const NAMES: Readonly<Record<Quantity, string>> = {
+  requestsRunning: "llm:requests_running:sum",
+  requestsWaiting: "llm:requests_waiting:sum",
+  promptTokens: "llm:prompt_tokens:rate5m",
+  generatedTokens: "llm:generated_tokens:rate5m",
+  timeToFirstToken: "llm:time_to_first_token_seconds",
+  timePerOutputToken: "llm:time_per_output_token_seconds",
+  requestDuration: "llm:request_duration_seconds",
+  kvCacheUsage: "llm:kv_cache_usage:ratio",
+  prefixCacheHits: "llm:prefix_cache_hits:ratio_rate5m",
+  preemptions: "llm:preemptions:rate5m",
+  requests: "llm:requests:rate5m",
+  requestErrors: "llm:request_errors:rate5m",
+};
+
+/** A record that alerts read. */
+const TIME_TO_FIRST_TOKEN_P95 = `${NAMES.timeToFirstToken}:p95`;
+
+/** The last time at which a server answered a scrape. */
+const ANSWERED = "llm:answered_timestamp_seconds";
+const LOADED = "llm:loaded_timestamp_seconds";
+
+/** Adds the job to the matchers of a selector. */
+function select(selector: string): string {
+  const [, name = "", matchers = ""] = /^([^{]+)(?:\{(.*)\})?$/.exec(selector) ?? [];
+  return `${name}{${[JOB, matchers].filter(Boolean).join(",")}}`;
+}
+
+const rate = (selector: string) => `rate(${select(selector)}[5m])`;
+const sum = (expr: string) => `sum by (${LABELS}) (${expr})`;
+
+/** The sum over what serves different requests. */
+const total = (expr: string) => sum(`max without (${SAME_REQUESTS}) (${expr})`);
+
+const quantile = (selector: string, q: number) => `histogram_quantile(${q}, ${sum(rate(selector))})`;
+
+/** The value of a quantity from one source, as PromQL. */
+function valueOf(source: Source, quantity: Quantity, q: number): string {
+  if (typeof source === "object" && "sumOf" in source) return sum(`histogram_sum(${rate(source.sumOf)})`);
+  if (typeof source === "object" && "part" in source) {
+    const part = sum(rate(source.part));
+    const whole = "of" in source ? sum(rate(source.of)) : `${part} + ${sum(rate(source.rest))}`;
+    return `${part} / (${whole} > 0)`;
+  }
+  if (typeof source === "object") return `${quantile(source.milliseconds, q)} / 1000 < +Inf`;
+  switch (QUANTITIES[quantity]) {
+    case "sum":
+      return total(select(source));
+    case "rate":
+      return total(rate(source));
+    case "max":
+      return `max by (${LABELS}) (${select(source)})`;
+    case "ratio":
+      return `max by (${LABELS}) (${select(source)} >= 0)`;
+    case "quantiles":
+      // Without requests, it is not a number, which is not less than any.
+      return `${quantile(source, q)} < +Inf`;
+  }
+}
+
+/** A record of a quantity, from every source: a server exposes those of one engine, and the first of them counts. */
+const record = (quantity: Quantity, suffix = "", q = 0): RecordingRule => ({
+  record: NAMES[quantity] + suffix,
+  expr: sourcesOf(quantity)
+    .map((source) => valueOf(source, quantity, q))
+    .join(" or "),
+});
+
+const RECORDS: RecordingRule[] = [
+  { record: "llm:up", expr: `max by (${CONTAINER_LABELS}) (up{${JOB}})` },
+  { record: ANSWERED, expr: "timestamp(llm:up == 1)" },
+  {
+    record: LOADED,
+    // Engines serve metrics once their model is loaded. The record goes on until a scrape fails or the container restarts.
+    expr: [
+      `(${LOADED} and llm:up == 1`,
+      `unless on (host, id) container_start_time_seconds{job="${OWN_JOBS.cadvisor}"} > on (host, id) ${LOADED})`,
+      "or timestamp(llm:up == 1)",
+    ].join(" "),
+  },
+  ...(Object.keys(QUANTITIES) as Quantity[]).flatMap((quantity) =>
+    QUANTITIES[quantity] === "quantiles"
+      ? [record(quantity, ":p50", 0.5), record(quantity, ":p95", 0.95)]
+      : [record(quantity)],
+  ),
+  {
+    record: "llm:generated_tokens_per_gpu:rate5m",
+    expr: `sum by (${CONTAINER_LABELS}) (${NAMES.generatedTokens}) / on (host, id) group_left () count by (host, id) (container_gpu_info{allocation!="none"})`,
+  },
+  {
+    record: "llm:gpu_memory_used_bytes:sum",
+    expr: `${NAMES.requestsRunning} * 0 + on (host, id) group_left () sum by (host, id) (container_gpu_memory_used_bytes)`,
+  },
+];
+
+/**
+ * What LLM servers report about themselves, in the same words for every engine: one series per server and model, whose labels are
+ * those of the container's other metrics. And alerts about them, but for containers with the label `llm-metrics.alerts=none`.
+ *
+ * @param alerts thresholds and times
+ */
+export const llmRules = (alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => ({
+  name: "llm_servers",
+  rules: [...RECORDS, ...answerAlerts(alerts), ...loadAlerts(alerts)],
+});
+
+/** Alerts about servers that do not answer, or tell nothing. */
+function answerAlerts(alerts: AlertSettings): AlertingRule[] {
+  const start = `container_start_time_seconds{job="${OWN_JOBS.cadvisor}"}`;
+  const answered = `last_over_time(${ANSWERED}[1d]) >= on (host, id) ${start}`;
+  return [
+    {
+      alert: "LlmServerDown",
+      expr: `llm:up${ALERTED} == 0 and on (host, id) ${answered}`,
+      for: alerts.llmDownFor,
+      labels: { severity: "critical" },
+      annotations: {
+        summary: `${SERVER} does not answer`,
+        description: `Its container runs, and it has not answered scrapes for ${alerts.llmDownFor} (llm:up is {{ $value }}). See its log: the engine may have ended, or hang.`,
+      },
+    },
+    {
+      alert: "LlmServerLoading",
+      expr: `llm:up${ALERTED} == 0 and on (host, id) time() - ${start} > ${durationSeconds(alerts.llmLoadingTime)} unless on (host, id) ${answered}`,
+      labels: { severity: "warning" },
+      annotations: {
+        summary: `${SERVER} has not answered since its start`,
+        description: `That was more than ${alerts.llmLoadingTime} ago (llm:up is {{ $value }}). See its log: it may still load its model. The page /targets of Prometheus shows whether it refuses the scrape.`,
+      },
+    },
+    {
+      alert: "LlmMetricsMissing",
+      expr: `llm_server_scraped{reason=~"network|port",alerts!="none"} == 0 or (scrape_samples_post_metric_relabeling{${JOB},alerts!="none"} == 0 and up == 1)`,
+      for: alerts.llmMetricsMissingFor,
+      labels: { severity: "info" },
+      annotations: {
+        summary: `${SERVER} exposes no metrics to Prometheus`,
+        description:
+          "{{ if $labels.reason }}It is not scraped, for its {{ $labels.reason }}{{ else }}Its page has none of the engine's metrics ({{ $value }} samples){{ end }}. docs/metrics.md has what each engine must be started with.",
+      },
+    },
+  ];
+}
+
+/** Alerts about servers that cannot cope with their requests. */
+const loadAlerts = (alerts: AlertSettings): AlertingRule[] => [
+  {
+    alert: "LlmAdmissionStalled",
+    expr: `${NAMES.requestsWaiting}${ALERTED} > 0 and ${NAMES.generatedTokens} == 0`,
+    for: alerts.llmStalledFor,
+    labels: { severity: "critical" },
+    annotations: {
+      summary: `${SERVER} generates nothing, while requests wait`,
+      description: `{{ $value }} requests wait for {{ $labels.model }}, and no token was generated for ${alerts.llmStalledFor} and more. See its log, and restart it if it hangs.`,
+    },
+  },
+  {
+    alert: "LlmQueueGrowing",
+    expr: `deriv(${NAMES.requestsWaiting}${ALERTED}[15m]) * 900 > ${alerts.llmQueueGrowth}`,
+    for: alerts.llmQueueFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `The queue of the LLM server {{ $labels.name }} on {{ $labels.host }} grows`,
+      description:
+        "It grows by {{ $value | humanize }} requests in 15 minutes: more arrive than the server answers. Send it less, or start another server.",
+    },
+  },
+  {
+    alert: "LlmCacheFull",
+    expr: `${NAMES.kvCacheUsage}${ALERTED} > ${alerts.llmCacheRatio} and ${NAMES.preemptions} > 0`,
+    for: alerts.llmCacheFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `The KV cache of the LLM server {{ $labels.name }} on {{ $labels.host }} is full`,
+      description:
+        "{{ $value | humanizePercentage }} of it are in use, and the server preempts requests, which it has to compute again. Allow it more GPU memory, fewer requests at once, or a shorter context.",
+    },
+  },
+  {
+    alert: "LlmLatencyHigh",
+    expr: `${TIME_TO_FIRST_TOKEN_P95}${ALERTED} > ${alerts.llmFirstTokenSeconds}`,
+    for: alerts.llmLatencyFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `${SERVER} answers slowly`,
+      description: `One in twenty requests waits for its first token for {{ $value | humanizeDuration }} or longer; the target is ${alerts.llmFirstTokenSeconds} s (llmFirstTokenSeconds). See its queue and its KV cache.`,
+    },
+  },
+  {
+    alert: "LlmErrors",
+    expr: `${NAMES.requestErrors}${ALERTED} / ${NAMES.requests} > ${alerts.llmErrorRatio}`,
+    for: alerts.llmErrorsFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `Requests to the LLM server {{ $labels.name }} on {{ $labels.host }} fail`,
+      description:
+        "{{ $value | humanizePercentage }} of the requests of the last five minutes failed. The server's log has the reason.",
+    },
+  },
+];

@@ -1,0 +1,168 @@
+import { LLM_SERVER_METRICS } from "../../../prometheus/catalogue";
+import { containerId, emulate, type EmulatedContainer } from "../../support/emulatedExporter";
+import { DRIVER, RunningExporter, values } from "../../support/runningExporter";
+
+let exporter: RunningExporter;
+beforeEach(async () => {
+  exporter = await new RunningExporter().start();
+  emulate({ driver: DRIVER, gpus: [], processes: [] });
+});
+afterEach(() => exporter.stop());
+
+interface Group {
+  targets: string[];
+  labels: Record<string, string>;
+}
+
+const answer = () => fetch(`http://127.0.0.1:${exporter.port}/llm-targets`);
+const groups = async () => {
+  const response = await answer();
+  expect(response.status).toBe(200);
+  expect(response.headers.get("content-type")).toBe("application/json");
+  return (await response.json()) as Group[];
+};
+
+/** Runs a container of an image on the stack's network, at an address that ends with its number. */
+const server = (n: number, image: string, labels: Record<string, string> = {}): EmulatedContainer => ({
+  name: `server-${n}`,
+  image,
+  pids: [n],
+  labels,
+  networks: { stack: `172.18.0.${n}`, other: `172.19.0.${n}` },
+});
+
+describe("Targets of LLM servers", () => {
+  it.each([
+    ["vllm/vllm-openai:v0.11.0", 8000],
+    ["lmsysorg/sglang:v0.5.6", 30_000],
+    ["ghcr.io/huggingface/text-generation-inference:2.4.0", 80],
+    ["ghcr.io/ggml-org/llama.cpp:server", 8080],
+    ["nvcr.io/nvidia/tritonserver:25.10-py3", 8002],
+  ])("are found by the image, at the port of the engine: %s", async (image, port) => {
+    exporter.docker.run([server(7, image)]);
+    const [group, ...others] = await groups();
+    expect(others).toEqual([]);
+    expect(group?.targets).toEqual([`172.18.0.7:${port}`]);
+    expect(group?.labels["__metrics_path__"]).toBe("/metrics");
+  });
+
+  it("have the labels of the container's other metrics, and its name as the instance", async () => {
+    const labels = {
+      "com.docker.compose.project": "rag",
+      "com.docker.compose.service": "chat",
+      "llm-metrics.alerts": "none",
+    };
+    exporter.docker.run([server(7, "vllm/vllm-openai:v0.11.0", labels)]);
+    expect((await groups()).map((group) => group.labels)).toEqual([
+      {
+        __metrics_path__: "/metrics",
+        instance: "server-7:8000",
+        id: `/system.slice/docker-${containerId("server-7")}.scope`,
+        name: "server-7",
+        image: "vllm/vllm-openai:v0.11.0",
+        llm_server: "vllm",
+        compose_project: "rag",
+        compose_service: "chat",
+        alerts: "none",
+      },
+    ]);
+  });
+
+  it("have another port and path where container labels say so, also without a known engine", async () => {
+    exporter.docker.run([
+      server(7, "vllm/vllm-openai:v0.11.0", {
+        "llm-metrics.port": "9000",
+        "llm-metrics.path": "/engine_metrics",
+      }),
+      server(8, "example/chat:1", { "llm-metrics.server": "own", "llm-metrics.port": "9000" }),
+      server(9, "ollama/ollama:0.12", { "llm-metrics.port": "9001" }),
+    ]);
+    expect((await groups()).map(({ targets, labels }) => [targets[0], labels["__metrics_path__"]])).toEqual([
+      ["172.18.0.7:9000", "/engine_metrics"],
+      ["172.18.0.8:9000", "/metrics"],
+      ["172.18.0.9:9001", "/metrics"],
+    ]);
+  });
+
+  it.each([
+    ["172.18.0.2", "172.18.0.1"],
+    // The network is 172.18.16.0/20.
+    ["172.18.31.254", "172.18.16.1"],
+    ["10.255.255.200", "10.255.240.1"],
+  ])(
+    "in the host's network are at the first address of the stack's: beside %s at %s",
+    async (beside, host) => {
+      const exporterContainer = {
+        name: "exporter",
+        image: "node:24",
+        pids: [5],
+        networks: { stack: beside },
+      };
+      exporter.docker.run([
+        { ...server(7, "vllm/vllm-openai:v0.11.0"), networks: { host: "" } },
+        exporterContainer,
+      ]);
+      expect((await groups()).map(({ targets }) => targets)).toEqual([[`${host}:8000`]]);
+    },
+  );
+
+  it("follow a running container that joins the network, and one that starts again at another address", async () => {
+    const apart = { ...server(7, "vllm/vllm-openai:v0.11.0"), networks: {} };
+    exporter.docker.run([apart]);
+    expect(await groups()).toEqual([]);
+    for (const address of ["172.18.0.7", "172.18.0.99"]) {
+      exporter.docker.run([{ ...apart, networks: { stack: address } }]);
+      expect((await groups()).flatMap(({ targets }) => targets)).toEqual([`${address}:8000`]);
+    }
+    exporter.docker.run([]);
+    expect(await groups()).toEqual([]);
+  });
+
+  it.each(["0", "65536", "80 ", "8000/tcp", "99999999999", "-1", "a"])(
+    "leave out a server whose label llm-metrics.port is %j",
+    async (port) => {
+      exporter.docker.run([server(7, "vllm/vllm-openai:v0.11.0", { "llm-metrics.port": port })]);
+      expect(await groups()).toEqual([]);
+      expect(values(await exporter.scrape(), "llm_server_scraped", "name", "reason")).toEqual({
+        "server-7 port": 0,
+      });
+    },
+  );
+
+  it.each(["metrics", "/a b", "/a?b=c", "/a\nb", `/${"a".repeat(300)}`])(
+    "have the usual path where the label llm-metrics.path is %j",
+    async (path) => {
+      exporter.docker.run([server(7, "vllm/vllm-openai:v0.11.0", { "llm-metrics.path": path })]);
+      expect((await groups())[0]?.labels["__metrics_path__"]).toBe("/metrics");
+    },
+  );
+
+  it("are not answered while Docker does not answer, so that Prometheus keeps those that it has", async () => {
+    await exporter.docker.stop();
+    expect((await answer()).status).toBe(503);
+  });
+});
+
+describe("The metric llm_server_scraped", () => {
+  it("names the reason for each LLM server that is not scraped", async () => {
+    const apart = { ...server(4, "vllm/vllm-openai:v0.11.0"), networks: { other: "172.19.0.4" } };
+    exporter.docker.run([
+      server(1, "vllm/vllm-openai:v0.11.0"),
+      server(2, "ollama/ollama:0.12"),
+      server(3, "example/chat:1", { "llm-metrics.server": "own" }),
+      apart,
+      server(5, "lmsysorg/sglang:v0.5.6", { "llm-metrics.scrape": "false" }),
+      server(6, "example/web:1"),
+      server(7, "vllm/vllm-openai:v0.11.0", { "llm-metrics.server": "none" }),
+    ]);
+    const series = await exporter.scrape();
+    expect(values(series, "llm_server_scraped", "name", "reason")).toEqual({
+      "server-1 ": 1,
+      "server-2 engine": 0,
+      "server-3 port": 0,
+      "server-4 network": 0,
+      "server-5 label": 0,
+    });
+    expect(Object.keys(LLM_SERVER_METRICS)).toEqual(["llm_server_scraped"]);
+  });
+});
