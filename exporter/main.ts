@@ -5,14 +5,16 @@ import { Containers } from "./containers";
 import { DockerApi } from "./dockerApi";
 import { Driver, WORKER_ARGUMENT } from "./driver";
 import { runWorker } from "./driver/worker";
+import { Gpus } from "./gpus";
 import { exporterServer } from "./server";
 
-// The exporter runs in a container that has NVIDIA's library and shares the pid and cgroup namespaces of the host.
 function main(): void {
-  const containers = new Containers(new DockerApi(process.env["DOCKER_HOST"]));
-  const { LLM_NETWORK } = process.env;
-  const collector = new Collector(new Driver(__filename), containers, new Accounting(), LLM_NETWORK);
-  const server = exporterServer(collector);
+  const { DOCKER_HOST, LLM_NETWORK, NVIDIA_VISIBLE_DEVICES } = process.env;
+  const containers = new Containers(new DockerApi(DOCKER_HOST));
+  // "void" gives a container no GPUs. With GPUs, it has NVIDIA's library and shares the pid namespace of the host.
+  const hasGpus = NVIDIA_VISIBLE_DEVICES !== "void";
+  const gpus = hasGpus ? new Gpus(new Driver(__filename), containers, new Accounting()) : undefined;
+  const server = exporterServer(new Collector(containers, gpus, LLM_NETWORK));
   const { port } = SERVERS.exporter;
   server.listen(port, () => {
     console.error(`listening on port ${port}`);

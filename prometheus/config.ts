@@ -52,7 +52,7 @@ export interface PrometheusContext {
   environment: string;
   /** Value of the label `host`. */
   host: string;
-  /** Whether the exporter is deployed. */
+  /** Whether GPUs are measured. */
   gpu: boolean;
   /** Docker's root directory. Default: Docker's own. */
   dockerRoot?: string;
@@ -101,7 +101,7 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
   ];
   if (settings.hostMetrics === "on") rules.push(hostRules(alerts));
   if (gpu) rules.push(gpuRules(alerts));
-  if (gpu && settings.llmServers !== "off") rules.push(llmRules(alerts));
+  if (settings.llmServers !== "off") rules.push(llmRules(alerts));
   if (unavailable.length > 0) rules.push(unavailableRules(host, unavailable));
   return withSettings(rules, alerts);
 }
@@ -132,17 +132,17 @@ const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
 
 function buildScrapeConfigs(
   settings: Settings,
-  { host, gpu, dockerRoot = "/var/lib/docker" }: PrometheusContext,
+  { host, dockerRoot = "/var/lib/docker" }: PrometheusContext,
 ): ScrapeConfig[] {
   const hostMetrics = settings.hostMetrics === "on";
   const jobs = [
     cadvisorJob(host, settings.scrapeInterval, hostMetrics),
     prometheusJob(host),
     gatewayJob(host),
+    exporterJob(host),
   ];
   if (hostMetrics) jobs.push(hostJob(host, dockerRoot));
-  if (gpu) jobs.push(exporterJob(host));
-  if (gpu && settings.llmServers !== "off") jobs.push(llmJob(host, settings.llmServers === "all"));
+  if (settings.llmServers !== "off") jobs.push(llmJob(host, settings.llmServers === "all"));
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];

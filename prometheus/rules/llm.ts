@@ -1,13 +1,13 @@
 import { durationSeconds } from "../../lib/units";
 import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
-import { GPU_CONTAINER_LABELS } from "../catalogue";
+import { CONTAINER_LABELS } from "../catalogue";
 import { QUANTITIES, sourcesOf, type Quantity, type Source } from "../llmEngines";
 import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
 
 const JOB = `job="${OWN_JOBS.llm}"`;
 
-const CONTAINER_LABELS = ["host", ...GPU_CONTAINER_LABELS].join(", ");
-const LABELS = `${CONTAINER_LABELS}, model`;
+const BY_CONTAINER = ["host", ...CONTAINER_LABELS].join(", ");
+const LABELS = `${BY_CONTAINER}, model`;
 
 /** The ranks of SGLang that serve the same requests. Others, such as data-parallel ones, add up. */
 const SAME_REQUESTS = "tp_rank, pp_rank, moe_ep_rank";
@@ -88,7 +88,7 @@ const record = (quantity: Quantity, suffix = "", q = 0): RecordingRule => ({
 });
 
 const RECORDS: RecordingRule[] = [
-  { record: "llm:up", expr: `max by (${CONTAINER_LABELS}) (up{${JOB}})` },
+  { record: "llm:up", expr: `max by (${BY_CONTAINER}) (up{${JOB}})` },
   { record: ANSWERED, expr: "timestamp(llm:up == 1)" },
   {
     record: LOADED,
@@ -106,7 +106,7 @@ const RECORDS: RecordingRule[] = [
   ),
   {
     record: "llm:generated_tokens_per_gpu:rate5m",
-    expr: `sum by (${CONTAINER_LABELS}) (${NAMES.generatedTokens}) / on (host, id) group_left () count by (host, id) (container_gpu_info{allocation!="none"})`,
+    expr: `sum by (${BY_CONTAINER}) (${NAMES.generatedTokens}) / on (host, id) group_left () count by (host, id) (container_gpu_info{allocation!="none"})`,
   },
   {
     record: "llm:gpu_memory_used_bytes:sum",

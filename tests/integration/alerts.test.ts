@@ -13,6 +13,7 @@ import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { gpuUuid, h100, type EmulatedHost } from "../support/emulatedDriver/host";
 import { eventually } from "../support/eventually";
 import { OutsideHost } from "../support/outsideHost";
+import type { Sample } from "../support/prometheus";
 import { HASH } from "../support/settings";
 import { Stack, succeeded } from "../support/stack";
 import { WebhookReceiver } from "../support/webhookReceiver";
@@ -126,14 +127,14 @@ async function logInWrongly(): Promise<number | undefined> {
   return answer.statusCode;
 }
 
-/** Makes connections of cAdvisor to the Docker proxy fail at once, or removes that. */
-async function betweenCadvisorAndDocker(change: "add" | "del"): Promise<unknown> {
+/** Makes connections of cAdvisor to the Docker proxy fail at once, those that are open too, or ends that. */
+async function refuseDockerToCadvisor(change: "--insert" | "--delete"): Promise<unknown> {
   const network = `llm-metrics-${stack.name}-docker`;
   const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
   const address = await docker("inspect", "--format", format, stack.resource("docker-proxy"));
   const { State } = await inspect(stack.resource("cadvisor"));
-  const route = ["ip", "route", change, "unreachable", address];
-  return run("nsenter", [`--net=/proc/${State.Pid}/ns/net`, "--", ...route]);
+  const rule = ["OUTPUT", "-p", "tcp", "-d", address, "-j", "REJECT", "--reject-with", "tcp-reset"];
+  return run("nsenter", [`--net=/proc/${State.Pid}/ns/net`, "--", "iptables", change, ...rule]);
 }
 
 /** The window passes. */
@@ -151,10 +152,11 @@ const FIRST: Fault[] = [
     repair: nothing,
   },
   {
-    alert: "ContainerRestarting",
+    alert: "ContainerCrashLooping",
     labels: () => ({ name: names.crash }),
     severity: "critical",
-    lasts: 0,
+    // Restarts are seen in two evaluations.
+    lasts: 2 * INTERVAL,
     provoke: () => docker("exec", names.crash, "sh", "-c", "> /broken"),
     repair: () => docker("update", "--restart", "no", names.crash),
   },
@@ -215,8 +217,8 @@ const SECOND: Fault[] = [
     severity: "critical",
     // The rule looks back forty seconds.
     lasts: 40 + INTERVAL,
-    provoke: () => betweenCadvisorAndDocker("add"),
-    repair: () => betweenCadvisorAndDocker("del"),
+    provoke: () => refuseDockerToCadvisor("--insert"),
+    repair: () => refuseDockerToCadvisor("--delete"),
   },
   {
     alert: "PrometheusBadConfig",
@@ -227,6 +229,15 @@ const SECOND: Fault[] = [
     repair: () => succeeded(stack.up()),
   },
 ];
+
+/** The value of a PromQL expression. */
+async function valueOf(promql: string): Promise<number> {
+  const text = await inPrometheus(
+    `wget -qO- 'http://127.0.0.1:9090/api/v1/query?query=${encodeURIComponent(promql)}'`,
+  );
+  const { data } = JSON.parse(text) as { data: { result: Sample[] } };
+  return Number(data.result[0]?.value[1]);
+}
 
 const sent = (status: "firing" | "resolved", { alert, labels }: Fault) =>
   receiver.alerts(status, { alertname: alert, ...labels() });
@@ -298,6 +309,16 @@ describe.each([
         await repair();
       }
     });
+
+    if (which === "first")
+      it("Docker's number of restarts has been counted, whatever scrapes saw", async () => {
+        const restarts = Number(await docker("inspect", "--format", "{{.RestartCount}}", names.crash));
+        expect(restarts).toBeGreaterThan(3);
+        const counted = `sum_over_time(container:restarts:increase{name="${names.crash}"}[1h])`;
+        await eventually(async () => {
+          expect(await valueOf(counted)).toBe(restarts);
+        });
+      });
 
     it.each(faults)("$alert is resolved", async (fault) => {
       await eventually(() => {

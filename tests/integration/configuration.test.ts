@@ -221,7 +221,7 @@ describe("Documented settings change and go back, each time by an update that en
         prometheus: [images.prometheusImage, 900],
         gateway: [images.caddyImage, expect.anything()],
         "docker-proxy": [images.caddyImage, expect.anything()],
-        "exporter": [images.exporterImage, 200],
+        exporter: [images.exporterImage, 200],
         "node-exporter": [images.nodeExporterImage, expect.anything()],
       } as const;
       for (const which of Object.keys(expected) as (keyof typeof expected)[]) {

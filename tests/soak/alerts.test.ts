@@ -1,3 +1,4 @@
+import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildShellImage } from "../../airgap/images";
@@ -19,18 +20,17 @@ const H100_MIB = 81_559;
 let outside: OutsideHost;
 let receiver: WebhookReceiver;
 let stack: Stack;
-const names: string[] = [];
+const containers: string[] = [];
 
 /** Starts a container that stays until the end. */
 async function start(image: string, options: string[] = [], command: string[] = []): Promise<string> {
   const name = await startContainer(image, options, command);
-  names.push(name);
+  containers.push(name);
   return name;
 }
 
 /** Sixteen containers that stay; {@link shortLived} has four that come and go. */
 async function startOrdinary(): Promise<void> {
-  for (let i = 0; i < PLAIN; i++) await start("example/web:1", ["--restart", "always"]);
   await start("example/api:1", ["--health-cmd", "exit 0", "--health-interval", "5s"]);
   // It reads a file of three times its memory limit again and again: page cache fills the limit.
   await start(
@@ -55,6 +55,7 @@ async function startOrdinary(): Promise<void> {
     gpus: [h100(0, { usedMiB: H100_MIB, utilization: 0 })],
     processes: [{ pid: State.Pid, gpu: 0, memory: H100_MIB - 600, sm: 0 }],
   });
+  for (let i = 0; i < PLAIN; i++) await start("example/web:1", ["--restart", "always"]);
 }
 
 /** Containers that come and go until a time: with new names, with the same name again, and some that fail. */
@@ -96,7 +97,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await stack.remove();
-  await docker("rm", "-f", ...names);
+  await docker("rm", "-f", ...containers);
   await receiver.stop();
   await outside.remove();
   await configureRuntime("other", "runc");
@@ -107,21 +108,19 @@ test(`beside twenty ordinary containers, nothing but heartbeats arrives in ${MIN
   const jobs = shortLived(end);
   // A restart by hand, and a container that ends, as in a deploy of the user.
   await sleep(120_000);
-  await docker("restart", names[0] ?? "");
-  await docker("rm", "-f", names[1] ?? "");
+  await docker("restart", containers[0] ?? "");
+  await docker("rm", "-f", containers.pop() ?? "");
   await sleep(end - Date.now());
   await jobs;
 
   const sentTo = (place: string) => receiver.messages.filter(({ path }) => path === place);
-  const arrived = sentTo("/alerts")
-    .flatMap(({ body }) => body.alerts)
-    .map(({ status, labels, annotations }) => ({ status, ...labels, ...annotations }));
-  console.info(`arrived: ${JSON.stringify(arrived, undefined, 1)}`);
-  console.info(`heartbeats: ${sentTo("/heartbeat").length}`);
-  // What the host cannot provide is reported to receivers of the severity info, and is no fault.
-  expect(
-    arrived.filter((alert) => !("alertname" in alert) || alert.alertname !== "MetricUnavailable"),
-  ).toEqual([]);
+  const arrived = sentTo("/alerts").flatMap(({ body }) => body.alerts);
+  const names = [...new Set(arrived.map(({ labels }) => labels["alertname"] ?? ""))];
+  console.info(`arrived: ${names.join(", ")}, and ${sentTo("/heartbeat").length} heartbeats`);
+  // Two are true here: what the host cannot provide, and the load of a machine that does other work too.
+  const isOverloaded = (os.loadavg()[2] ?? 0) / os.cpus().length > 2;
+  const isTrue = (name: string) => name === "MetricUnavailable" || (name === "HostHighLoad" && isOverloaded);
+  expect(names.filter((name) => !isTrue(name))).toEqual([]);
   expect(sentTo("/heartbeat").length).toBeGreaterThanOrEqual(2);
   for (const { body } of sentTo("/heartbeat"))
     expect(body.alerts.map(({ labels }) => labels["alertname"])).toEqual(["Watchdog"]);

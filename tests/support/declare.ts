@@ -79,7 +79,6 @@ export const files = (configuration: Record<string, unknown>) =>
 export const prometheusYml = (configuration: Record<string, unknown>) =>
   load(files(configuration)["prometheus.yml"] ?? "") as PrometheusConfig;
 
-/** What a container of the stack was declared with, by the end of its name. */
-export const containerInputs = (suffix: string) =>
-  declared.find(({ type, name }) => type === "docker:index/container:Container" && name.endsWith(suffix))
-    ?.inputs ?? {};
+/** What a container of the stack was declared with, by its name without the stack's. */
+export const containerInputs = (resource: string) =>
+  declared.find(({ name }) => new RegExp(`^llm-metrics-\\w+-${resource}$`).test(name))?.inputs ?? {};

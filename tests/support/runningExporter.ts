@@ -22,9 +22,10 @@ export class RunningExporter {
   private server: Server | undefined;
   private driver: Driver | undefined;
 
-  async start(): Promise<this> {
+  /** @param options whether the host has GPUs */
+  async start({ gpus = true } = {}): Promise<this> {
     const api = await this.docker.start();
-    this.driver = emulatedDriver();
+    if (gpus) this.driver = emulatedDriver();
     const { proc } = this.docker;
     this.server = exporterServer(collector(api, proc, this.driver), (line) => this.log.push(line));
     await new Promise<void>((resolve) => this.server?.listen(0, "127.0.0.1", resolve));

@@ -13,14 +13,14 @@ test("with dockerAccess proxy, nothing but the proxy has a socket, and its clien
   const containerdSocket = "/run/containerd/containerd.sock";
   await declare({ dockerAccess: "proxy" }, { ...runtime, containerdSocket });
   expect(socketsOf("docker-proxy-container")).toEqual(["/run/docker.sock", containerdSocket]);
-  for (const suffix of ["cadvisor-container", "dev-exporter-container", "prometheus-container"])
+  for (const suffix of ["cadvisor-container", "exporter-container", "prometheus-container"])
     expect(socketsOf(suffix)).toEqual([]);
 
   const networks = (suffix: string) =>
     (containerInputs(suffix)["networksAdvanced"] as { name: string }[]).map(({ name }) => name);
   expect(networks("docker-proxy-container")).toEqual(["llm-metrics-dev-docker"]);
   expect(networks("cadvisor-container")).toEqual(["llm-metrics-dev", "llm-metrics-dev-docker"]);
-  expect(networks("dev-exporter-container")).toEqual(["llm-metrics-dev", "llm-metrics-dev-docker"]);
+  expect(networks("exporter-container")).toEqual(["llm-metrics-dev", "llm-metrics-dev-docker"]);
   expect(networks("prometheus-container")).toEqual(["llm-metrics-dev"]);
   const network = declared.find(({ inputs }) => inputs["name"] === "llm-metrics-dev-docker");
   expect(network?.inputs).toMatchObject({
@@ -38,10 +38,10 @@ test("with dockerAccess proxy, nothing but the proxy has a socket, and its clien
       },
     ]) as unknown,
   });
-  expect(containerInputs("dev-exporter-container")).toMatchObject({
+  expect(containerInputs("exporter-container")).toMatchObject({
     envs: expect.arrayContaining(["DOCKER_HOST=tcp://docker-proxy:2385"]) as unknown,
   });
-  expect(containerInputs("dev-exporter-container")).not.toHaveProperty("groupAdds");
+  expect(containerInputs("exporter-container")).not.toHaveProperty("groupAdds");
 });
 
 test("the proxy runs as nobody in the groups of the sockets, with nothing writable but the folder for containerd's", async () => {
@@ -99,6 +99,8 @@ test.each([
   ["cadvisor", "/v1.41/v1.41/info", false],
   ["cadvisor", "/info\n/networks", false],
   ["exporter", "/containers/json", true],
+  ["exporter", "/containers/json?all=1&limit=1000", true],
+  ["exporter", "/containers/json?all=1&limit=1000&size=1", false],
   ["exporter", "/containers/json?all=1", false],
   ["exporter", "/info", true],
   ["exporter", "/version", false],
@@ -108,10 +110,10 @@ test.each([
 
 test("of containerd, two methods are allowed, in Docker's namespace only, also when a call names another", () => {
   const { servers } = proxyConfig({
-    docker: { cadvisor: CADVISOR_DOCKER_API },
+    docker: { cadvisor: CADVISOR_DOCKER_API, exporter: EXPORTER_DOCKER_API },
     containerd: CADVISOR_CONTAINERD_API,
   }).apps.http;
-  expect(Object.keys(servers)).toEqual(["cadvisor", "containerd"]);
+  expect(Object.keys(servers)).toEqual(["cadvisor", "exporter", "containerd"]);
   expect(servers["containerd"]).toMatchObject({
     protocols: ["h1", "h2c"],
     routes: [

@@ -16,7 +16,14 @@ const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
 test("cAdvisor is scraped every 30 s and measures for each scrape, without its own timestamps, under the host's label", () => {
   const { global, scrape_configs } = configOf();
   expect(global).toMatchObject({ scrape_interval: "30s", external_labels: { environment: "test" } });
-  expect(scrape_configs.map((job) => job.job_name)).toEqual(["cadvisor", "prometheus", "gateway", "host"]);
+  expect(scrape_configs.map((job) => job.job_name)).toEqual([
+    "cadvisor",
+    "prometheus",
+    "gateway",
+    "exporter",
+    "host",
+    "llm-servers",
+  ]);
   expect(scrape_configs[0]).toMatchObject({
     scrape_interval: "30s",
     params: { max_age: ["0s"] },
@@ -32,8 +39,8 @@ test("every job has limits, and an extra job may set its own sample limit and la
     { job_name: "b", sample_limit: 7, static_configs: [{ targets: ["b:1"], labels: { host: "elsewhere" } }] },
   ];
   const jobs = configOf({ scrapeJobs }).scrape_configs;
-  expect(jobs.map((job) => job.sample_limit)).toEqual([20_000, 20_000, 20_000, 20_000, 20_000, 7]);
-  expect(jobs.slice(4).map((job) => job.static_configs?.[0]?.labels)).toEqual([
+  expect(jobs.map((job) => job.sample_limit)).toEqual([...Array<number>(6).fill(20_000), 7]);
+  expect(jobs.slice(5).map((job) => job.static_configs?.[0]?.labels)).toEqual([
     { host: "llm-1" },
     { host: "elsewhere" },
   ]);
