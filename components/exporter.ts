@@ -90,7 +90,7 @@ export class Exporter extends pulumi.ComponentResource {
       cpus: "0.5",
       labels: [...labels, { label: GPU_LABEL, value: "none" }],
       networks: [{ network, aliases: [alias] }, ...(proxy ? [{ network: proxy.network }] : [])],
-      envs: [pulumi.interpolate`LLM_NETWORK=${network.name}`, ...environment(access, proxy)],
+      envs: [...environment(access, proxy), pulumi.interpolate`LLM_NETWORK=${network.name}`],
       // The deploy step below installs the program right after the container has started.
       command: [...["sh", "-c", startScript(proxy), `/exporter/${folder}/${PROGRAM}`], ...NODE_OPTIONS],
       user: `${NOBODY}:${NOBODY}`,

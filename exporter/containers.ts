@@ -135,7 +135,7 @@ export class Containers {
     this.unknown = new Set([...failures.keys(), ...late]);
     const messages = [...failures.values()];
     if (late.length > 0) messages.push(`${late.length} containers were not inspected before the timeout`);
-    return { containers: [...known.values()], omitted, failures: messages };
+    return { containers: reported.flatMap(({ Id: id }) => known.get(id) ?? []), omitted, failures: messages };
   }
 
   /**

@@ -79,7 +79,7 @@ test.each([
 
 /** "void" is also for NVIDIA's runtime, where it is Docker's default. */
 function expectNoGpus(exporter: Record<string, unknown> | undefined) {
-  expect(exporter).toMatchObject({ envs: ["NVIDIA_VISIBLE_DEVICES=void"] });
+  expect(exporter).toMatchObject({ envs: ["NVIDIA_VISIBLE_DEVICES=void", "LLM_NETWORK=llm-metrics-dev"] });
   for (const input of ["runtime", "deviceRequests", "pidMode", "ports", "devices"])
     expect(exporter).not.toHaveProperty(input);
 }

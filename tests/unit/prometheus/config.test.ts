@@ -39,8 +39,8 @@ test("every job has limits, and an extra job may set its own sample limit and la
     { job_name: "b", sample_limit: 7, static_configs: [{ targets: ["b:1"], labels: { host: "elsewhere" } }] },
   ];
   const jobs = configOf({ scrapeJobs }).scrape_configs;
-  expect(jobs.map((job) => job.sample_limit)).toEqual([...Array<number>(6).fill(20_000), 7]);
-  expect(jobs.slice(5).map((job) => job.static_configs?.[0]?.labels)).toEqual([
+  expect(jobs.map((job) => job.sample_limit)).toEqual([...Array<number>(5).fill(20_000), 2000, 20_000, 7]);
+  expect(jobs.slice(6).map((job) => job.static_configs?.[0]?.labels)).toEqual([
     { host: "llm-1" },
     { host: "elsewhere" },
   ]);
