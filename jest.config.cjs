@@ -23,6 +23,7 @@ const ON_ENGINE_29 = [
   "configuration",
   "environments",
   "firstHour",
+  "llmServers",
   "notify",
   "plainPulumi",
   "policies",
