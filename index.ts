@@ -42,7 +42,8 @@ async function program(): Promise<Record<string, unknown>> {
   if (!gpu.access) void pulumi.log.info(`GPUs are not measured: ${gpu.reason}`);
 
   const stack = new ContainerMetrics(name, args);
-  const { gateway, cadvisor, prometheus, exporter, dockerProxy, alertmanager, configuration } = stack;
+  const { gateway, cadvisor, prometheus, exporter, dockerProxy, llmForwarder, alertmanager, configuration } =
+    stack;
   for (const what of describeUnavailable(stack.unavailable))
     void pulumi.log.info(`not available on this host: ${what}`);
   logConfigurationChanges(loaded, configuration);
@@ -60,6 +61,7 @@ async function program(): Promise<Record<string, unknown>> {
       // The name of this output before the exporter was renamed.
       gpuExporter: exporter?.container.name,
       dockerProxy: dockerProxy?.container.name,
+      llmForwarder: llmForwarder?.container.name,
       alertmanager: alertmanager?.container.name,
     },
     images: {
@@ -69,6 +71,7 @@ async function program(): Promise<Record<string, unknown>> {
       exporter: exporter && settings.exporterImage,
       gpuExporter: exporter && settings.exporterImage,
       dockerProxy: dockerProxy && settings.caddyImage,
+      llmForwarder: llmForwarder && settings.caddyImage,
       alertmanager: alertmanager && settings.alertmanagerImage,
     },
     hostLabel: stack.hostLabel,

@@ -6,6 +6,9 @@ import { NETWORKS_LABEL, NOBODY } from "../lib/names";
 /** Labels of Docker resources. */
 export type Labels = { label: string; value: string }[];
 
+/** A network of the stack, or one that exists. */
+export type NetworkReference = docker.Network | { id: string; name: string };
+
 /** The inputs of a container of the stack, in addition to docker.ContainerArgs. */
 export interface StackContainerArgs extends Omit<
   docker.ContainerArgs,
@@ -16,7 +19,7 @@ export interface StackContainerArgs extends Omit<
   memory: number;
   /** CPU limit, such as "0.5". */
   cpus: string;
-  networks: { network: docker.Network; aliases?: string[] }[];
+  networks: { network: NetworkReference; aliases?: string[] }[];
   labels: Labels;
 }
 
@@ -58,7 +61,7 @@ export function onlyCapabilities(...adds: string[]): docker.types.input.Containe
 }
 
 /** A network that was removed and created again has another id, and only a container that is replaced joins it. */
-const networksLabel = (networks: docker.Network[]) => ({
+const networksLabel = (networks: NetworkReference[]) => ({
   label: NETWORKS_LABEL,
   value: pulumi.all(networks.map(({ id }) => id)).apply((ids) => ids.map((id) => id.slice(0, 12)).join(".")),
 });

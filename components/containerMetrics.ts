@@ -4,7 +4,7 @@ import { alertmanagerConfiguration } from "../alertmanager/config";
 import { gatewayAccess, type GatewayAccess } from "../caddy/gatewayAccess";
 import { EXPORTER_DOCKER_API } from "../exporter/dockerApi";
 import type { RequiredResources } from "../host/conflicts";
-import type { HostFacts } from "../host/facts";
+import type { HostFacts, HostNetwork } from "../host/facts";
 import { unavailableMetrics } from "../host/unavailable";
 import { ENVIRONMENT_LABEL } from "../lib/names";
 import { durationSeconds } from "../lib/units";
@@ -20,6 +20,7 @@ import { DockerProxy } from "./dockerProxy";
 import { Gateway } from "./gateway";
 import { DRIVER_REMEDY, Exporter, type GpuPlan } from "./exporter";
 import { HealthProbe } from "./healthProbe";
+import { LlmForwarder } from "./llmForwarder";
 import { PrometheusServer } from "./prometheusServer";
 
 export interface ContainerMetricsArgs {
@@ -45,6 +46,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   readonly dockerProxy?: DockerProxy | undefined;
   /** Where GPUs are measured. */
   readonly exporter?: Exporter | undefined;
+  /** With the setting llmNetworks. */
+  readonly llmForwarder?: LlmForwarder | undefined;
   /** With the setting notify. */
   readonly alertmanager?: Alertmanager | undefined;
   /** URLs of the servers behind the gateway. */
@@ -74,12 +77,14 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.labels = [{ label: ENVIRONMENT_LABEL, value: environment }];
     this.unavailable = unavailableOn(args);
     this.configuration = stackConfiguration(args);
+    const forwarded = llmNetworks(name, settings, host);
 
     this.network = this.createNetwork(name, { internal: true });
     this.gateway = this.createGateway(access);
     this.dockerProxy = this.createDockerProxy();
     this.cadvisor = this.createCadvisor();
     this.exporter = this.createExporter();
+    this.llmForwarder = this.createLlmForwarder(forwarded);
     this.prometheus = this.createPrometheus();
     this.alertmanager = this.createAlertmanager();
     this.report = this.runChecks(access).report;
@@ -160,6 +165,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         access: gpu.access,
         host,
         network: this.network,
+        llmNetworks: settings.llmNetworks,
         proxy: this.dockerProxy,
         labels: this.labels,
       },
@@ -167,6 +173,16 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         parent: this,
         aliases: [{ type: "llm-metrics:docker:GpuExporter", name: `${this.name}-gpu-exporter` }],
       },
+    );
+  }
+
+  private createLlmForwarder(networks: HostNetwork[]): LlmForwarder | undefined {
+    if (networks.length === 0) return undefined;
+    const { settings } = this.args;
+    return new LlmForwarder(
+      `${this.name}-llm-forwarder`,
+      { image: settings.caddyImage, network: this.network, networks, labels: this.labels },
+      { parent: this },
     );
   }
 
@@ -216,8 +232,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   /** The post-deploy checks, which run again when a container was replaced. */
   private runChecks({ probe }: GatewayAccess): HealthProbe {
     const { settings, environment, host, gpu } = this.args;
-    const { cadvisor, prometheus, gateway, exporter, dockerProxy, alertmanager } = this;
-    const parts = [cadvisor, prometheus, gateway, exporter, dockerProxy, alertmanager].filter(
+    const { cadvisor, prometheus, gateway, exporter, dockerProxy, llmForwarder, alertmanager } = this;
+    const parts = [cadvisor, prometheus, gateway, exporter, dockerProxy, llmForwarder, alertmanager].filter(
       (part) => part !== undefined,
     );
     return new HealthProbe(
@@ -277,12 +293,42 @@ export const stackConfiguration = (
 const unavailableOn = ({ host, gpu }: Pick<ContainerMetricsArgs, "host" | "gpu">): UnavailableMetric[] =>
   unavailableMetrics(host, !gpu.access && gpu.failed ? `${gpu.reason}. ${DRIVER_REMEDY}` : undefined);
 
+/**
+ * The networks of the setting `llmNetworks`.
+ *
+ * @throws Error for one that the host does not have, or that is the stack's own
+ */
+function llmNetworks(name: string, settings: Settings, { networks }: HostFacts): HostNetwork[] {
+  if (settings.llmServers === "off") return [];
+  const own = requiredResources(name, settings).networks;
+  return settings.llmNetworks.map((one) => {
+    const network = networks[one];
+    if (own.includes(one))
+      throw new Error(
+        `llm-metrics:llmNetworks has ${JSON.stringify(one)}, which is the stack's own network: remove it.`,
+      );
+    if (!network?.subnets.length)
+      throw new Error(
+        `llm-metrics:llmNetworks has ${JSON.stringify(one)}, but the Docker host has no network of that name with IPv4 addresses: see \`docker network ls\`.`,
+      );
+    return network;
+  });
+}
+
 /** The names and ports that {@link ContainerMetrics} of that name needs on its host. */
 export function requiredResources(name: string, settings: Settings): RequiredResources {
   const { bindAddress: address } = settings;
   const named = (...parts: string[]) => parts.map((part) => `${name}-${part}`);
   return {
-    containers: named("alertmanager", "cadvisor", "docker-proxy", "gateway", "exporter", "prometheus"),
+    containers: named(
+      "alertmanager",
+      "cadvisor",
+      "docker-proxy",
+      "gateway",
+      "exporter",
+      "llm-forwarder",
+      "prometheus",
+    ),
     networks: [name, ...named("alertmanager", "gateway", "docker", "outbound")],
     volumes: named(
       "alertmanager-config",

@@ -60,6 +60,8 @@ export interface ExporterArgs {
   host: HostFacts;
   /** The network that it joins, under the alias `exporter`. */
   network: docker.Network;
+  /** Networks whose LLM servers Prometheus reaches through the forwarder. */
+  llmNetworks: readonly string[];
   /** The proxy to the Docker API; by default, the exporter mounts the socket. */
   proxy?: DockerProxy | undefined;
   labels: Labels;
@@ -82,6 +84,7 @@ export class Exporter extends pulumi.ComponentResource {
     this.container = createContainer(this, name, {
       ...gpuInputs(access, [
         pulumi.interpolate`LLM_NETWORK=${network.name}`,
+        ...(args.llmNetworks.length > 0 ? [`LLM_FORWARDED_NETWORKS=${args.llmNetworks.join(",")}`] : []),
         ...(proxy ? [`DOCKER_HOST=tcp://${proxy.address.exporter}`] : []),
       ]),
       image,

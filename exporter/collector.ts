@@ -2,7 +2,7 @@ import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocat
 import type { Container, Containers } from "./containers";
 import type { Device, Driver, DriverSnapshot, GpuProcess } from "./driver";
 import { DriverError } from "./driver/nvidiaSmi";
-import { llmServers, targetGroups, type LlmServer, type TargetGroup } from "./llmTargets";
+import { llmServers, targetGroups, type LlmNetworks, type LlmServer, type TargetGroup } from "./llmTargets";
 
 /** A device that a container may use, or uses. */
 export interface ContainerUsage {
@@ -61,11 +61,11 @@ export class Collector {
   /** The devices by UUID, with their last values: a GPU that fell off the bus stays. */
   private devices = new Map<string, Device>();
 
-  /** @param network the network on which Prometheus scrapes LLM servers */
+  /** @param networks the networks on which Prometheus scrapes LLM servers */
   constructor(
     private readonly driver: Driver,
     private readonly containers: Containers,
-    private readonly network = "",
+    private readonly networks: LlmNetworks = { forwarded: [] },
   ) {}
 
   /**
@@ -75,7 +75,7 @@ export class Collector {
    */
   async llmTargets(timeoutSeconds: number): Promise<TargetGroup[]> {
     const { containers } = await this.containers.list(timeoutSeconds);
-    return targetGroups(llmServers(containers.values(), this.network));
+    return targetGroups(llmServers(containers.values(), this.networks));
   }
 
   /** @param timeoutSeconds for the driver and for Docker, which are queried at the same time */
@@ -97,7 +97,7 @@ export class Collector {
       devices: [...this.devices.values()].map((device) => ({ device, up: answering.has(device.uuid) })),
       containers: running?.flatMap((container) => this.containerUsage(container, answering, processes)),
       unmatched,
-      llmServers: llmServers(running ?? [], this.network),
+      llmServers: llmServers(running ?? [], this.networks),
       host: processes && hostUsage(driver.devices, processes),
       errors,
     };

@@ -1,14 +1,16 @@
 import { bounded } from "../lib/labels";
+import { SERVERS, target as hostAndPort } from "../lib/names";
+import { firstAddress } from "../lib/subnets";
 import { LLM_ENGINES } from "../prometheus/llmEngines";
-import type { Address, Container } from "./containers";
+import type { Container } from "./containers";
 
 /** Why Prometheus does not scrape an LLM server; docs/metrics.md has the remedies. */
 export type NotScraped = "label" | "engine" | "port" | "network";
 
-/** An LLM server, and where Prometheus scrapes it, or why it does not. */
+/** An LLM server, and where Prometheus scrapes it, or why it does not: an address with a port, a path, and the server's own port. */
 export interface LlmServer {
   container: Container;
-  target: { address: string; port: number; path: string } | NotScraped;
+  target: { address: string; path: string; port: number } | NotScraped;
 }
 
 /** A group of targets, as Prometheus's HTTP service discovery reads it. */
@@ -17,44 +19,58 @@ export interface TargetGroup {
   labels: Record<string, string>;
 }
 
+/** The networks on which Prometheus reaches LLM servers. */
+export interface LlmNetworks {
+  /** The one that Prometheus is on. */
+  shared?: string | undefined;
+  /** Those that the forwarder is on. */
+  forwarded: readonly string[];
+}
+
+/** Where a server is: an address that Prometheus reaches by itself, or through the forwarder. */
+interface Place {
+  address: string;
+  forwarded: boolean;
+}
+
 /**
  * The LLM servers among the running containers.
  *
- * @param network the network that Prometheus shares with servers
+ * @param networks the networks on which Prometheus reaches servers
  */
-export function llmServers(containers: Iterable<Container>, network: string): LlmServer[] {
+export function llmServers(
+  containers: Iterable<Container>,
+  { shared = "", forwarded }: LlmNetworks,
+): LlmServer[] {
   const all = [...containers];
-  const shared = all.map(({ addresses }) => addresses[network]).find((one) => one?.address);
-  const host = shared && firstAddress(shared);
+  const beside = all.map(({ addresses }) => addresses[shared]).find((one) => one?.address);
+  const host = beside && firstAddress(`${beside.address}/${beside.prefix}`);
+  const placeOf = ({ addresses }: Container): Place | undefined => {
+    const own = addresses[shared]?.address || ("host" in addresses ? host : undefined);
+    if (own) return { address: own, forwarded: false };
+    const address = forwarded.map((network) => addresses[network]?.address).find(Boolean);
+    return address ? { address, forwarded: true } : undefined;
+  };
   return all
     .filter(({ labels }) => labels.llm_server !== "")
-    .map((container) => {
-      const { addresses } = container;
-      const address = addresses[network]?.address || ("host" in addresses ? host : undefined);
-      return { container, target: targetOf(container, address) };
-    });
+    .map((container) => ({ container, target: targetOf(container, placeOf(container)) }));
 }
 
 /** Labels of the container come first, so that a server at another port than its engine's is scraped as well. */
-function targetOf({ labels, llmMetrics }: Container, address: string | undefined): LlmServer["target"] {
+function targetOf({ labels, llmMetrics }: Container, place: Place | undefined): LlmServer["target"] {
   if (llmMetrics.scrape === "false") return "label";
   const engine = LLM_ENGINES[labels.llm_server];
   if (engine && !engine.metrics && !llmMetrics.port) return "engine";
   const port = llmMetrics.port ? portNumber(llmMetrics.port) : engine?.metrics?.port;
   if (!port) return "port";
-  if (!address) return "network";
+  if (!place) return "network";
   const path = /^\/[\w./-]{0,200}$/.test(llmMetrics.path)
     ? llmMetrics.path
     : (engine?.metrics?.path ?? "/metrics");
-  return { address, port, path };
-}
-
-/** The first address of a network, which Docker gives to the host: there, containers reach servers in the host's network. */
-function firstAddress({ address, prefix }: Address): string {
-  const number = address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
-  const size = 2 ** (32 - prefix);
-  const first = Math.floor(number / size) * size + 1;
-  return [24, 16, 8, 0].map((bits) => Math.floor(first / 2 ** bits) % 256).join(".");
+  const { address, forwarded } = place;
+  return forwarded
+    ? { address: hostAndPort(SERVERS.llmForwarder), path: `/${address}:${port}${path}`, port }
+    : { address: `${address}:${port}`, path, port };
 }
 
 /** Undefined for a text that is no port. */
@@ -73,7 +89,7 @@ export const targetGroups = (servers: readonly LlmServer[]): TargetGroup[] =>
       ? []
       : [
           {
-            targets: [`${target.address}:${target.port}`],
+            targets: [target.address],
             labels: {
               __metrics_path__: target.path,
               ...bounded({

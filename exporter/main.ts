@@ -7,7 +7,9 @@ import { exporterServer } from "./server";
 
 // The exporter runs in a container that has `nvidia-smi` and shares the pid and cgroup namespaces of the host.
 const containers = new Containers(new DockerApi(process.env["DOCKER_HOST"]));
-const server = exporterServer(new Collector(new Driver(), containers, process.env["LLM_NETWORK"]));
+const { LLM_NETWORK, LLM_FORWARDED_NETWORKS = "" } = process.env;
+const networks = { shared: LLM_NETWORK, forwarded: LLM_FORWARDED_NETWORKS.split(",").filter(Boolean) };
+const server = exporterServer(new Collector(new Driver(), containers, networks));
 const { port } = SERVERS.exporter;
 server.listen(port, () => {
   console.error(`listening on port ${port}`);

@@ -22,6 +22,16 @@ export interface HostFacts {
   unaccounted: readonly Unaccounted[];
   /** How a container gets access to every GPU; undefined on hosts without NVIDIA's runtime or CDI devices. */
   gpus?: GpuAccess;
+  /** Its networks by name, as far as they have IPv4 subnets. */
+  networks: Readonly<Record<string, HostNetwork>>;
+}
+
+/** A network of the Docker host. */
+export interface HostNetwork {
+  id: string;
+  name: string;
+  /** Its IPv4 subnets, such as 172.18.0.0/16. */
+  subnets: string[];
 }
 
 /** Memory or swap use of containers, or disk traffic of containers without an I/O limit. */
@@ -94,6 +104,7 @@ export function parseDockerInfo(
   answer: unknown,
   address: string,
   { socket, socketGroup, kernelLog }: MachineFacts,
+  networks: readonly HostNetwork[] = [],
 ): HostFacts {
   const info = dockerInfo.parse(answer);
   requireSupported(info);
@@ -114,6 +125,7 @@ export function parseDockerInfo(
     selinux: hasSecurityOption(info, "selinux"),
     unaccounted: unaccounted(info),
     ...(gpus && { gpus }),
+    networks: Object.fromEntries(networks.map((network) => [network.name, network])),
   };
 }
 
@@ -214,12 +226,24 @@ export function parseContainers(answer: unknown): HostContainer[] {
   }));
 }
 
-/** The names of the host's networks, from the answer to `GET /networks`. Source: docker/docs, Engine API. */
-export const parseNetworks = (answer: unknown): string[] =>
+/** The host's networks, from the answer to `GET /networks`. Source: docker/docs, Engine API. */
+export const parseNetworks = (answer: unknown): HostNetwork[] =>
   z
-    .array(z.object({ Name: z.string() }))
+    .array(
+      z.object({
+        Id: z.string().default(""),
+        Name: z.string(),
+        IPAM: z.object({ Config: z.array(z.object({ Subnet: z.string().default("") })).nullish() }).nullish(),
+      }),
+    )
     .parse(answer ?? [])
-    .map(({ Name }) => Name);
+    .map(({ Id: id, Name: name, IPAM }) => ({
+      id,
+      name,
+      subnets: (IPAM?.Config ?? [])
+        .map(({ Subnet }) => Subnet)
+        .filter((subnet) => /^\d+\.\d+\.\d+\.\d+\/\d+$/.test(subnet)),
+    }));
 
 /** The names of the host's volumes, from the answer to `GET /volumes`. Source: docker/docs, Engine API. */
 export const parseVolumes = (answer: unknown): string[] =>

@@ -68,12 +68,13 @@ export async function readHost(address = DEFAULT_ADDRESS): Promise<Host> {
   const [socket = "", group, machine, kmsg, ...tables] = output.split("\n");
   // With a socket that is mounted in a container, or forwarded from a virtual machine, the shell is not on the daemon's machine.
   const isOnHost = machine === dockerInfo.parse(info).Name;
+  const hostNetworks = parseNetworks(networks);
   const machineFacts = { socket, socketGroup: Number(group), kernelLog: kmsg === "kmsg" || !isOnHost };
   return {
-    facts: parseDockerInfo(info, address, machineFacts),
+    facts: parseDockerInfo(info, address, machineFacts, hostNetworks),
     usage: {
       containers: parseContainers(containers),
-      networks: parseNetworks(networks),
+      networks: hostNetworks.map(({ name }) => name),
       volumes: parseVolumes(volumes),
       listeners: isOnHost ? parseListeners(tables) : [],
       processOf: async (listener) => (await runOnHost(processScript(listener))) || undefined,

@@ -41,6 +41,8 @@ export const SERVERS = {
   gateway: { alias: "gateway", port: 9180 },
   /** Not a registered port of another exporter. Source: github.com/prometheus/prometheus/wiki/Default-port-allocations. */
   exporter: { alias: "exporter", port: 23_400 },
+  /** Only with the setting `llmNetworks`. */
+  llmForwarder: { alias: "llm-forwarder", port: 23_401 },
 } as const;
 
 /** host:port of a server on the stack's network. */

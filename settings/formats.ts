@@ -118,6 +118,11 @@ export const dnsName = text(
   "a host name in lower case or an IPv4 address, such as metrics.example.org",
 );
 
+export const networkName = text(
+  (name) => /^[a-zA-Z0-9][\w.-]*$/.test(name) && !["host", "none"].includes(name),
+  "the name of a network of the Docker host, such as chat_default; servers in the host's network need no setting",
+);
+
 export const labelName = text(
   (name) => /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name),
   "a label name: letters, digits and underscores, not starting with a digit",

@@ -6,6 +6,7 @@ import {
   hostLabel,
   hostPort,
   memory,
+  networkName,
   oneOf,
   port,
   scrapeInterval,
@@ -50,6 +51,8 @@ export const schema = z
     }),
     /** Whether the metrics of LLM servers are scraped: those that rules read, all of them, or none. */
     llmServers: oneOf("on", "all", "off"),
+    /** Networks of the Docker host with LLM servers, which a forwarder joins. */
+    llmNetworks: z.array(networkName),
     protectData: flag,
     /** Whether Prometheus may reach other hosts. */
     outbound: flag,

@@ -1,11 +1,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { SERVERS } from "../../lib/names";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { configureRuntime, DAEMON_FOLDER } from "../support/daemonControl";
 import { docker, inspect, startContainer } from "../support/docker";
 import { h100 } from "../support/emulatedDriver/host";
+import { converse, statuses } from "../support/conversation";
+import { request } from "../support/dockerApiAttacks";
 import { eventually } from "../support/eventually";
+import { FORWARDER_ATTACKS } from "../support/forwarderAttacks";
 import { LLM_PAGES, type LlmPage } from "../support/llmPages";
 import { HOSTILITIES, startHostileServers, startPageServer } from "../support/llmServers";
 import { query } from "../support/prometheus";
@@ -159,6 +163,90 @@ describe("LLM servers on the stack's network", () => {
     expect(Mounts.map(({ Type }) => Type)).toEqual(["volume", "volume"]);
     const networks = await docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", Id);
     expect(Object.keys(JSON.parse(networks) as object)).toEqual([network]);
+  });
+});
+
+describe("LLM servers on networks of their own", () => {
+  const projects = ["rag", "chat"] as const;
+  const networks = projects.map((project) => `${project}_${process.pid}`);
+  const own: Record<string, string> = {};
+
+  beforeAll(async () => {
+    for (const [n, project] of projects.entries()) {
+      const on = networks[n] ?? "";
+      await docker("network", "create", on);
+      own[project] = await start(
+        n === 0 ? "vLLM 0.6" : "vLLM 0.8",
+        ...["--network", on, "--label", `com.docker.compose.project=${project}`],
+        ...["--label", "com.docker.compose.service=vllm"],
+      );
+    }
+    await stack.configure({ llmNetworks: networks });
+    await succeeded(stack.up());
+  });
+  afterAll(async () => {
+    await stack.configure({ llmNetworks: [] });
+    await succeeded(stack.up());
+    await docker("rm", "-f", ...Object.values(own));
+    // Nothing of the stack holds them any more.
+    await docker("network", "rm", ...networks);
+  });
+
+  const networksOf = async (container: string) =>
+    Object.keys(
+      JSON.parse(
+        await docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container),
+      ) as object,
+    );
+  const addressOn = (container: string, on: string, field = "IPAddress") =>
+    docker("inspect", "--format", `{{(index .NetworkSettings.Networks "${on}").${field}}}`, container);
+
+  it("are scraped through the forwarder, and told apart by project", async () => {
+    await eventually(async () => {
+      const running = await query(stack.prometheus, 'llm:requests_running:sum{compose_service="vllm"}');
+      expect(
+        Object.fromEntries(running.map(({ metric, value }) => [metric["compose_project"], value[1]])),
+      ).toEqual({ rag: "4", chat: "5" });
+    });
+    expect(await networksOf(stack.resource("prometheus"))).toEqual([network]);
+  });
+
+  it("are not changed by a second update", async () => {
+    await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+  });
+
+  it("are reached by requests for metrics, and by no others", async () => {
+    const [on = ""] = networks;
+    const { rag = "" } = own;
+    const metrics = `/${await addressOn(rag, on)}:8000/metrics`;
+    const close = ["Connection: close"];
+    const targets = FORWARDER_ATTACKS(await addressOn(rag, on), await addressOn(rag, on, "Gateway"));
+    const methods = ["POST", "PUT", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+    const requests = [
+      request("GET", metrics, undefined, close),
+      ...targets.map((one) => request("GET", one, undefined, close)),
+      ...methods.map((method) => request(method, metrics, undefined, close)),
+      request("GET", metrics, "a body", close),
+      request("GET", metrics, undefined, ["Connection: Upgrade", "Upgrade: websocket"]),
+    ];
+    expect(requests.length).toBeGreaterThan(60);
+    const { alias, port } = SERVERS.llmForwarder;
+    const answers = await converse(
+      stack.resource("prometheus"),
+      { host: alias, port },
+      requests.map((one) => [one]),
+    );
+    const forwarded = requests.filter((_, n) => statuses(answers[n] ?? "").some((code) => code < 400));
+    expect(forwarded).toEqual(requests.slice(0, 1));
+    expect(answers[0]).toContain("vllm:num_requests_running");
+
+    // From the other networks, nothing connects to the forwarder, and its kernel forwards no packets.
+    const forwarder = stack.resource("llm-forwarder");
+    const [fromNetwork] = await converse(rag, { host: await addressOn(forwarder, on), port }, [
+      [request("GET", metrics)],
+    ]);
+    expect(fromNetwork).toBe("");
+    expect(await docker("exec", forwarder, "cat", "/proc/sys/net/ipv4/ip_forward")).toBe("0");
   });
 });
 

@@ -25,6 +25,7 @@ export const host: HostFacts = {
   kernelLog: true,
   selinux: false,
   unaccounted: [],
+  networks: {},
 };
 export const runtime: Partial<HostFacts> = { gpus: { runtime: "nvidia" } };
 

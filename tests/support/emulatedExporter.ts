@@ -138,4 +138,7 @@ export class EmulatedDocker {
 
 /** The exporter's collector for the emulated host, whose stack has the network `stack`. */
 export const collector = (docker: DockerApi, proc: string): Collector =>
-  new Collector(new Driver(new NvidiaSmi(nvidiaSmi)), new Containers(docker, proc), "stack");
+  new Collector(new Driver(new NvidiaSmi(nvidiaSmi)), new Containers(docker, proc), {
+    shared: "stack",
+    forwarded: ["chat"],
+  });

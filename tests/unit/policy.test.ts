@@ -314,6 +314,7 @@ test("what the program declares keeps to every policy, with GPUs and without", a
     kernelLog: true,
     selinux: true,
     unaccounted: [],
+    networks: {},
   };
   const ways = [{ runtime: "nvidia" }, { cdiDevice: "nvidia.com/gpu=all" }, undefined];
   for (const [gpus, dockerAccess] of ways.flatMap((way) => [

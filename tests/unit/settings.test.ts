@@ -82,6 +82,8 @@ const bad: [key: string, values: Record<string, unknown>][] = [
   ["prometheusMemory", { prometheusMemory: "1MB" }],
   ["dockerAccess", { dockerAccess: "tcp" }],
   ["llmServers", { llmServers: "some" }],
+  ["llmNetworks[0]", { llmNetworks: ["host"] }],
+  ["llmNetworks[0]", { llmNetworks: ["a b"] }],
   ["caddyImage", { caddyImage: "caddy" }],
   ["bindAddress", { bindAddress: "0.0.0.0" }],
   ["bindAddress", { bindAddress: "0.0.0.0", ...tls }],

@@ -264,3 +264,42 @@ test("the probe expects what is declared, and runs again when a container or the
     "llm-metrics-dev-gateway-container-id",
   ]);
 });
+
+describe("The forwarder to LLM servers", () => {
+  const chat = { id: "1234567890abcdef", name: "chat_default", subnets: ["172.20.0.0/16"] };
+
+  it("joins the networks of the setting llmNetworks, so that Prometheus does not", async () => {
+    const { prometheus } = await declare(
+      { llmNetworks: ["chat_default"] },
+      { networks: { chat_default: chat } },
+    );
+    const names = ({ networksAdvanced }: Record<string, unknown>) =>
+      (networksAdvanced as { name: string }[]).map(({ name }) => name);
+    const forwarder = containerInputs("llm-forwarder-container");
+    expect(names(forwarder)).toEqual(["llm-metrics-dev", "chat_default"]);
+    expect(names(prometheus)).toEqual(["llm-metrics-dev"]);
+    expect(forwarder).toMatchObject({
+      user: "65534:65534",
+      readOnly: true,
+      capabilities: { drops: ["ALL"], adds: ["CAP_NET_BIND_SERVICE"] },
+      securityOpts: ["no-new-privileges:true"],
+      sysctls: { "net.ipv4.ip_forward": "0" },
+    });
+    expect(forwarder).not.toHaveProperty("ports");
+    expect(forwarder).not.toHaveProperty("volumes");
+  });
+
+  it("is not deployed without that setting, or with llmServers off", async () => {
+    await declare();
+    expect(containerInputs("llm-forwarder-container")).toEqual({});
+    await declare({ llmNetworks: ["chat_default"], llmServers: "off" });
+    expect(containerInputs("llm-forwarder-container")).toEqual({});
+  });
+
+  it.each([
+    ["chat", "the Docker host has no network of that name"],
+    ["llm-metrics-dev-docker", "which is the stack's own network"],
+  ])("refuses the network %s", async (network, reason) => {
+    await expect(declare({ llmNetworks: [network] })).rejects.toThrow(reason);
+  });
+});

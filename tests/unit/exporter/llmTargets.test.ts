@@ -106,6 +106,23 @@ describe("Targets of LLM servers", () => {
     },
   );
 
+  it("on a forwarded network are reached through the forwarder, and on the stack's network without", async () => {
+    exporter.docker.run([
+      { ...server(7, "vllm/vllm-openai:v0.11.0"), networks: { chat: "172.20.0.7" } },
+      { ...server(8, "vllm/vllm-openai:v0.11.0"), networks: { chat: "172.20.0.8", stack: "172.18.0.8" } },
+    ]);
+    expect(
+      (await groups()).map(({ targets, labels }) => [
+        ...targets,
+        labels["__metrics_path__"],
+        labels["instance"],
+      ]),
+    ).toEqual([
+      ["llm-forwarder:23401", "/172.20.0.7:8000/metrics", "server-7:8000"],
+      ["172.18.0.8:8000", "/metrics", "server-8:8000"],
+    ]);
+  });
+
   it("follow a running container that joins the network, and one that starts again at another address", async () => {
     const apart = { ...server(7, "vllm/vllm-openai:v0.11.0"), networks: {} };
     exporter.docker.run([apart]);

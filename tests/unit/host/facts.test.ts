@@ -17,6 +17,7 @@ test("the root directory and the socket are those of the host's daemon", () => {
     name: "llm-1",
     rootDirectory: "/data/docker",
     address: "unix:///run/docker.sock",
+    networks: {},
     dockerSocket: "/run/docker.sock",
     socketGroup: 998,
     kernelLog: true,

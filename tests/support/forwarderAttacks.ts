@@ -1,0 +1,66 @@
+/**
+ * Targets of requests that the forwarder to LLM servers must not forward.
+ *
+ * @param server the address of a server on a network that it joined
+ * @param host the address of the Docker host there
+ */
+export const FORWARDER_ATTACKS = (server: string, host: string): string[] => [
+  // Other hosts.
+  `/${host}:8000/metrics`,
+  "/127.0.0.1:23401/metrics",
+  "/0.0.0.0:8000/metrics",
+  "/localhost:8000/metrics",
+  "/prometheus:9090/metrics",
+  "/8.8.8.8:80/metrics",
+  "/169.254.169.254:80/latest/metrics",
+  "/[::1]:8000/metrics",
+  `/[::ffff:${server}]:8000/metrics`,
+  `/${server}@8.8.8.8:80/metrics`,
+  `/8.8.8.8#${server}:8000/metrics`,
+  `/x${server}:8000/metrics`,
+  `/${server}.example.org:8000/metrics`,
+  "/2886991879:8000/metrics",
+  "/0xac140007:8000/metrics",
+  "/172.20.7:8000/metrics",
+  "/0254.024.0.7:8000/metrics",
+  `//${server}:8000/metrics`,
+  `http://${server}:8000/metrics`,
+  // Other paths.
+  `/${server}:8000/`,
+  `/${server}:8000`,
+  `/${server}:8000/v1/models`,
+  `/${server}:8000/v1/completions`,
+  `/${server}:8000/metrics/`,
+  `/${server}:8000/metrics/../v1/models`,
+  `/${server}:8000/metrics/..;/v1/models`,
+  `/${server}:8000/v1/models/../metrics`,
+  `/${server}:8000/v1/models?metrics`,
+  `/${server}:8000/metrics?x=1`,
+  `/${server}:8000/metrics#x`,
+  `/${server}:8000/metric%73`,
+  `/${server}:8000/%6detrics`,
+  `/${server}:8000/v1%2fmetrics`,
+  `/${server}:8000//metrics`,
+  `/${server}:8000/./metrics`,
+  `/${server}:8000\\metrics`,
+  `/${server}:8000/metrics%00`,
+  `/${server}:8000/metrics%0d%0aX:y`,
+  `/${server}:8000/metrics;x`,
+  `/${server}:8000/METRICS`,
+  `/${server}:8000/shutdown`,
+  // Other ports.
+  `/${server}/metrics`,
+  `/${server}:/metrics`,
+  `/${server}:0/metrics`,
+  `/${server}:08000/metrics`,
+  `/${server}:800000/metrics`,
+  `/${server}:-1/metrics`,
+  `/${server}:8000-9000/metrics`,
+  `/${server}:http/metrics`,
+  // Others of the proxy.
+  "/",
+  "/metrics",
+  "/config/",
+  "/debug/pprof/",
+  "/{http.regexp.target.1}:8000/metrics",
+];
