@@ -57,9 +57,9 @@ async function program(): Promise<Record<string, unknown>> {
       cadvisor: cadvisor.container.name,
       prometheus: prometheus.container.name,
       gateway: gateway.container.name,
-      exporter: exporter?.container.name,
-      // The name of this output before the exporter was renamed.
-      gpuExporter: exporter?.container.name,
+      exporter: exporter.container.name,
+      // The name of this output when only hosts with GPUs had an exporter.
+      gpuExporter: gpu.access && exporter.container.name,
       dockerProxy: dockerProxy?.container.name,
       llmForwarder: llmForwarder?.container.name,
       alertmanager: alertmanager?.container.name,
@@ -68,8 +68,8 @@ async function program(): Promise<Record<string, unknown>> {
       cadvisor: settings.cadvisorImage,
       prometheus: settings.prometheusImage,
       gateway: settings.caddyImage,
-      exporter: exporter && settings.exporterImage,
-      gpuExporter: exporter && settings.exporterImage,
+      exporter: settings.exporterImage,
+      gpuExporter: gpu.access && settings.exporterImage,
       dockerProxy: dockerProxy && settings.caddyImage,
       llmForwarder: llmForwarder && settings.caddyImage,
       alertmanager: alertmanager && settings.alertmanagerImage,

@@ -33,10 +33,7 @@ export const INHIBIT_RULES: readonly InhibitRule[] = [
     ['alertname="TargetDown"', 'job="cadvisor"'],
     ['alertname=~"ContainerGone|ContainerMetricsMissing|CadvisorScrapeErrors"'],
   ),
-  follows(['alertname="TargetDown"', 'job="exporter"'], ['alertname=~"Gpu.+"']),
-  follows(
-    ['alertname="GpuDriverDown"'],
-    ['alertname=~"Gpu.+"', 'alertname!~"GpuDriverDown|GpuExporterDockerDown"'],
-  ),
+  follows(['alertname="TargetDown"', 'job="exporter"'], ['alertname=~"Gpu.+|ContainerUnhealthy"']),
+  follows(['alertname="GpuDriverDown"'], ['alertname=~"Gpu.+"', 'alertname!="GpuDriverDown"']),
   follows(['alertname="GatewayDown"'], ['alertname=~"Gateway.+"', 'alertname!="GatewayDown"']),
 ];

@@ -1,15 +1,17 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { buildShellImage } from "../airgap/images";
+import { buildImage, buildShellImage } from "../airgap/images";
 import { SERVERS } from "../lib/names";
 import { run } from "../lib/run";
+import { HEALTHCHECK, startScript } from "../components/exporter";
 import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
 import { buildNvidiaSmi } from "../tests/support/emulatedDriver/build";
 import { h100, type EmulatedHost } from "../tests/support/emulatedDriver/host";
 import { startDaemon, type Daemon } from "../tests/support/daemons";
+import { settings } from "../tests/support/settings";
 
 const GPUS = 8;
 const CONTAINERS = 64;
@@ -17,12 +19,23 @@ const PROCESSES = 200;
 const SCRAPES = 60;
 const IMAGE = "example/llm:1";
 
+/** Of the host without GPUs. */
+const PLAIN_CONTAINERS = 50;
+const INTERVAL_SECONDS = 30;
+const MINUTES = 5;
+
+/** Measures the exporter on a host with GPUs, and on one without. */
+export async function exporterCost(): Promise<void> {
+  await scrapeCost();
+  await idleCost();
+}
+
 /**
  * Measures the cost of a scrape of the exporter on a host with 8 GPUs, 64 containers with a GPU each, and 200 GPU
  * processes. Containers and pids are real, `nvidia-smi` is emulated: the exporter reports how long it takes, and the benchmark
  * subtracts that.
  */
-export async function exporterCost(): Promise<void> {
+async function scrapeCost(): Promise<void> {
   const daemon = await startDaemon("20.10");
   const folder = await mkdtemp(path.join(os.tmpdir(), "exporter-"));
   try {
@@ -94,4 +107,87 @@ async function measure(daemon: Daemon, folder: string, program: string): Promise
   } finally {
     exporter.kill();
   }
+}
+
+/** The Docker CLI on the daemon of the benchmark. */
+type Docker = (...args: string[]) => Promise<string>;
+
+/**
+ * Measures CPU use and memory of the exporter's container, as the stack runs it on a host without GPUs, with 50 containers and a
+ * scrape every 30 s. What its health check and its shell use is included.
+ */
+async function idleCost(): Promise<void> {
+  const daemon = await startDaemon("20.10");
+  try {
+    const docker: Docker = (...args) => run("docker", args, { env: { DOCKER_HOST: daemon.host } });
+    await buildShellImage(IMAGE, daemon.host);
+    for (let i = 0; i < PLAIN_CONTAINERS; i++) await docker("run", "-d", "--name", `web-${i}`, IMAGE);
+    await startExporter(daemon, docker);
+    const { cpu, memory } = await measureContainer(daemon, docker);
+    console.log(
+      `exporter without GPUs: ${PLAIN_CONTAINERS} containers, a scrape every ${INTERVAL_SECONDS} s, ${MINUTES} minutes:`,
+    );
+    console.log(`  CPU, % of a core                           ${(cpu * 100).toFixed(2)}`);
+    console.log(`  memory, MiB (min, median, max)             ${memory.join("  ")}`);
+  } finally {
+    await daemon.stop();
+  }
+}
+
+const EXPORTER = "exporter";
+
+/** Starts the exporter's container with the inputs by which the component declares it. */
+async function startExporter({ host, temporary }: Daemon, docker: Docker): Promise<void> {
+  const { exporterImage: image, exporterMemory } = settings();
+  await buildImage(image, host);
+  const { file, code } = exporterBundle();
+  await writeFile(path.join(temporary, file), code);
+  const socket = host.replace("unix://", "");
+  const check = HEALTHCHECK.tests.slice(1).map((word) => `'${word}'`);
+  await docker(
+    ...["run", "-d", "--name", EXPORTER, "--read-only", "--cap-drop=ALL", "--cgroupns=host"],
+    ...["--user=65534:65534", `--group-add=${(await stat(socket)).gid}`, `--memory=${exporterMemory}m`],
+    ...["--env=NVIDIA_VISIBLE_DEVICES=void", `--health-cmd=${check.join(" ")}`],
+    `--health-interval=${HEALTHCHECK.interval}`,
+    ...["--volume", `${temporary}:/exporter:ro`, "--volume", `${socket}:/var/run/docker.sock:ro`],
+    ...[image, "sh", "-c", startScript(), `/exporter/${file}`, ...NODE_OPTIONS],
+  );
+}
+
+/** CPU use as a share of a core, and the least, the median and the most memory, in MiB, once it has been scraped. */
+async function measureContainer(
+  { inside }: Daemon,
+  docker: Docker,
+): Promise<{ cpu: number; memory: number[] }> {
+  const format = "{{.NetworkSettings.IPAddress}} {{.State.Pid}}";
+  const [address = "", pid = ""] = (await docker("inspect", "--format", format, EXPORTER)).trim().split(" ");
+  const [nsenter = "", ...namespace] = inside;
+  const url = `http://${address}:${SERVERS.exporter.port}/metrics`;
+  const fetchMetrics = `fetch("${url}").then((r) => r.text()).then(console.log)`;
+  const scrape = () => run(nsenter, [...namespace, process.execPath, "-e", fetchMetrics]);
+  const [cpuTime, memoryUse] = [await cgroupOf(pid, "cpuacct"), await cgroupOf(pid, "memory")];
+  const cpuSeconds = async () => Number(await readFile(`${cpuTime}/cpuacct.usage`, "utf8")) / 1e9;
+
+  for (let i = 0; i < 2; i++) {
+    await scrape();
+    await sleep(INTERVAL_SECONDS * 1000);
+  }
+  const [start, used] = [performance.now(), await cpuSeconds()];
+  const memory: number[] = [];
+  for (let second = 0; second < MINUTES * 60; second++) {
+    if (second % INTERVAL_SECONDS === 0) await scrape();
+    memory.push(Number(await readFile(`${memoryUse}/memory.usage_in_bytes`, "utf8")) / 1024 ** 2);
+    await sleep(1000);
+  }
+  const cpu = (await cpuSeconds()) - used;
+  memory.sort((a, b) => a - b);
+  const shown = [memory[0], memory[memory.length >> 1], memory.at(-1)].map((mib = NaN) => Math.round(mib));
+  return { cpu: cpu / ((performance.now() - start) / 1000), memory: shown };
+}
+
+/** The folder of a process's cgroup of version 1. */
+async function cgroupOf(pid: string, controller: string): Promise<string> {
+  const lines = (await readFile(`/proc/${pid}/cgroup`, "utf8")).split("\n").map((line) => line.split(":"));
+  const line = lines.find(([, controllers = ""]) => controllers.split(",").includes(controller));
+  return `/sys/fs/cgroup/${controller}${line?.[2] ?? ""}`;
 }

@@ -10,7 +10,7 @@ export const FILTERED_FOLDER = "/run/filtered";
 /** The requests that the proxy forwards; it rejects every other. */
 export interface AllowedRequests {
   /** Paths of the Docker API without the version, as regular expressions, by client; for GET and HEAD only. */
-  docker: { cadvisor: readonly string[]; exporter?: readonly string[] };
+  docker: { cadvisor: readonly string[]; exporter: readonly string[] };
   /** gRPC methods of containerd, and the only namespace that they may name. */
   containerd?: AllowedContainerd;
 }
@@ -32,8 +32,8 @@ export function proxyConfig({ docker, containerd }: AllowedRequests) {
     // cAdvisor asks Docker for each container during a scrape, which has to end within Prometheus's scrape timeout of 10 s, even
     // if Docker does not answer for one of them.
     cadvisor: dockerServer(PROXY_PORTS.cadvisor, docker.cadvisor, "8s"),
+    exporter: dockerServer(PROXY_PORTS.exporter, docker.exporter, "30s"),
   };
-  if (docker.exporter) servers["exporter"] = dockerServer(PROXY_PORTS.exporter, docker.exporter, "30s");
   if (containerd) servers["containerd"] = containerdServer(containerd);
   return {
     admin: { disabled: true, config: { persist: false } },
@@ -46,7 +46,7 @@ export function proxyConfig({ docker, containerd }: AllowedRequests) {
 }
 
 /**
- * Forwards reads whose target is on the list to the last byte: no query, no escapes, no path that another program could clean
+ * Forwards reads whose target is on the list to the last byte: no other query, no escapes, no path that another program could clean
  * or decode differently; no body and no upgrade, so that what follows on the connection is the next request.
  */
 function dockerServer(port: number, paths: readonly string[], timeout: string): CaddyServer {

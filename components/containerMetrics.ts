@@ -44,8 +44,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   readonly prometheus: PrometheusServer;
   /** With the setting dockerAccess "proxy". */
   readonly dockerProxy?: DockerProxy | undefined;
-  /** Where GPUs are measured. */
-  readonly exporter?: Exporter | undefined;
+  readonly exporter: Exporter;
   /** With the setting llmNetworks. */
   readonly llmForwarder?: LlmForwarder | undefined;
   /** With the setting notify. */
@@ -120,7 +119,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   }
 
   private createDockerProxy(): DockerProxy | undefined {
-    const { settings, host, gpu } = this.args;
+    const { settings, host } = this.args;
     if (settings.dockerAccess !== "proxy") return undefined;
     return new DockerProxy(
       `${this.name}-docker-proxy`,
@@ -129,7 +128,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         image: settings.caddyImage,
         host,
         allowed: {
-          docker: { cadvisor: CADVISOR_DOCKER_API, ...(gpu.access && { exporter: EXPORTER_DOCKER_API }) },
+          docker: { cadvisor: CADVISOR_DOCKER_API, exporter: EXPORTER_DOCKER_API },
           ...(host.containerdSocket && { containerd: CADVISOR_CONTAINERD_API }),
         },
         labels: this.labels,
@@ -154,9 +153,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     );
   }
 
-  private createExporter(): Exporter | undefined {
+  private createExporter(): Exporter {
     const { settings, host, gpu } = this.args;
-    if (!gpu.access) return undefined;
     return new Exporter(
       `${this.name}-exporter`,
       {
@@ -247,6 +245,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
             cadvisor: `${this.name}-cadvisor`,
             prometheus: `${this.name}-prometheus`,
             gateway: `${this.name}-gateway`,
+            exporter: `${this.name}-exporter`,
           },
           login: probe.login !== undefined,
           scrapeIntervalSeconds: durationSeconds(settings.scrapeInterval),
@@ -255,9 +254,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           labels: [...REQUIRED_LABELS],
           scrapeJobs: settings.scrapeJobs.map((job) => job.job_name),
           unavailable: [...this.unavailable],
-          gpu: gpu.access
-            ? { measured: true, exporter: `${this.name}-exporter` }
-            : { measured: false, reason: gpu.reason },
+          gpu: gpu.access ? { measured: true } : { measured: false, reason: gpu.reason },
           ...(alertmanager && {
             alertmanager: { url: this.urls.alertmanager, container: `${this.name}-alertmanager` },
           }),

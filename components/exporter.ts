@@ -6,7 +6,14 @@ import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
 import type { GpuAccess, HostFacts } from "../host/facts";
 import { NOBODY, SERVERS } from "../lib/names";
 import type { Settings } from "../settings";
-import { createContainer, createVolume, exitOnDeadSocket, NO_NEW_PRIVILEGES, type Labels } from "./container";
+import {
+  createContainer,
+  createVolume,
+  exitOnDeadSocket,
+  NO_NEW_PRIVILEGES,
+  readsHost,
+  type Labels,
+} from "./container";
 import { deployStep } from "./deployStep";
 import type { DockerProxy } from "./dockerProxy";
 
@@ -55,8 +62,8 @@ export interface ExporterArgs {
   image: string;
   /** Memory limit in MiB. */
   memory: number;
-  /** How the container gets access to every GPU. */
-  access: GpuAccess;
+  /** How the container gets access to every GPU; undefined where GPUs are not measured. */
+  access?: GpuAccess | undefined;
   host: HostFacts;
   /** The network that it joins, under the alias `exporter`. */
   network: docker.Network;
@@ -67,10 +74,7 @@ export interface ExporterArgs {
   labels: Labels;
 }
 
-/**
- * The exporter. The driver reports the processes on each GPU by the pids of the host, so it is in the host's pid namespace;
- * of other processes it reads only their cgroup.
- */
+/** The exporter of what Docker reports of each container, and where GPUs are measured, of what each container uses of them. */
 export class Exporter extends pulumi.ComponentResource {
   readonly container: docker.Container;
 
@@ -82,23 +86,19 @@ export class Exporter extends pulumi.ComponentResource {
 
     const program = createVolume(this, `${name}-program`, { labels });
     this.container = createContainer(this, name, {
-      ...gpuInputs(access, [
-        pulumi.interpolate`LLM_NETWORK=${network.name}`,
-        ...(args.llmNetworks.length > 0 ? [`LLM_FORWARDED_NETWORKS=${args.llmNetworks.join(",")}`] : []),
-        ...(proxy ? [`DOCKER_HOST=tcp://${proxy.address.exporter}`] : []),
-      ]),
+      ...gpuInputs(access),
       image,
       memory,
       cpus: "0.5",
       labels: [...labels, { label: GPU_LABEL, value: "none" }],
       networks: [{ network, aliases: [alias] }, ...(proxy ? [{ network: proxy.network }] : [])],
+      envs: environment(args),
       // The deploy step below installs the program right after the container has started.
       command: [...["sh", "-c", startScript(proxy), `/exporter/${file}`], ...NODE_OPTIONS],
       user: `${NOBODY}:${NOBODY}`,
       ...(!proxy && { groupAdds: [String(host.socketGroup)] }),
-      // dockerd sets label=disable for a container in the host's pid namespace; undeclared, each refresh would find drift.
-      securityOpts: [...NO_NEW_PRIVILEGES, "label=disable"],
-      pidMode: "host",
+      securityOpts: securityOptions(args),
+      // The path of its own cgroup shows where Docker creates those of the others, which are the label `id`.
       cgroupnsMode: "host",
       volumes: [
         { volumeName: program.name, containerPath: "/exporter", readOnly: true },
@@ -120,14 +120,14 @@ export class Exporter extends pulumi.ComponentResource {
   }
 }
 
-const startScript = (proxy?: DockerProxy): string =>
+export const startScript = (proxy?: DockerProxy): string =>
   [
     ...(proxy ? [] : [exitOnDeadSocket(DOCKER_SOCKET)]),
     'until [ -f "$0" ]; do sleep 1; done; exec node "$@" "$0"',
   ].join("\n");
 
-/** The image has no wget. */
-const HEALTHCHECK: docker.types.input.ContainerHealthcheck = {
+/** The health check. The image has no wget. */
+export const HEALTHCHECK = {
   tests: [
     "CMD",
     "node",
@@ -141,20 +141,33 @@ const HEALTHCHECK: docker.types.input.ContainerHealthcheck = {
 };
 
 /**
- * The inputs by which NVIDIA's toolkit adds `nvidia-smi` and every GPU to the container. The runtime is limited to what monitors
- * GPUs; a CDI device adds all that its specification lists.
+ * NVIDIA's runtime reads these variables, also where it is Docker's default; it is limited to what monitors GPUs. The exporter
+ * measures no GPUs with "void".
  */
-function gpuInputs(
-  access: GpuAccess,
-  envs: pulumi.Input<string>[],
-): Pick<docker.ContainerArgs, "runtime" | "envs" | "deviceRequests"> {
-  if ("runtime" in access)
-    return {
-      runtime: access.runtime,
-      envs: ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility", ...envs],
-    };
-  return {
-    deviceRequests: [{ driver: "cdi", deviceIds: [access.cdiDevice] }],
-    envs,
-  };
+function environment({ access, proxy, network, llmNetworks }: ExporterArgs): pulumi.Input<string>[] {
+  const shared = [
+    pulumi.interpolate`LLM_NETWORK=${network.name}`,
+    ...(llmNetworks.length > 0 ? [`LLM_FORWARDED_NETWORKS=${llmNetworks.join(",")}`] : []),
+    ...(proxy ? [`DOCKER_HOST=tcp://${proxy.address.exporter}`] : []),
+  ];
+  if (!access) return ["NVIDIA_VISIBLE_DEVICES=void", ...shared];
+  if ("cdiDevice" in access) return shared;
+  return ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility", ...shared];
+}
+
+/**
+ * The inputs by which NVIDIA's toolkit adds `nvidia-smi` and every GPU to the container; a CDI device adds all that its
+ * specification lists. The driver reports the processes on each GPU by the pids of the host, so the container is in the host's pid
+ * namespace; of other processes, the exporter reads only their cgroup.
+ */
+function gpuInputs(access?: GpuAccess): Pick<docker.ContainerArgs, "runtime" | "deviceRequests" | "pidMode"> {
+  if (!access) return {};
+  if ("runtime" in access) return { runtime: access.runtime, pidMode: "host" };
+  return { deviceRequests: [{ driver: "cdi", deviceIds: [access.cdiDevice] }], pidMode: "host" };
+}
+
+function securityOptions({ access, host, proxy }: ExporterArgs): string[] {
+  // dockerd sets label=disable for a container in the host's pid namespace; undeclared, each refresh would find drift.
+  if (access) return [...NO_NEW_PRIVILEGES, "label=disable"];
+  return proxy ? NO_NEW_PRIVILEGES : readsHost(host);
 }

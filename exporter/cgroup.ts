@@ -1,3 +1,5 @@
+import path from "node:path";
+
 /** A container in the path of a cgroup. */
 export interface CgroupContainer {
   /** Its 64-digit id. */
@@ -26,10 +28,35 @@ export function containersOf(cgroup: string): CgroupContainer[] {
   return [...containers.values()];
 }
 
-function containersInPath(path: string): CgroupContainer[] {
-  const segments = path.split("/");
+function containersInPath(cgroup: string): CgroupContainer[] {
+  const segments = cgroup.split("/");
   return segments.flatMap((segment, i) => {
     const [id] = CONTAINER_ID.exec(segment) ?? [];
     return id === undefined ? [] : { id, path: segments.slice(0, i + 1).join("/") };
   });
+}
+
+/** What decides about the path of the cgroup of a container of Docker. */
+export interface CgroupPlace {
+  id: string;
+  /** The container's `--cgroup-parent`; empty for the daemon's. */
+  parent: string;
+  /** Docker's cgroup driver: systemd or cgroupfs. */
+  driver: string;
+  /** Another container of the same daemon, with the daemon's parent. */
+  own: CgroupContainer | undefined;
+}
+
+/** Returns the path of the cgroup of a container of Docker. Source: moby, daemon/oci_linux.go, WithCgroups. */
+export function cgroupPath({ id, parent, driver, own }: CgroupPlace): string {
+  if (parent === "" && own) return own.path.replace(own.id, id);
+  if (driver === "systemd") return `${slicePath(parent || "system.slice")}/docker-${id}.scope`;
+  return path.posix.join("/", parent || "docker", id);
+}
+
+/** The slice `a-b.slice` is in `a.slice`, and `-.slice` is the root. Source: opencontainers/cgroups, systemd, ExpandSlice. */
+function slicePath(slice: string): string {
+  if (slice === "-.slice") return "";
+  const parts = slice.replace(/\.slice$/, "").split("-");
+  return parts.map((_, i) => `/${parts.slice(0, i + 1).join("-")}.slice`).join("");
 }

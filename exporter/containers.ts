@@ -8,8 +8,9 @@ import {
 } from "../lib/names";
 import { llmServer } from "../prometheus/llmServers";
 import { gpuAllocation, type GpuAllocation, type Runtimes } from "./allocation";
-import { containersOf } from "./cgroup";
+import { cgroupPath, containersOf, type CgroupContainer } from "./cgroup";
 import type { ContainerInspection, ContainerSummary, DockerApi, DockerInfo } from "./dockerApi";
+import { humanDuration, isHealth, parseStatus, secondsOf } from "./status";
 
 /** An IPv4 address in a network, and the length of the network's prefix. Both are empty in the network `host`. */
 export interface Address {
@@ -17,7 +18,7 @@ export interface Address {
   prefix: number;
 }
 
-/** A running container. */
+/** A container that Docker lists. */
 export interface Container {
   id: string;
   /** Its labels in cAdvisor's metrics, without `id`. */
@@ -38,49 +39,103 @@ export interface Container {
   allocation: GpuAllocation | undefined;
   /** The path of its cgroup: the label `id`. */
   cgroup: string;
-  /** Its first process. */
-  pid: number;
+  state: ContainerState;
+}
+
+/** What Docker reports of a container's life. */
+export interface ContainerState {
+  /** One of Docker's words: running, paused, restarting, exited, dead, created or removing. */
+  name: string;
+  /** Whether it has processes. */
+  running: boolean;
+  /** Restarts by the restart policy. */
+  restarts: number;
+  /** Of its last run; undefined while it runs. */
+  exitCode: number | undefined;
+  oomKilled: boolean;
+  /** starting, healthy or unhealthy; undefined without a health check, and while it does not run. */
+  health: string | undefined;
+}
+
+/** The containers of a scrape. */
+export interface ListedContainers {
+  containers: Container[];
+  /** Containers that stopped in the last day and are left out, because others stopped later. */
+  omitted: number;
+  /** A message for each container whose inspection failed. */
+  failures: string[];
+}
+
+/** A container as it was inspected. Times are in milliseconds since 1970. */
+interface Inspected extends Container {
+  /** When it started, or where it does not run, when it ended; undefined in states without such a time. */
+  since: number | undefined;
+  /** A time after which nothing is known of it. */
+  seenAt: number;
+  /** When it is inspected again, though nothing seems to have changed. */
+  until: number;
 }
 
 /** Docker can hang on one container while it answers for the others (moby 18848). */
 const INSPECT_TIMEOUT_SECONDS = 2;
+/** Inspections at a time. */
+const CONCURRENT_INSPECTIONS = 8;
+/** Docker sets OOMKilled of a container while it runs, which its list does not show. */
+const INSPECTION_LIFETIME_SECONDS = 300;
 /** The runtimes change only when the daemon restarts. */
 const INFO_LIFETIME_SECONDS = 300;
 
-/** The running containers of a Docker host, and the processes in them. */
+/** The most stopped containers that are reported. */
+export const MAX_STOPPED = 100;
+const DAY_SECONDS = 86_400;
+
+/** The containers of a Docker host, and the processes in them. */
 export class Containers {
-  private known = new Map<string, Container>();
-  /** Ids of running containers whose inspection failed. */
-  private unknown = new Set<string>();
+  private known: ReadonlyMap<string, Inspected> = new Map();
+  /** Ids of containers whose inspection failed. */
+  private unknown: ReadonlySet<string> = new Set();
   private info: { value: Promise<DockerInfo>; until: number } | undefined;
 
-  /** @param proc path of the host's procfs */
+  /** @param proc path of the host's procfs, or of the exporter's own */
   constructor(
     private readonly docker: DockerApi,
     private readonly proc = "/proc",
   ) {}
 
-  /** @returns the running containers by id, and an error message for each container whose inspection failed */
-  async list(
-    timeoutSeconds: number,
-  ): Promise<{ containers: ReadonlyMap<string, Container>; failures: string[] }> {
+  /**
+   * Returns the containers that run, and those that stopped in the last day. Only those that can have changed since the last call
+   * are inspected.
+   */
+  async list(timeoutSeconds: number): Promise<ListedContainers> {
     const timeout = AbortSignal.timeout(timeoutSeconds * 1000);
+    const from = Date.now();
+    const { reported, omitted } = newest(await this.docker.containers(timeout), from);
+    const listed = { from, until: Date.now() };
+
+    const known = new Map<string, Inspected>();
+    const changed: ContainerSummary[] = [];
+    for (const summary of reported) {
+      const unchanged = this.unchanged(summary, listed);
+      if (unchanged) known.set(summary.Id, unchanged);
+      else changed.push(summary);
+    }
     const failures = new Map<string, string>();
-    const containers = await Promise.all(
-      (await this.docker.runningContainers(timeout)).map(async (summary) => {
-        const known = await this.unchanged(summary);
-        // A running container can join networks and leave them.
-        if (known) return { ...known, addresses: addressesOf(summary) };
-        return this.inspect(summary, timeout).catch((error: unknown) => {
-          failures.set(summary.Id, (error as Error).message);
-          return undefined;
-        });
-      }),
-    );
-    const running = containers.filter((container) => container !== undefined);
-    this.known = new Map(running.map((container) => [container.id, container]));
-    this.unknown = new Set(failures.keys());
-    return { containers: this.known, failures: [...failures.values()] };
+    const late: string[] = [];
+    await forEach(changed, CONCURRENT_INSPECTIONS, async (summary) => {
+      const { Id: id } = summary;
+      if (timeout.aborted) return void late.push(id);
+      try {
+        const container = await this.inspect(summary, timeout);
+        if (container) known.set(id, container);
+      } catch (error) {
+        failures.set(id, (error as Error).message);
+      }
+    });
+    this.known = known;
+    this.unknown = new Set([...failures.keys(), ...late]);
+    const messages = [...failures.values()];
+    if (late.length > 0) messages.push(`${late.length} containers were not inspected before the timeout`);
+    return { containers: [...known.values()], omitted, failures: messages };
   }
 
   /**
@@ -102,38 +157,55 @@ export class Containers {
     return innermost === undefined ? "host" : this.known.get(innermost);
   }
 
-  /** A known container needs no second inspection: its configuration is fixed. A restart changes its process, and its name can change. */
-  private async unchanged({ Id: id, Names: names }: ContainerSummary): Promise<Container | undefined> {
-    const known = this.known.get(id);
-    if (!known || !names.includes(`/${known.labels.name}`)) return undefined;
-    return (await this.cgroupOf(known.pid, id)) ? known : undefined;
+  /** @returns the known container, with its current health, where nothing else can have changed since it was last seen */
+  private unchanged(summary: ContainerSummary, listed: Period): Inspected | undefined {
+    const known = this.known.get(summary.Id);
+    if (!known || listed.from > known.until || !isUnchanged(known, summary, listed)) return undefined;
+    const health = known.state.name === "running" ? parseStatus(summary.Status).health : known.state.health;
+    // A running container can join networks and leave them.
+    const addresses = addressesOf(summary);
+    return { ...known, addresses, state: { ...known.state, health }, seenAt: listed.from };
   }
 
-  /** @returns undefined for a container that has ended */
-  private async inspect(summary: ContainerSummary, timeout: AbortSignal): Promise<Container | undefined> {
+  /** @returns undefined for a container that no longer exists */
+  private async inspect(summary: ContainerSummary, timeout: AbortSignal): Promise<Inspected | undefined> {
+    const seenAt = Date.now();
     const { Id: id } = summary;
     const signal = AbortSignal.any([timeout, AbortSignal.timeout(INSPECT_TIMEOUT_SECONDS * 1000)]);
     const inspection = await this.docker.inspect(id, signal);
-    if (!inspection?.State.Pid) return undefined;
+    if (!inspection) return undefined;
     const info = await this.currentInfo(signal);
-    const { Pid: pid } = inspection.State;
-    const defaultCgroup =
-      info.CgroupDriver === "systemd" ? `/system.slice/docker-${id}.scope` : `/docker/${id}`;
+    const state = stateOf(inspection);
     return {
       id,
       labels: labelsOf(inspection),
       llmMetrics: llmMetricsOf(inspection),
       addresses: addressesOf(summary),
       allocation: gpuAllocation(inspection, runtimesOf(info)),
-      cgroup: (await this.cgroupOf(pid, id)) ?? defaultCgroup,
-      pid,
+      cgroup: await this.cgroupPathOf(inspection, info),
+      state,
+      since: changedAt(inspection),
+      seenAt,
+      // Spread, so that not every container is inspected again in the same scrape.
+      until: state.running
+        ? seenAt + INSPECTION_LIFETIME_SECONDS * 1000 * (0.5 + Math.random() / 2)
+        : Infinity,
     };
   }
 
-  private async cgroupOf(pid: number, id: string): Promise<string | undefined> {
-    const cgroup = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch(() => "");
-    return containersOf(cgroup).find((container) => container.id === id)?.path;
+  /** Of a container without a process, or whose process is not in the exporter's pid namespace, it follows from its configuration. */
+  private async cgroupPathOf(
+    { Id: id, State: { Pid: pid }, HostConfig: { CgroupParent: parent = "" } }: ContainerInspection,
+    { CgroupDriver: driver = "" }: DockerInfo,
+  ): Promise<string> {
+    const path = (await this.containersOf(pid)).find((container) => container.id === id)?.path;
+    // The exporter's own container is the innermost one that it is in.
+    const own = path === undefined ? (await this.containersOf("self")).at(-1) : undefined;
+    return path ?? cgroupPath({ id, parent, driver, own });
   }
+
+  private containersOf = async (pid: number | "self"): Promise<CgroupContainer[]> =>
+    containersOf(await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch(() => ""));
 
   /** All inspections of a scrape share one request. */
   private async currentInfo(signal: AbortSignal): Promise<DockerInfo> {
@@ -146,6 +218,79 @@ export class Containers {
       throw error;
     }
   }
+}
+
+/** Times in milliseconds since 1970. */
+interface Period {
+  from: number;
+  until: number;
+}
+
+/**
+ * Whether a container, as Docker listed it in a period, has neither started nor ended since it was last seen. Docker lists no times
+ * but an age in words, which gets longer and never shorter: had the container changed, its age could be at most the time since it
+ * was last seen. So it has not where its age is the known one, and that time has other words.
+ */
+function isUnchanged(known: Inspected, { State, Names, Status }: ContainerSummary, listed: Period): boolean {
+  if (known.state.name !== State || !Names.includes(`/${known.labels.name}`)) return false;
+  const { age } = parseStatus(Status);
+  if (known.since === undefined) return age === "";
+  const seconds = (from: number, until: number) => (until - from) / 1000;
+  const ages = [listed.from, listed.until].map((time) => humanDuration(seconds(known.since ?? 0, time)));
+  const sinceSeen = seconds(known.seenAt, listed.until);
+  return (
+    ages.includes(age) && seconds(known.since, listed.from) > sinceSeen && humanDuration(sinceSeen) !== age
+  );
+}
+
+/** Containers that stopped. Those that Docker creates or removes count as such. */
+const isStopped = ({ State }: ContainerSummary) => !["running", "paused", "restarting"].includes(State);
+
+/** Chooses the containers that are reported. */
+function newest(
+  summaries: ContainerSummary[],
+  now: number,
+): { reported: ContainerSummary[]; omitted: number } {
+  const age = ({ Status, Created }: ContainerSummary) =>
+    secondsOf(parseStatus(Status).age) ?? now / 1000 - Created;
+  const stopped = summaries
+    .filter((summary) => isStopped(summary) && age(summary) <= DAY_SECONDS)
+    .sort((a, b) => age(a) - age(b));
+  return {
+    reported: [...summaries.filter((summary) => !isStopped(summary)), ...stopped.slice(0, MAX_STOPPED)],
+    omitted: Math.max(0, stopped.length - MAX_STOPPED),
+  };
+}
+
+/** Does the work for all items, for some of them at a time. */
+async function forEach<T>(items: T[], concurrent: number, work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: concurrent }, worker));
+}
+
+function stateOf({ State, RestartCount: restarts }: ContainerInspection): ContainerState {
+  const { Status: name, Pid, ExitCode, OOMKilled: oomKilled, Health } = State;
+  const running = Pid > 0;
+  // Of a container that has never run, 0 means nothing.
+  const hasExited = !running && (name !== "created" || ExitCode !== 0);
+  return {
+    name,
+    running,
+    restarts,
+    exitCode: hasExited ? ExitCode : undefined,
+    oomKilled,
+    health: running && isHealth(Health?.Status) ? Health?.Status : undefined,
+  };
+}
+
+/** When the container started, or where it does not run, when it ended. */
+function changedAt({ State: { Status, StartedAt, FinishedAt } }: ContainerInspection): number | undefined {
+  if (["running", "paused"].includes(Status)) return Date.parse(StartedAt);
+  if (["exited", "restarting"].includes(Status)) return Date.parse(FinishedAt);
+  return undefined;
 }
 
 function labelsOf({ Name, Config: { Image: image, Labels } }: ContainerInspection): Container["labels"] {

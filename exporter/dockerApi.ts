@@ -2,8 +2,18 @@ import { get, type IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import type { ContainerConfig } from "./allocation";
 
+/** The most containers in one list, so that its size is limited on a host with many stopped ones. */
+const LIST_LIMIT = 1000;
+const NEWEST = `containers/json?all=1&limit=${LIST_LIMIT}`;
+const RUNNING = "containers/json";
+
 /** The paths of the Docker API that the exporter requests, as regular expressions. The Docker proxy allows no others. */
-export const EXPORTER_DOCKER_API = ["info", "containers/json", "containers/[a-f0-9]{64}/json"];
+export const EXPORTER_DOCKER_API = [
+  "info",
+  RUNNING,
+  NEWEST.replace("?", "\\?"),
+  "containers/[a-f0-9]{64}/json",
+];
 
 /** The answer to `GET /info`, as far as the exporter reads it. */
 export interface DockerInfo {
@@ -12,19 +22,37 @@ export interface DockerInfo {
   CgroupDriver?: string;
 }
 
-/** An entry in the answer to `GET /containers/json`, the list of running containers. */
+/** An entry in the answer to `GET /containers/json`, the list of containers. */
 export interface ContainerSummary {
   Id: string;
   Names: string[];
   /** Its networks by name. */
   NetworkSettings?: { Networks?: Record<string, { IPAddress?: string; IPPrefixLen?: number } | null> | null };
+  /** When it was created, in Unix seconds. */
+  Created: number;
+  State: string;
+  /** Its state in words, such as "Up 2 hours (healthy)". */
+  Status: string;
 }
 
 /** The answer to `GET /containers/<id>/json`, as far as the exporter reads it. */
 export interface ContainerInspection extends ContainerConfig {
+  Id: string;
   Name: string;
-  State: { Pid: number };
+  /** Restarts by the restart policy. Docker counts from 0 again when somebody starts the container. */
+  RestartCount: number;
+  State: {
+    Status: string;
+    /** 0 while it does not run. */
+    Pid: number;
+    ExitCode: number;
+    OOMKilled: boolean;
+    StartedAt: string;
+    FinishedAt: string;
+    Health?: { Status: string } | null;
+  };
   Config: ContainerConfig["Config"] & { Image: string };
+  HostConfig: ContainerConfig["HostConfig"] & { CgroupParent?: string };
 }
 
 /** The Docker API returned another status than 200. */
@@ -54,8 +82,12 @@ export class DockerApi {
     return (await this.get("/info", signal)) as DockerInfo;
   }
 
-  async runningContainers(signal: AbortSignal): Promise<ContainerSummary[]> {
-    return (await this.get("/containers/json", signal)) as ContainerSummary[];
+  /** The running containers, and the newest of the others. */
+  async containers(signal: AbortSignal): Promise<ContainerSummary[]> {
+    const newest = (await this.get(`/${NEWEST}`, signal)) as ContainerSummary[];
+    if (newest.length < LIST_LIMIT) return newest;
+    const running = (await this.get(`/${RUNNING}`, signal)) as ContainerSummary[];
+    return [...new Map([...newest, ...running].map((container) => [container.Id, container])).values()];
   }
 
   /** @returns undefined for a container that no longer exists */

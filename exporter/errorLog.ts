@@ -1,4 +1,9 @@
-import type { ScrapeError } from "./collector";
+/** An error of a scrape, which goes on without what failed. */
+export interface ScrapeError {
+  stage: "driver" | "docker" | "processes" | "allocation";
+  reason: string;
+  message: string;
+}
 
 /** Logs an error when it first occurs and when it no longer occurs, not at every scrape in between. */
 export class ErrorLog {

@@ -3,13 +3,15 @@ import { Collector } from "./collector";
 import { Containers } from "./containers";
 import { DockerApi } from "./dockerApi";
 import { Driver } from "./driver";
+import { Gpus } from "./gpus";
 import { exporterServer } from "./server";
 
-// The exporter runs in a container that has `nvidia-smi` and shares the pid and cgroup namespaces of the host.
-const containers = new Containers(new DockerApi(process.env["DOCKER_HOST"]));
-const { LLM_NETWORK, LLM_FORWARDED_NETWORKS = "" } = process.env;
+const { DOCKER_HOST, NVIDIA_VISIBLE_DEVICES, LLM_NETWORK, LLM_FORWARDED_NETWORKS = "" } = process.env;
+const containers = new Containers(new DockerApi(DOCKER_HOST));
+// "void" gives a container no GPUs. With GPUs, it has `nvidia-smi` and shares the pid namespace of the host.
+const gpus = NVIDIA_VISIBLE_DEVICES === "void" ? undefined : new Gpus(new Driver(), containers);
 const networks = { shared: LLM_NETWORK, forwarded: LLM_FORWARDED_NETWORKS.split(",").filter(Boolean) };
-const server = exporterServer(new Collector(new Driver(), containers, networks));
+const server = exporterServer(new Collector(containers, networks, gpus));
 const { port } = SERVERS.exporter;
 server.listen(port, () => {
   console.error(`listening on port ${port}`);

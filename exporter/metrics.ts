@@ -1,15 +1,26 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import { bounded } from "../lib/labels";
 import {
+  CONTAINER_STATE_METRICS,
+  EXPORTER_METRICS,
   GPU_CONTAINER_METRICS,
-  GPU_EXPORTER_METRICS,
+  GPU_DRIVER_METRICS,
   GPU_METRICS,
   LLM_SERVER_METRICS,
 } from "../prometheus/catalogue";
-import type { ContainerUsage, Snapshot, Usage } from "./collector";
+import type { Snapshot } from "./collector";
+import type { Container } from "./containers";
 import type { Device } from "./driver";
+import type { ContainerUsage, GpuSnapshot, Usage } from "./gpus";
 
-const HELP = { ...GPU_CONTAINER_METRICS, ...GPU_METRICS, ...GPU_EXPORTER_METRICS, ...LLM_SERVER_METRICS };
+const HELP = {
+  ...CONTAINER_STATE_METRICS,
+  ...GPU_CONTAINER_METRICS,
+  ...GPU_METRICS,
+  ...GPU_DRIVER_METRICS,
+  ...EXPORTER_METRICS,
+  ...LLM_SERVER_METRICS,
+};
 
 type Values = Partial<Record<keyof typeof HELP, number | undefined>>;
 
@@ -27,19 +38,40 @@ export class Metrics {
     for (const { stage, reason } of snapshot.errors) this.errors.inc({ stage, reason });
     const registry = new Registry();
     registry.registerMetric(this.errors);
-    addExporter(registry, snapshot, seconds);
-    addDevices(registry, snapshot);
-    addContainers(registry, snapshot);
+    add(registry, {
+      gpu_exporter_docker_up: Number(snapshot.listed !== undefined),
+      gpu_exporter_duration_seconds: seconds,
+      exporter_omitted_containers: snapshot.listed?.omitted,
+    });
+    for (const container of snapshot.listed?.containers ?? []) addState(registry, container);
+    if (snapshot.gpus) addGpus(registry, snapshot.gpus);
     addLlmServers(registry, snapshot);
     return registry.metrics();
   }
 }
 
-function addExporter(registry: Registry, { driver, containers }: Snapshot, seconds: number): void {
+function addState(registry: Registry, { cgroup, labels, state }: Container): void {
+  const { name, restarts, exitCode, oomKilled, health } = state;
+  const of = { id: cgroup, ...labels };
+  add(registry, { container_state: 1 }, { ...of, state: name });
+  if (health) add(registry, { container_health_status: 1 }, { ...of, status: health });
+  const values = {
+    container_restarts_total: restarts,
+    container_exit_code: exitCode,
+    container_oom_killed: Number(oomKilled),
+  };
+  add(registry, values, of);
+}
+
+function addGpus(registry: Registry, gpus: GpuSnapshot): void {
+  addDriver(registry, gpus);
+  addDevices(registry, gpus);
+  addContainers(registry, gpus);
+}
+
+function addDriver(registry: Registry, { driver }: GpuSnapshot): void {
   add(registry, {
     gpu_exporter_driver_up: Number(driver !== undefined),
-    gpu_exporter_docker_up: Number(containers !== undefined),
-    gpu_exporter_duration_seconds: seconds,
     gpu_exporter_driver_duration_seconds: driver?.seconds,
   });
   if (!driver) return;
@@ -47,7 +79,7 @@ function addExporter(registry: Registry, { driver, containers }: Snapshot, secon
   add(registry, { gpu_driver_info: 1 }, { driver_version, cuda_version });
 }
 
-function addDevices(registry: Registry, { devices, host }: Snapshot): void {
+function addDevices(registry: Registry, { devices, host }: GpuSnapshot): void {
   for (const { device, up } of devices) {
     const labels = gpuLabels(device);
     add(registry, { gpu_up: Number(up), gpu_memory_total_bytes: device.memoryTotalBytes }, labels);
@@ -62,7 +94,7 @@ function addDevices(registry: Registry, { devices, host }: Snapshot): void {
   }
 }
 
-function addContainers(registry: Registry, { containers = [], unmatched }: Snapshot): void {
+function addContainers(registry: Registry, { containers = [], unmatched }: GpuSnapshot): void {
   for (const one of containers) {
     const labels = { id: one.container.cgroup, ...one.container.labels, ...gpuLabels(one.device) };
     add(registry, { container_gpu_info: 1 }, { ...labels, allocation: one.allocation });

@@ -10,6 +10,7 @@ interface StateResource {
     name?: string;
     stdin?: string;
     runtime?: string;
+    pidMode?: string;
     deviceRequests?: { deviceIds?: string[] }[];
   };
 }
@@ -18,7 +19,7 @@ interface StateResource {
 export interface OwnResources extends ResourceNames {
   /** Why the last update measured no GPUs; undefined where it did, and before the first update. */
   gpuReason?: string | undefined;
-  /** How the exporter that is deployed gets its GPUs. */
+  /** How the exporter that is deployed gets its GPUs; undefined where it has none. */
   gpuAccess?: GpuAccess | undefined;
 }
 
@@ -39,12 +40,16 @@ export async function ownResources(): Promise<OwnResources> {
   const exporter = Object.values(outputs).find(
     ({ type, outputs: container }) => type === CONTAINER && container?.name === `${stack}-exporter`,
   )?.outputs;
-  const cdiDevice = exporter?.deviceRequests?.[0]?.deviceIds?.[0];
   return {
     gpuReason: expectation.gpu?.reason,
-    gpuAccess: exporter && (cdiDevice ? { cdiDevice } : { runtime: exporter.runtime ?? "" }),
+    gpuAccess: exporter?.pidMode === "host" ? gpuAccess(exporter) : undefined,
     containers: named(CONTAINER),
     networks: named("docker:index/network:Network"),
     volumes: named("docker:index/volume:Volume"),
   };
+}
+
+function gpuAccess({ deviceRequests, runtime = "" }: NonNullable<StateResource["outputs"]>): GpuAccess {
+  const cdiDevice = deviceRequests?.[0]?.deviceIds?.[0];
+  return cdiDevice ? { cdiDevice } : { runtime };
 }

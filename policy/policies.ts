@@ -12,8 +12,10 @@ const ALLOWED = {
     // The file capability of the program in Caddy's official image: without it, the program does not start.
     NET_BIND_SERVICE: /-(docker-proxy|gateway)$/,
   } as Record<string, RegExp>,
-  sockets: /-(cadvisor|(?<!-node-)exporter|docker-proxy)$/,
-  hostPids: /-exporter$/,
+  sockets: /-(cadvisor|(?<!node-)exporter|docker-proxy)$/,
+  hostCgroups: /(?<!-node)-exporter$/,
+  /** Only where it measures GPUs. */
+  hostPids: /(?<!-node)-exporter$/,
 };
 /** The container that has the sockets in place of all others. */
 const DOCKER_PROXY = /-docker-proxy$/;
@@ -126,7 +128,8 @@ export function policies(config: Record<string, string>): Policies {
       validateResource: onContainers((container, name) =>
         (["networkMode", "pidMode", "ipcMode", "usernsMode", "cgroupnsMode"] as const)
           .filter((mode) => container[mode] === "host")
-          .filter((mode) => !(["pidMode", "cgroupnsMode"].includes(mode) && ALLOWED.hostPids.test(name)))
+          .filter((mode) => !(mode === "cgroupnsMode" && ALLOWED.hostCgroups.test(name)))
+          .filter((mode) => !(mode === "pidMode" && ALLOWED.hostPids.test(name) && hasGpus(container)))
           .map(
             (mode) => `its ${mode} is host: remove that, and join a network or mount the files that it reads`,
           ),
@@ -229,6 +232,10 @@ const dockerName = ({ name }: { name?: string | undefined }, resource: string) =
 
 /** A list with the violation, if there is one. */
 const when = (violated: boolean | undefined, violation: string): string[] => (violated ? [violation] : []);
+
+/** Whether a container gets GPUs, by a runtime or by a device request. */
+const hasGpus = ({ runtime, deviceRequests = [] }: Container) =>
+  runtime !== undefined || deviceRequests.length > 0;
 
 const unpinned = (image: string) =>
   when(

@@ -11,7 +11,7 @@ import { cut } from "../lib/labels";
 import { SERVERS, target } from "../lib/names";
 import { Mismatch } from "../lib/retry";
 import { describeGaps, type Advice, type Check } from "./check";
-import { gpuChecks } from "./gpuChecks";
+import { exporterChecks, gpuChecks } from "./exporterChecks";
 import type { Expectation } from "./report";
 import { requireTargetUp, samplesByContainer, scrapeJobStates } from "./samples";
 
@@ -52,6 +52,7 @@ export function checks(expectation: Expectation): Check[] {
       advisory: () => complete(expectation, explain),
     },
     ...unavailableChecks(expectation),
+    ...exporterChecks(expectation, scraped),
     ...gpuChecks(expectation, scraped, explain),
     ...alertmanagerChecks(expectation),
     ...scrapeJobChecks(expectation),

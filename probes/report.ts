@@ -5,7 +5,7 @@ export interface Expectation {
   cadvisorUrl: string;
   prometheusUrl: string;
   /** Names of the containers that serve them. */
-  containers: { cadvisor: string; prometheus: string; gateway: string };
+  containers: { cadvisor: string; prometheus: string; gateway: string; exporter: string };
   /** Whether the gateway requires a login. */
   login: boolean;
   scrapeIntervalSeconds: number;
@@ -19,8 +19,8 @@ export interface Expectation {
   scrapeJobs: string[];
   /** The metrics that the host cannot provide, with the reasons; they are reported and fail nothing. */
   unavailable: { metric: string; reason: string }[];
-  /** The container that measures GPUs, or why they are not measured. */
-  gpu: { measured: true; exporter: string } | { measured: false; reason: string };
+  /** Whether GPUs are measured, or why they are not. */
+  gpu: { measured: true } | { measured: false; reason: string };
   /** The stack's Alertmanager, where the setting `notify` has receivers: its URL and its container. */
   alertmanager?: { url: string; container: string };
 }

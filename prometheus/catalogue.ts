@@ -101,8 +101,23 @@ export const ALERTMANAGER_METRICS: Metrics = {
   alertmanager_silences: "Silences, by state: active, pending or expired",
 };
 
-/** The labels that every metric of a container's GPU has in addition to `gpu`, `gpu_uuid` and `gpu_model`. The last four can be empty. */
-export const GPU_CONTAINER_LABELS = [
+/**
+ * The metrics of what Docker reports of each container, also of those that do not run: the exporter's. Of the states and of the
+ * health, only the current one has a series.
+ */
+export const CONTAINER_STATE_METRICS = {
+  container_state:
+    "State, by state: running, paused, restarting, exited, dead, created or removing; always 1",
+  container_restarts_total:
+    "Restarts by the restart policy, as Docker counts them; from 0 again when somebody starts the container",
+  container_exit_code: "Exit code of the last run; absent while the container runs",
+  container_oom_killed: "Whether Docker saw an out-of-memory kill in the last run: 1 or 0",
+  container_health_status:
+    "Health, by status: starting, healthy or unhealthy; always 1, absent without a health check and while the container does not run",
+};
+
+/** The labels that every metric of the exporter about a container has. The last four can be empty. */
+export const CONTAINER_LABELS = [
   "id",
   "name",
   "image",
@@ -147,15 +162,21 @@ export const GPU_METRICS = {
   gpu_host_processes: "Processes outside Docker's containers on the GPU",
 };
 
-/** The metrics of the exporter itself and of the driver. */
-export const GPU_EXPORTER_METRICS = {
+/** The metrics of the NVIDIA driver, where GPUs are measured. */
+export const GPU_DRIVER_METRICS = {
   gpu_driver_info: "Versions of the NVIDIA driver and of the newest CUDA that it supports; always 1",
   gpu_exporter_driver_up: "Whether the driver responded in this scrape: 1 or 0",
-  gpu_exporter_docker_up: "Whether Docker responded in this scrape: 1 or 0",
   gpu_exporter_driver_duration_seconds: "Duration of nvidia-smi in this scrape, in seconds",
+};
+
+/** The metrics of the exporter itself. The names of most begin with `gpu_`, since it measured only GPUs once. */
+export const EXPORTER_METRICS = {
+  gpu_exporter_docker_up: "Whether Docker responded in this scrape: 1 or 0",
   gpu_exporter_duration_seconds: "Duration of the queries to driver and Docker in this scrape, in seconds",
   gpu_exporter_errors_total:
     "Errors, by stage (driver, docker, processes, allocation) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container, unmatched: a container requests a device that the host does not have)",
+  exporter_omitted_containers:
+    "Containers that stopped in the last day and have no metrics, because 100 others stopped later",
 };
 
 /** The metrics of the exporter about LLM servers. */

@@ -50,7 +50,7 @@ export interface PrometheusContext {
   environment: string;
   /** Value of the label `host`. */
   host: string;
-  /** Whether the exporter is deployed. */
+  /** Whether GPUs are measured. */
   gpu: boolean;
   /** The metrics that the host cannot provide. Default: none. */
   unavailable?: readonly UnavailableMetric[];
@@ -93,7 +93,7 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
     gatewayRules(certificate, alerts),
   ];
   if (gpu) rules.push(gpuRules(alerts));
-  if (gpu && settings.llmServers !== "off") rules.push(llmRules(alerts));
+  if (settings.llmServers !== "off") rules.push(llmRules(alerts, gpu));
   if (unavailable.length > 0) rules.push(unavailableRules(host, unavailable));
   return withSettings(rules, alerts);
 }
@@ -122,10 +122,14 @@ function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: 
 const alertmanagerTargets = ({ notify, alertmanagers }: Settings): string[] =>
   notify.length > 0 ? [target(SERVERS.alertmanager), ...alertmanagers] : alertmanagers;
 
-function buildScrapeConfigs(settings: Settings, { host, gpu }: PrometheusContext): ScrapeConfig[] {
-  const jobs = [cadvisorJob(host, settings.scrapeInterval), prometheusJob(host), gatewayJob(host)];
-  if (gpu) jobs.push(exporterJob(host));
-  if (gpu && settings.llmServers !== "off") jobs.push(llmJob(host, settings.llmServers === "all"));
+function buildScrapeConfigs(settings: Settings, { host }: PrometheusContext): ScrapeConfig[] {
+  const jobs = [
+    cadvisorJob(host, settings.scrapeInterval),
+    prometheusJob(host),
+    gatewayJob(host),
+    exporterJob(host),
+  ];
+  if (settings.llmServers !== "off") jobs.push(llmJob(host, settings.llmServers === "all"));
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];

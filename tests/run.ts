@@ -150,7 +150,7 @@ async function onDaemon(engine: Engine, project: string, files: string[]): Promi
     return startDaemon(engine);
   });
   try {
-    await inTurn(() => stackImages("of-the-tests", daemon.host, { gpus: true, notify: true }));
+    await inTurn(() => stackImages("of-the-tests", daemon.host, { notify: true }));
     const env = { DOCKER_HOST: daemon.host, TMPDIR: daemon.temporary, DAEMON_FOLDER: daemon.folder };
     return await jest(project, files, ["--runInBand", "--verbose", "--testTimeout=1800000"], {
       inside: daemon.inside,

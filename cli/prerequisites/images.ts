@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { buildImage, canBuild, wasBuilt } from "../../airgap";
-import { dockerInfo, gpuAccess } from "../../host/facts";
-import { docker, queryDocker } from "../../host/docker";
+import { docker } from "../../host/docker";
 import { stackConfig } from "../stackConfig";
 import { log } from "../../lib/log";
 import { PREVIOUS_KEYS } from "../../settings";
@@ -15,16 +14,15 @@ const SILENCE_SECONDS = 30;
  *
  * @param stack the stack's short name, which its configuration file is called after
  * @param dockerHost the daemon's address, as in DOCKER_HOST
- * @param gpus whether the host has GPUs; by default, as the Docker API reports
  * @param notify whether Alertmanager is deployed; by default, as the setting of that name
  */
 export async function stackImages(
   stack: string,
   dockerHost = process.env["DOCKER_HOST"] ?? "unix:///var/run/docker.sock",
-  { gpus, notify }: { gpus?: boolean; notify?: boolean } = {},
+  { notify }: { notify?: boolean } = {},
 ): Promise<void> {
   const env = { ...process.env, DOCKER_HOST: dockerHost };
-  const images = await configuredImages(stack, gpus ?? (await hasGpus(dockerHost)), notify);
+  const images = await configuredImages(stack, notify);
   const isFound = await Promise.all(images.map((image) => isThere(image, dockerHost)));
   const found = images.filter((_, index) => isFound[index]);
   const missing = images.filter((image) => !found.includes(image));
@@ -49,25 +47,18 @@ const DAEMON_PROXY =
 const isThere = (image: string, address: string): Promise<boolean> =>
   docker(["image", "inspect", image], { address }).then(Boolean, () => false);
 
-async function hasGpus(dockerHost: string): Promise<boolean> {
-  const [info] = await queryDocker(dockerHost, "/info");
-  return gpuAccess(dockerInfo.parse(info)) !== undefined;
-}
-
 /**
  * The images that a stack's configuration names, or the defaults of Pulumi.yaml.
  *
- * @param gpus whether the Docker host has GPUs, so that the exporter is deployed unless the setting `gpu` is off
  * @param notify whether Alertmanager is deployed; by default, as the setting of that name
  */
-export async function configuredImages(stack: string, gpus: boolean, notify?: boolean): Promise<string[]> {
+export async function configuredImages(stack: string, notify?: boolean): Promise<string[]> {
   const config = await stackConfig(stack);
   const isDeployed = notify ?? hasReceivers(config["llm-metrics:notify"]);
   const setting = (key: string) =>
     config[`llm-metrics:${PREVIOUS_KEYS[key] ?? key}`] ?? config[`llm-metrics:${key}`] ?? "";
-  const exporter = gpus && setting("gpu") !== "off" ? ["exporterImage"] : [];
   const alertmanager = isDeployed ? ["alertmanagerImage"] : [];
-  return ["cadvisorImage", "prometheusImage", "caddyImage", ...exporter, ...alertmanager].map(setting);
+  return ["cadvisorImage", "prometheusImage", "caddyImage", "exporterImage", ...alertmanager].map(setting);
 }
 
 /** The setting is a list, or JSON; encrypted as a whole, it is an object. */

@@ -1,8 +1,11 @@
 import { durationSeconds } from "../../lib/units";
 import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
+import { CONTAINER_LABELS } from "../catalogue";
 import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
 
 const JOB = `job="${OWN_JOBS.cadvisor}"`;
+/** Docker's view of containers. */
+const DOCKER = `job="${OWN_JOBS.exporter}"`;
 
 /** Series of containers that have alerts. */
 const ALERTED = `{${JOB},alerts!="none"}`;
@@ -20,6 +23,7 @@ export const containerRules = (interval: string, alerts: AlertSettings = ALERT_D
   name: "containers",
   rules: [
     oomKills(interval),
+    restarts(interval),
     ...RECORDS,
     ...lifeAlerts(alerts),
     containerGone(alerts),
@@ -46,6 +50,18 @@ function oomKills(interval: string): RecordingRule {
   };
 }
 
+/**
+ * Counts the restarts of each container between two evaluations, as {@link oomKills} does. Those of before its first scrape do not
+ * count: a container that waits for another one restarts a few times when it is new.
+ */
+function restarts(interval: string): RecordingRule {
+  const now = `container_restarts_total{${DOCKER}}`;
+  return {
+    record: "container:restarts:increase",
+    expr: `sum without (job, instance) (${now} - last_over_time(${now}[1d] offset ${interval}) > 0)`,
+  };
+}
+
 /** Without the labels of the scrape, as the other records of containers are. */
 const RECORDS: RecordingRule[] = [
   {
@@ -66,36 +82,55 @@ const RECORDS: RecordingRule[] = [
 const lifeAlerts = (alerts: AlertSettings): AlertingRule[] => [
   {
     alert: "ContainerOOMKilled",
-    // The record has samples only where there are kills.
-    expr: `sum_over_time(container:oom_events:increase{alerts!="none"}[${alerts.containerOomKilledWindow}])`,
+    // Both sources see most kills, and have one series here: the kernel log counts them, and Docker sees them on hosts without it.
+    expr: `max by (host, ${CONTAINER_LABELS.join(", ")}) (${loggedKills(alerts)} or ${dockersKills(alerts)})`,
     labels: { severity: "critical" },
     annotations: {
       summary: `${CONTAINER} ran out of memory`,
       description: `In the last ${alerts.containerOomKilledWindow}, the kernel killed {{ $value }} of its processes. Raise its memory limit, or reduce what it uses.`,
     },
   },
-  {
-    alert: "ContainerRestarting",
-    // A restart between two others that no scrape sees does not count.
-    expr: `changes(container_start_time_seconds${ALERTED}[${alerts.containerRestartsWindow}]) >= ${alerts.containerRestarts}`,
-    labels: { severity: "critical" },
-    annotations: {
-      summary: `${CONTAINER} restarts again and again`,
-      description: `In the last ${alerts.containerRestartsWindow}, it restarted {{ $value }} times or more: restarts between two scrapes count as one. See its log; \`docker inspect\` shows RestartCount and the exit code.`,
-    },
-  },
+  crashLooping(alerts),
   {
     alert: "ContainerUnhealthy",
-    // cAdvisor reports the same for a container that starts.
-    expr: `container_health_state${ALERTED} == 0 and time() - container_start_time_seconds > ${durationSeconds(alerts.containerStartPeriod)}`,
+    // The health check of a server that loads its model can fail, without a start period of its own.
+    expr: `container_health_status{${DOCKER},status="unhealthy",alerts!="none"} unless on (host, id) time() - container_start_time_seconds{${JOB}} < ${durationSeconds(alerts.containerStartPeriod)}`,
     for: alerts.containerUnhealthyFor,
     labels: { severity: "critical" },
     annotations: {
       summary: `${CONTAINER} is unhealthy`,
-      description: `Its health check has failed for ${alerts.containerUnhealthyFor} (state {{ $value }}). \`docker inspect\` shows the output of the check.`,
+      description: `Its health check has failed for ${alerts.containerUnhealthyFor} (container_health_status{status="unhealthy"} is {{ $value }}). \`docker inspect\` shows the output of the check.`,
     },
   },
 ];
+
+/** The record has samples only where there are kills. */
+const loggedKills = ({ containerOomKilledWindow: window }: AlertSettings) =>
+  `sum_over_time(container:oom_events:increase{alerts!="none"}[${window}])`;
+
+/** Docker reports a kill until the next start. One that it reported before the window is no news, nor is one before the first scrape. */
+function dockersKills({ containerOomKilledWindow: window }: AlertSettings): string {
+  const before = (metric: string) => `last_over_time(${metric}{${DOCKER}}[1d] offset ${window})`;
+  return [
+    `(max_over_time(container_oom_killed{${DOCKER},alerts!="none"}[${window}]) == 1`,
+    `unless ${before("container_oom_killed")} == 1`,
+    `and on (host) ${before("container_state")})`,
+  ].join(" ");
+}
+
+/** Restarts between two evaluations count as one, so that a few quick ones are no loop; the value is the number of all. */
+function crashLooping({ containerRestarts, containerRestartsWindow: window }: AlertSettings): AlertingRule {
+  const restarted = `container:restarts:increase{alerts!="none"}[${window}]`;
+  return {
+    alert: "ContainerCrashLooping",
+    expr: `sum_over_time(${restarted}) and count_over_time(${restarted}) >= ${containerRestarts}`,
+    labels: { severity: "critical" },
+    annotations: {
+      summary: `${CONTAINER} restarts again and again`,
+      description: `In the last ${window}, Docker restarted it {{ $value }} times. See its log; container_exit_code has the exit code.`,
+    },
+  };
+}
 
 /** A container that ran for long, and that no container of the same name replaced. */
 function containerGone(alerts: AlertSettings): AlertingRule {
@@ -111,6 +146,8 @@ function containerGone(alerts: AlertSettings): AlertingRule {
       `unless on (host, name) ${running}`,
       // A renamed container.
       `unless on (host, id) ${running}`,
+      // One that restarts again and again runs too seldom for cAdvisor, and has an alert of its own.
+      `unless on (host, name) container_state{${DOCKER},state=~"running|paused|restarting"}`,
       // cAdvisor sees containers: neither cAdvisor nor Docker is down.
       `and on (host) ${running}`,
     ].join(" "),
@@ -119,7 +156,7 @@ function containerGone(alerts: AlertSettings): AlertingRule {
     annotations: {
       summary: `${CONTAINER} is gone`,
       description:
-        "It ran for more than an hour, and has been gone for {{ $value | humanizeDuration }}. `docker ps -a` shows whether it was stopped, removed, or waits for a restart.".replace(
+        "It ran for more than an hour, and has been gone for {{ $value | humanizeDuration }}. `container_state` and `container_exit_code` show how it stopped, unless it was removed.".replace(
           "an hour",
           containerGoneMinAge,
         ),

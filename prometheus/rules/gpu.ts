@@ -1,12 +1,12 @@
 import { sizeBytes } from "../../lib/units";
 import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
-import { GPU_CONTAINER_LABELS } from "../catalogue";
+import { CONTAINER_LABELS } from "../catalogue";
 import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
 
-const CONTAINER_LABELS = ["host", ...GPU_CONTAINER_LABELS].join(", ");
+const BY_CONTAINER = ["host", ...CONTAINER_LABELS].join(", ");
 
 const forGpuContainers = (expr: string) =>
-  `sum by (${CONTAINER_LABELS}) (${expr}) and on (host, id) container_gpu_info`;
+  `sum by (${BY_CONTAINER}) (${expr}) and on (host, id) container_gpu_info`;
 
 /** Identify a GPU and a container in an annotation. */
 const GPU = "The GPU {{ $labels.gpu }} ({{ $labels.gpu_model }}) on {{ $labels.host }}";
@@ -30,20 +30,20 @@ const RECORDS: RecordingRule[] = [
   },
   {
     record: "gpu_container:gpu_memory_used_bytes:sum",
-    expr: `sum by (${CONTAINER_LABELS}) (container_gpu_memory_used_bytes)`,
+    expr: `sum by (${BY_CONTAINER}) (container_gpu_memory_used_bytes)`,
   },
   {
     record: "gpu_container:gpu_memory_total_bytes:sum",
-    expr: `sum by (${CONTAINER_LABELS}) (container_gpu_memory_total_bytes)`,
+    expr: `sum by (${BY_CONTAINER}) (container_gpu_memory_total_bytes)`,
   },
   {
     record: "gpu_container:gpu_utilization_ratio:avg",
-    expr: `avg by (${CONTAINER_LABELS}) (container_gpu_utilization_ratio)`,
+    expr: `avg by (${BY_CONTAINER}) (container_gpu_utilization_ratio)`,
   },
 ];
 
 /**
- * Recording rules for containers with GPUs, and alerts about their GPUs, the driver and the exporter.
+ * Recording rules for containers with GPUs, and alerts about their GPUs and the driver.
  *
  * @param alerts thresholds and times
  */
@@ -52,7 +52,7 @@ export const gpuRules = (alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => (
   rules: [...RECORDS, ...sourceAlerts(alerts), ...deviceAlerts(alerts), ...containerAlerts(alerts)],
 });
 
-/** Alerts about what the exporter reads: the driver and Docker. */
+/** Alerts about what the exporter reads of GPUs. */
 const sourceAlerts = (alerts: AlertSettings): AlertingRule[] => [
   {
     alert: "GpuDriverDown",
@@ -62,16 +62,6 @@ const sourceAlerts = (alerts: AlertSettings): AlertingRule[] => [
     annotations: {
       summary: "The NVIDIA driver on {{ $labels.host }} does not respond",
       description: `For ${alerts.gpuDriverDownFor}, nvidia-smi has failed or timed out (gpu_exporter_driver_up is {{ $value }}). The log of the exporter has the reason.`,
-    },
-  },
-  {
-    alert: "GpuExporterDockerDown",
-    expr: "gpu_exporter_docker_up == 0",
-    for: alerts.gpuDockerDownFor,
-    labels: { severity: "warning" },
-    annotations: {
-      summary: "Docker on {{ $labels.host }} does not answer the exporter",
-      description: `For ${alerts.gpuDockerDownFor}, GPU use is assigned to no container (gpu_exporter_docker_up is {{ $value }}). See the logs of the exporter and of Docker.`,
     },
   },
   {

@@ -1,12 +1,12 @@
 import { durationSeconds } from "../../lib/units";
 import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
-import { GPU_CONTAINER_LABELS } from "../catalogue";
+import { CONTAINER_LABELS as LABELS_OF_CONTAINERS } from "../catalogue";
 import { QUANTITIES, sourcesOf, type Quantity, type Source } from "../llmEngines";
 import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
 
 const JOB = `job="${OWN_JOBS.llm}"`;
 
-const CONTAINER_LABELS = ["host", ...GPU_CONTAINER_LABELS].join(", ");
+const CONTAINER_LABELS = ["host", ...LABELS_OF_CONTAINERS].join(", ");
 const LABELS = `${CONTAINER_LABELS}, model`;
 
 /** The ranks of SGLang that serve the same requests. Others, such as data-parallel ones, add up. */
@@ -104,6 +104,10 @@ const RECORDS: RecordingRule[] = [
       ? [record(quantity, ":p50", 0.5), record(quantity, ":p95", 0.95)]
       : [record(quantity)],
   ),
+];
+
+/** Where GPUs are measured. */
+const GPU_RECORDS: RecordingRule[] = [
   {
     record: "llm:generated_tokens_per_gpu:rate5m",
     expr: `sum by (${CONTAINER_LABELS}) (${NAMES.generatedTokens}) / on (host, id) group_left () count by (host, id) (container_gpu_info{allocation!="none"})`,
@@ -119,10 +123,11 @@ const RECORDS: RecordingRule[] = [
  * those of the container's other metrics. And alerts about them, but for containers with the label `llm-metrics.alerts=none`.
  *
  * @param alerts thresholds and times
+ * @param gpu whether GPUs are measured
  */
-export const llmRules = (alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => ({
+export const llmRules = (alerts: AlertSettings = ALERT_DEFAULTS, gpu = true): RuleGroup => ({
   name: "llm_servers",
-  rules: [...RECORDS, ...answerAlerts(alerts), ...loadAlerts(alerts)],
+  rules: [...RECORDS, ...(gpu ? GPU_RECORDS : []), ...answerAlerts(alerts), ...loadAlerts(alerts)],
 });
 
 /** Alerts about servers that do not answer, or tell nothing. */

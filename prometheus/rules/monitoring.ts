@@ -202,8 +202,18 @@ const prometheusAlerts = (alerts: AlertSettings, memory: number): AlertingRule[]
   },
 ];
 
-/** Alerts about cAdvisor's answers. */
+/** Alerts about the answers of cAdvisor, and those of Docker to the exporter. */
 const collectorAlerts = (alerts: AlertSettings): AlertingRule[] => [
+  {
+    alert: "ExporterDockerDown",
+    expr: "gpu_exporter_docker_up == 0",
+    for: alerts.gpuDockerDownFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: "Docker on {{ $labels.host }} does not answer the exporter",
+      description: `For ${alerts.gpuDockerDownFor}, the states of containers, and which of them uses which GPU, have been unknown (gpu_exporter_docker_up is {{ $value }}). See the logs of the exporter and of Docker.`,
+    },
+  },
   {
     alert: "CadvisorScrapeErrors",
     // One container that ends during a scrape costs the whole scrape (google/cadvisor, metrics/prometheus.go).

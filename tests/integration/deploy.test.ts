@@ -46,7 +46,7 @@ describe("Deployed stack", () => {
 
   it("passes the health checks of its containers", async () => {
     await eventually(async () => {
-      for (const container of ["cadvisor", "gateway", "prometheus"] as const)
+      for (const container of ["cadvisor", "exporter", "gateway", "prometheus"] as const)
         expect(
           await docker("inspect", "--format", "{{.State.Health.Status}}", stack.resource(container)),
         ).toBe("healthy");
@@ -180,6 +180,24 @@ describe("Deployed stack", () => {
     ).toEqual([]);
   });
 
+  it("reports the state of each container as Docker does, with cAdvisor's labels", async () => {
+    const labels = "host, id, name, image, llm_server, compose_project, compose_service, alerts";
+    await eventually(async () => {
+      const running = await query(
+        stack.prometheus,
+        `container_state{state="running"} and on (${labels}) container_last_seen{job="cadvisor"}`,
+      );
+      expect(running.map(({ metric }) => metric["name"])).toEqual(
+        expect.arrayContaining([stack.resource("exporter"), ...Object.values(containers)]),
+      );
+    });
+    const health = await query(stack.prometheus, 'container_health_status{status="healthy"}');
+    expect(health.map(({ metric }) => metric["name"])).toContain(stack.resource("prometheus"));
+    expect(
+      await query(stack.prometheus, '{__name__=~"gpu_up|gpu_exporter_driver.*|gpu_driver_info"}'),
+    ).toEqual([]);
+  });
+
   it("labels LLM servers, Compose services and GPU containers", async () => {
     const labelsOf = async (container: string) => (await samplesOf(container))[0]?.metric ?? {};
     expect(await labelsOf(containers.vllm)).toMatchObject({
@@ -217,8 +235,8 @@ describe("Deployed stack", () => {
   });
 
   it("gives no container a privilege that it does not need", async () => {
-    const added = { cadvisor: ["SYSLOG"], gateway: ["NET_BIND_SERVICE"], prometheus: [] };
-    for (const which of ["cadvisor", "gateway", "prometheus"] as const) {
+    const added = { cadvisor: ["SYSLOG"], exporter: [], gateway: ["NET_BIND_SERVICE"], prometheus: [] };
+    for (const which of ["cadvisor", "exporter", "gateway", "prometheus"] as const) {
       const { HostConfig: host, Config: config } = await inspect(stack.resource(which));
       expect(host).toMatchObject({ Privileged: false, ReadonlyRootfs: true, PidMode: "", CapDrop: ["ALL"] });
       expect((host.CapAdd ?? []).map((name) => name.replace(/^CAP_/, ""))).toEqual(added[which]);
@@ -235,7 +253,8 @@ describe("Deployed stack", () => {
     expect((await inspect(stack.resource("cadvisor"))).HostConfig.Devices).toEqual([
       expect.objectContaining({ PathOnHost: "/dev/kmsg", CgroupPermissions: "r" }),
     ]);
-    expect((await inspect(stack.resource("prometheus"))).Config.User).toBe("65534:65534");
+    for (const which of ["exporter", "prometheus"] as const)
+      expect((await inspect(stack.resource(which))).Config.User).toBe("65534:65534");
   });
 
   it("mounts only what cAdvisor measures, read-only", async () => {
@@ -269,6 +288,9 @@ describe("Deployed stack", () => {
       "the samples are fresh",
       "every running container is listed by name",
       "the required metrics are there with their labels",
+      "the target exporter is up",
+      "the running exporter has been scraped",
+      "the exporter reads the containers from Docker",
       "every GPU container has its GPU series",
     ]);
     expect(outputs.probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
@@ -280,7 +302,7 @@ describe("Deployed stack", () => {
       cadvisorUrl: stack.cadvisor,
       prometheusUrl: stack.prometheus,
       scrapeInterval: "30s",
-      jobNames: ["cadvisor", "prometheus", "gateway"],
+      jobNames: ["cadvisor", "prometheus", "gateway", "exporter"],
     });
     expect(load(outputs.cadvisorScrapeConfig)).toMatchObject({
       scrape_configs: [{ job_name: "cadvisor", params: { max_age: ["0s"] } }],

@@ -242,6 +242,7 @@ describe("Docker proxy", () => {
       "/v1.41/version",
       "/images/json",
       "/containers/json",
+      "/containers/json?all=1&limit=1000",
       `/containers/${target.id}/json`,
     ];
     const codes = async (port: number) => {
@@ -252,8 +253,8 @@ describe("Docker proxy", () => {
       );
       return answers.map((answer) => statuses(answer)[0]);
     };
-    expect(await codes(PROXY.cadvisor)).toEqual([200, 200, 200, 200, 403, 200]);
-    expect(await codes(PROXY["exporter"])).toEqual([403, 200, 403, 403, 200, 200]);
+    expect(await codes(PROXY.cadvisor)).toEqual([200, 200, 200, 200, 403, 403, 200]);
+    expect(await codes(PROXY.exporter)).toEqual([403, 200, 403, 403, 200, 200, 200]);
   });
 
   it("blocks requests that work through a socket mounted read-only", async () => {

@@ -344,7 +344,7 @@ describe("GPU metrics", () => {
     await succeeded(stack.refresh("--expect-no-changes"));
   });
 
-  it("removes the exporter where there are no GPUs, reports why, and rejects gpu: on", async () => {
+  it("takes the GPUs from the exporter where there are none, reports why, and rejects gpu: on", async () => {
     await gpuHost.removeCdi();
     await eventually(async () => {
       expect(JSON.stringify(await queryDocker(DOCKER_HOST, "/info"))).not.toContain("nvidia.com/gpu");
@@ -354,9 +354,11 @@ describe("GPU metrics", () => {
       "GPUs are not measured: Docker on this host has neither NVIDIA's container runtime",
     );
     const { probeReport, jobNames } = await stack.outputs<typeof outputs>();
-    expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway"]);
+    expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway", "exporter"]);
     expect(probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
-    expect(await docker("ps", "-a", "--format", "{{.Names}}")).not.toContain(stack.resource("exporter"));
+    const { HostConfig: host, Config: config } = await inspect(stack.resource("exporter"));
+    expect([host.PidMode, host.DeviceRequests ?? []]).toEqual(["", []]);
+    expect(config.Env).toContain("NVIDIA_VISIBLE_DEVICES=void");
 
     await stack.configure({ gpu: "on" });
     expect(await failed(stack.up())).toMatch(/llm-metrics:gpu is "on", but .*nvidia-ctk runtime configure/s);

@@ -95,7 +95,8 @@ describe("A host", () => {
     );
     await firing("container_gpu_*");
     await succeeded(stack.preview("--expect-no-changes"));
-    expect(await docker("ps", "-a", "--format", "{{.Names}}")).not.toMatch(/gpu-(trial|exporter)/);
+    expect(await docker("ps", "-a", "--format", "{{.Names}}")).not.toContain("gpu-trial");
+    expect((await inspect(stack.resource("exporter"))).HostConfig.PidMode).toBe("");
 
     await stack.configure({ gpu: "on" });
     expect(await failed(stack.up())).toMatch(

@@ -62,7 +62,7 @@ beforeAll(async () => {
   receiver = new WebhookReceiver(outside.dockerHost, 7070);
   await receiver.start();
   // The tests restart cAdvisor.
-  stack = await Stack.create({ scrapeInterval: "1s", alerts: { disabled: ["ContainerRestarting"] } });
+  stack = await Stack.create({ scrapeInterval: "1s", alerts: { disabled: ["ContainerCrashLooping"] } });
   outputs.push(await succeeded(up()));
   before = await others();
 });

@@ -20,6 +20,9 @@ const LONG_NAME = named("n".repeat(240));
 const FOUR_KB = "x".repeat(4096);
 const ORDINARY = 40;
 const CRASH_LOOPS = 3;
+const RESTARTS = 20;
+/** Fails again and again; each seventh time after 10 s, so that Docker does not wait longer and longer before a restart. */
+const LOOP = "n=$(cat /runs || echo 0); echo $((n + 1)) > /runs; [ $((n % 7)) != 6 ] || sleep 10.5; exit 4";
 
 /** Containers that run, and whose series must be complete; options by name. */
 const WELL_BEHAVED: Record<string, string[]> = {
@@ -85,6 +88,7 @@ beforeAll(async () => {
   await docker("create", "--name", named("created"), IMAGE);
   await docker("pause", named("paused"));
   for (let n = 0; n < CRASH_LOOPS; n++) await backedOff(named(`crashy-${n}`));
+  await start(named("looped"), [`--restart=on-failure:${RESTARTS}`], ["sh", "-c", LOOP]);
 
   stack = await Stack.create();
   churn.done = startShortLived();
@@ -170,6 +174,40 @@ describe("A deploy on a host with broken, odd and short-lived containers", () =>
     for (const name of wellBehaved()) expect(listed).not.toContain(`${cut(name)} (`);
     expect(complete).not.toContain("incomplete");
     expect(output).toContain("note: every running container is listed by name");
+  });
+
+  it("counts the restarts of a crash loop as Docker does, whatever the scrapes saw of them", async () => {
+    const restarts = async (name: string) =>
+      (await query(stack.prometheus, `container_restarts_total{name="${name}"}`)).map(
+        ({ value }) => value[1],
+      );
+    await eventually(async () => {
+      expect(
+        await query(stack.prometheus, `container_state{name="${named("looped")}",state="exited"}`),
+      ).toHaveLength(1);
+    });
+    expect(await docker("inspect", "--format", "{{.RestartCount}}", named("looped"))).toBe(String(RESTARTS));
+    expect(await restarts(named("looped"))).toEqual([String(RESTARTS)]);
+  });
+
+  it("reports the state and the exit code of containers that do not run", async () => {
+    const samples = async (promql: string, label: string) =>
+      Object.fromEntries<string | undefined>(
+        (await query(stack.prometheus, promql)).map(({ metric, value }) => [
+          metric["name"] ?? "",
+          metric[label] ?? value[1],
+        ]),
+      );
+    expect(await samples(`container_state{name=~"${PREFIX}.*"}`, "state")).toMatchObject({
+      [named("exited")]: "exited",
+      [named("created")]: "created",
+      [named("paused")]: "paused",
+      [named("ordinary-0")]: "running",
+    });
+    expect(await samples(`container_exit_code{name=~"${PREFIX}.*"}`, "")).toMatchObject({
+      [named("exited")]: "3",
+      [named("looped")]: "4",
+    });
   });
 
   it("finds the reason of each gap while containers end", async () => {

@@ -56,6 +56,11 @@ const named = (name: string, id = name) => `id="/docker/${id}",name="${name}",im
 const container = (metric: string, name = "chat", more = "") =>
   cadvisor(metric, named(name) + (more && `,${more}`));
 const EXEMPT = 'alerts="none"';
+/** A series of a container, as the exporter exposes it from what Docker reports. */
+const docker = (metric: string, name = "chat", more = "") =>
+  exporter(metric, named(name) + (more && `,${more}`));
+/** The state of a container that Docker lists, from the beginning. */
+const listed = { [docker("container_state", "web", 'state="running"')]: "1x300" };
 
 const GPU = 'gpu="0",gpu_uuid="GPU-0",gpu_model="NVIDIA H200"';
 const MIG = 'gpu="0:1",gpu_uuid="MIG-0",gpu_model="NVIDIA H200 MIG"';
@@ -110,60 +115,100 @@ const CONTAINERS = {
       silent: ["1m", "18m", "30m"],
     },
     {
+      name: "for ten minutes after a kill that only Docker reports",
+      series: { ...listed, [docker("container_oom_killed")]: "0x20 1x80" },
+      silent: ["10m", "22m"],
+      fires: ["11m", "18m"],
+    },
+    {
+      name: "about a kill that only Docker reports, of a container that is new and that is removed",
+      series: { ...listed, [docker("container_oom_killed")]: "_x40 1x5 stale" },
+      silent: ["19m", "34m"],
+      fires: ["21m", "29m"],
+    },
+    {
+      name: "about a kill that Docker reported before the exporter's first scrape, and after it was down",
+      series: {
+        [docker("container_state", "web", 'state="running"')]: "_x20 1x30 stale _x60 1x100",
+        [docker("container_oom_killed")]: "_x20 1x30 stale _x60 1x100",
+      },
+      silent: ["11m", "22m", "56m", "68m"],
+    },
+    {
       name: "about a container with the label alerts=none",
       series: {
+        ...listed,
         [cadvisor("up")]: "1x100",
         [container("container_oom_events_total", "chat", EXEMPT)]: "0x20 1x80",
+        [docker("container_oom_killed", "chat", EXEMPT)]: "0x20 1x80",
       },
       silent: ["12m"],
     },
   ],
-  ContainerRestarting: [
+  ContainerCrashLooping: [
     {
       name: "for an hour after two restarts",
-      series: { [container("container_start_time_seconds")]: "1x20 600x20 1200x200" },
-      silent: ["15m", "75m"],
-      fires: ["21m", "65m"],
+      series: { [docker("container_restarts_total")]: "0x20 1x20 2x200" },
+      silent: ["20m", "72m"],
+      fires: ["22m", "65m"],
     },
     {
-      name: "between restarts in which the container has no series",
+      name: "about a container that waits for its next restart at each scrape, so that cAdvisor does not see it",
       series: {
-        [container("container_start_time_seconds")]: "1x0 stale _x9 300x0 stale _x9 600x0 stale _x20",
+        [docker("container_restarts_total")]: "0x10 7x1 8x1 9x20",
+        [docker("container_state", "chat", 'state="restarting"')]: "_x10 1x24",
       },
-      silent: ["6m"],
-      fires: ["12m"],
+      silent: ["5m"],
+      fires: ["7m"],
     },
     {
-      name: "after one restart, by a deploy or a reboot",
-      series: { [container("container_start_time_seconds")]: "1x20 stale _x4 760x200" },
+      name: "between failed scrapes",
+      series: { [docker("container_restarts_total")]: "3x10 stale _x3 5x10 stale _x3 6x40" },
+      silent: ["9m"],
+      fires: ["15m"],
+    },
+    {
+      name: "after one restart",
+      series: { [docker("container_restarts_total")]: "0x20 1x200" },
       silent: ["14m", "60m"],
     },
     {
-      name: "while cAdvisor restarts",
-      series: { [container("container_start_time_seconds")]: repeated("1x20 stale _x3", 4) },
-      silent: ["20m", "40m"],
+      name: "about a container that is new and waits a quarter of a minute for another one",
+      series: { [docker("container_restarts_total")]: "_x20 4x0 7x200" },
+      silent: ["11m", "40m"],
+    },
+    {
+      name: "about restarts before the exporter's first scrape, and while it restarts",
+      series: { [docker("container_restarts_total")]: `_x20 ${repeated("50x20 stale _x3", 4)}` },
+      silent: ["12m", "40m"],
+    },
+    {
+      name: "where a person starts the container again and again, and Docker counts from 0",
+      series: { [docker("container_restarts_total")]: "5x20 0x20 0x20" },
+      silent: ["12m", "25m"],
     },
     {
       name: "where Compose creates the container anew",
       series: Object.fromEntries(
         [1, 2, 3, 4].map((n) => [
-          cadvisor("container_start_time_seconds", named("chat", `${n}`)),
-          `_x${10 * n} ${300 * n}x9 stale`,
+          exporter("container_restarts_total", named("chat", `${n}`)),
+          `_x${10 * n} 0x9 stale`,
         ]),
       ),
       silent: ["15m", "24m"],
     },
     {
       name: "about a container with the label alerts=none",
-      series: { [container("container_start_time_seconds", "chat", EXEMPT)]: "1x20 600x20 1200x200" },
-      silent: ["21m"],
+      series: { [docker("container_restarts_total", "chat", EXEMPT)]: "0x20 1x20 2x200" },
+      silent: ["22m"],
     },
   ],
   ContainerUnhealthy: [
     {
       name: "after ten minutes",
       series: {
-        [container("container_health_state")]: "1x60 0x100",
+        [docker("container_health_status", "chat", 'status="healthy"')]: "1x60 stale",
+        [docker("container_health_status", "chat", 'status="unhealthy"')]: "_x61 1x100",
         [container("container_start_time_seconds")]: "0x200",
       },
       silent: ["40m"],
@@ -172,26 +217,27 @@ const CONTAINERS = {
     {
       name: "where a start never ends",
       series: {
-        [container("container_health_state")]: "0x200",
+        [docker("container_health_status", "chat", 'status="unhealthy"')]: "1x200",
         [container("container_start_time_seconds")]: "0x200",
       },
       silent: ["29m"],
       fires: ["32m"],
     },
     {
-      name: "while a server loads its model",
+      name: "while a server loads its model, and its check fails",
       series: {
-        [container("container_health_state")]: "0x50 1x100",
+        [docker("container_health_status", "chat", 'status="unhealthy"')]: "1x50 stale",
+        [docker("container_health_status", "chat", 'status="healthy"')]: "_x51 1x100",
         [container("container_start_time_seconds")]: "0x200",
       },
       silent: ["19m", "25m", "40m"],
     },
     {
-      name: "about a container without a health check, a check that fails for minutes, and the label alerts=none",
+      name: "about a container whose start period goes on, a check that fails for minutes, and the label alerts=none",
       series: {
-        [container("container_health_state")]: "-1x200",
-        [container("container_health_state", "slow")]: "1x60 0x16 1x100",
-        [container("container_health_state", "dev", EXEMPT)]: "1x60 0x100",
+        [docker("container_health_status", "chat", 'status="starting"')]: "1x200",
+        [docker("container_health_status", "slow", 'status="unhealthy"')]: "_x60 1x16 stale",
+        [docker("container_health_status", "dev", `status="unhealthy",${EXEMPT}`)]: "_x60 1x100",
         ...Object.fromEntries(
           [
             container("container_start_time_seconds"),
@@ -207,6 +253,7 @@ const CONTAINERS = {
     {
       name: "five minutes after a container ended, for an hour",
       series: {
+        [docker("container_state", "chat", 'state="exited"')]: "_x131 1x200",
         [container("container_last_seen")]: `${seen(130)} stale`,
         [container("container_start_time_seconds")]: "0x130 stale",
         [container("container_last_seen", "web")]: seen(300),
@@ -238,6 +285,17 @@ const CONTAINERS = {
         [container("container_last_seen")]: `${seen(130)} stale`,
         [container("container_start_time_seconds")]: "0x130 stale",
         [cadvisor("container_last_seen", named("chat-2", "chat"))]: "_x131 3930+30x200",
+      },
+      silent: ["72m", "90m"],
+    },
+    {
+      name: "about a container that waits for its next restart",
+      series: {
+        [container("container_last_seen")]: `${seen(130)} stale`,
+        [container("container_start_time_seconds")]: "0x130 stale",
+        [container("container_last_seen", "web")]: seen(300),
+        [docker("container_state", "chat", 'state="running"')]: "1x130 stale",
+        [docker("container_state", "chat", 'state="restarting"')]: "_x131 1x200",
       },
       silent: ["72m", "90m"],
     },
@@ -360,19 +418,6 @@ const GPUS = {
       name: "after a slow answer",
       series: { [exporter("gpu_exporter_driver_up")]: "1x20 0x2 1x50" },
       silent: ["12m", "14m"],
-    },
-  ],
-  GpuExporterDockerDown: [
-    {
-      name: "after five minutes",
-      series: { [exporter("gpu_exporter_docker_up")]: "1x20 0x50" },
-      silent: ["15m"],
-      fires: ["16m"],
-    },
-    {
-      name: "while Docker restarts",
-      series: { [exporter("gpu_exporter_docker_up")]: "1x20 0x6 1x50" },
-      silent: ["13m", "16m"],
     },
   ],
   GpuMetricsMissing: [
@@ -648,6 +693,19 @@ const MONITORING = {
       silent: ["6m30s", "7m", "8m"],
     },
     { name: "where cAdvisor is down", series: cadvisorRuns("0x30"), silent: ["10m"] },
+  ],
+  ExporterDockerDown: [
+    {
+      name: "after five minutes",
+      series: { [exporter("gpu_exporter_docker_up")]: "1x20 0x50" },
+      silent: ["15m"],
+      fires: ["16m"],
+    },
+    {
+      name: "while Docker restarts",
+      series: { [exporter("gpu_exporter_docker_up")]: "1x20 0x6 1x50" },
+      silent: ["13m", "16m"],
+    },
   ],
   CadvisorScrapeErrors: [
     {

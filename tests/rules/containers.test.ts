@@ -76,6 +76,35 @@ describe("Out-of-memory kills in the last hour", () => {
   });
 });
 
+describe("An alert about a kill", () => {
+  it("is one, where the kernel log and Docker report it, each with its own labels", async () => {
+    const docker = (metric: string, values: string, more = "") => ({
+      series: `${metric}{${CONTAINER},job="exporter",instance="exporter:23400"${more}}`,
+      values,
+    });
+    const alerts = (eval_time: string, value: number) => ({
+      expr: 'count(ALERTS{alertname="ContainerOOMKilled"})',
+      eval_time,
+      exp_samples: [{ labels: "{}", value }],
+    });
+    await testRules(rulesFile([containerRules("30s")]), [
+      {
+        interval: "30s",
+        input_series: [
+          UP,
+          {
+            series: `container_oom_events_total{${CONTAINER},${TARGET},nvidia_visible_devices="all"}`,
+            values: "0x22 1x80",
+          },
+          docker("container_oom_killed", "0x20 1x80"),
+          docker("container_state", "1x100", ',state="running"'),
+        ],
+        promql_expr_test: [alerts("11m", 1), alerts("15m", 1), alerts("21m", 1)],
+      },
+    ]);
+  });
+});
+
 describe("Documented queries", () => {
   const ask = async (question: string, inputs: object[], ...expected: object[]) => {
     expect(documented(question)).not.toBe("");

@@ -22,7 +22,7 @@ export async function rootDevice(): Promise<string> {
 /** The fields of `docker inspect` that the tests read. */
 export interface Inspected {
   Id: string;
-  Config: { Image: string; User: string; Healthcheck?: { Test: string[] } };
+  Config: { Image: string; User: string; Env: string[]; Healthcheck?: { Test: string[] } };
   State: { Running: boolean; StartedAt: string; Pid: number };
   HostConfig: {
     Privileged: boolean;

@@ -8,6 +8,8 @@ import { Collector } from "../../exporter/collector";
 import { Containers } from "../../exporter/containers";
 import { DockerApi } from "../../exporter/dockerApi";
 import { Driver } from "../../exporter/driver";
+import { Gpus } from "../../exporter/gpus";
+import { humanDuration } from "../../exporter/status";
 import { NvidiaSmi } from "../../exporter/driver/nvidiaSmi";
 import { buildNvidiaSmi } from "./emulatedDriver/build";
 import type { EmulatedHost } from "./emulatedDriver/host";
@@ -48,6 +50,37 @@ export interface EmulatedContainer {
   networks?: Record<string, string>;
   config?: object;
   env?: string[];
+  /** Default: it has run for an hour, and where its process is another one than before, since now. */
+  state?: EmulatedState;
+}
+
+/** The state of a container of the emulated Docker host. */
+export interface EmulatedState {
+  name: "running" | "paused" | "restarting" | "exited" | "dead" | "created" | "removing";
+  /** When it started, or where it does not run, when it ended: milliseconds since 1970. */
+  since: number;
+  /** When it was created; by default at the same time. */
+  created?: number;
+  restarts?: number;
+  exitCode?: number;
+  oomKilled?: boolean;
+  health?: string;
+}
+
+/** The state in the words of Docker's list of containers. */
+function statusText({ name, since, exitCode = 0, health }: EmulatedState): string {
+  const age = humanDuration((Date.now() - since) / 1000);
+  const shown = health === "starting" ? "health: starting" : health;
+  const texts = {
+    running: `Up ${age}${shown ? ` (${shown})` : ""}`,
+    paused: `Up ${age} (Paused)`,
+    restarting: `Restarting (${exitCode}) ${age} ago`,
+    exited: `Exited (${exitCode}) ${age} ago`,
+    dead: "Dead",
+    created: "Created",
+    removing: "Removal In Progress",
+  };
+  return texts[name];
 }
 
 export const containerId = (name: string): string => createHash("sha256").update(name).digest("hex");
@@ -65,11 +98,12 @@ export class EmulatedDocker {
     return path.join(folder, "proc");
   }
   private server: Server | undefined;
-  private containers: EmulatedContainer[] = [];
+  private containers: (EmulatedContainer & { state: EmulatedState })[] = [];
 
-  /** Sets the running containers, and the processes outside of containers. */
+  /** Sets the containers, and the processes outside of containers. */
   run(containers: EmulatedContainer[], hostPids: number[] = []): void {
-    this.containers = containers;
+    const before = new Map(this.containers.map((one) => [idOf(one), one]));
+    this.containers = containers.map((one) => ({ ...one, state: one.state ?? runningState(one, before) }));
     rmSync(this.proc, { recursive: true, force: true });
     for (const { id, name, pids } of containers)
       for (const pid of pids) this.process(pid, `0::/system.slice/docker-${id ?? containerId(name)}.scope\n`);
@@ -97,33 +131,24 @@ export class EmulatedDocker {
     return new DockerApi(`unix://${socket}`);
   }
 
-  private answer(url: string): object | undefined {
+  private answer(url: string): unknown {
     if (url === "/info")
       return {
         DefaultRuntime: "runc",
         Runtimes: { nvidia: { path: "nvidia-container-runtime" } },
         CgroupDriver: "systemd",
       };
-    const idOf = ({ id, name }: EmulatedContainer) => id ?? containerId(name);
+    const newest = [...this.containers].sort((a, b) => createdAt(b) - createdAt(a)).map(listed);
     if (url === "/containers/json")
-      return this.containers.map((one) => ({
-        Id: idOf(one),
-        Names: [`/${one.name}`],
-        NetworkSettings: {
-          Networks: Object.fromEntries(
-            Object.entries(one.networks ?? {}).map(([network, IPAddress]) => [
-              network,
-              { IPAddress, IPPrefixLen: IPAddress && 20 },
-            ]),
-          ),
-        },
-      }));
+      return newest.filter(({ State }) => ["running", "paused", "restarting"].includes(State));
+    if (url === "/containers/json?all=1&limit=1000") return newest.slice(0, 1000);
     const inspected = this.containers.find((one) => url === `/containers/${idOf(one)}/json`);
     return (
       inspected && {
         Id: idOf(inspected),
         Name: `/${inspected.name}`,
-        State: { Pid: inspected.pids[0] },
+        RestartCount: inspected.state.restarts ?? 0,
+        State: inspectedState(inspected),
         Config: { Image: inspected.image, Env: inspected.env ?? [], Labels: inspected.labels ?? {} },
         HostConfig: { Runtime: "runc", ...inspected.config },
       }
@@ -136,9 +161,55 @@ export class EmulatedDocker {
   }
 }
 
-/** The exporter's collector for the emulated host, whose stack has the network `stack`. */
-export const collector = (docker: DockerApi, proc: string): Collector =>
-  new Collector(new Driver(new NvidiaSmi(nvidiaSmi)), new Containers(docker, proc), {
-    shared: "stack",
-    forwarded: ["chat"],
-  });
+const idOf = ({ id, name }: EmulatedContainer) => id ?? containerId(name);
+
+type Running = EmulatedContainer & { state: EmulatedState };
+
+function runningState(container: EmulatedContainer, before: ReadonlyMap<string, Running>): EmulatedState {
+  const previous = before.get(idOf(container));
+  if (!previous) return { name: "running", since: Date.now() - 3_600_000 };
+  const restarted = previous.pids[0] !== container.pids[0];
+  return restarted ? { ...previous.state, since: Date.now() } : previous.state;
+}
+
+const createdAt = ({ state }: Running) => state.created ?? state.since;
+
+const listed = (container: Running) => ({
+  Id: idOf(container),
+  Names: [`/${container.name}`],
+  Created: Math.floor(createdAt(container) / 1000),
+  State: container.state.name,
+  NetworkSettings: {
+    Networks: Object.fromEntries(
+      Object.entries(container.networks ?? {}).map(([network, IPAddress]) => [
+        network,
+        { IPAddress, IPPrefixLen: IPAddress && 20 },
+      ]),
+    ),
+  },
+  Status: statusText(container.state),
+});
+
+function inspectedState({ pids, state }: Running) {
+  const { name, since, exitCode = 0, oomKilled = false, health } = state;
+  const at = new Date(since).toISOString();
+  return {
+    Status: name,
+    Pid: ["running", "paused"].includes(name) ? pids[0] : 0,
+    ExitCode: exitCode,
+    OOMKilled: oomKilled,
+    StartedAt: at,
+    FinishedAt: at,
+    ...(health && { Health: { Status: health } }),
+  };
+}
+
+/** The exporter's collector for the emulated host, with or without GPUs, whose stack has the network `stack`. */
+export function collector(docker: DockerApi, proc: string, { gpus = true } = {}): Collector {
+  const containers = new Containers(docker, proc);
+  return new Collector(
+    containers,
+    { shared: "stack", forwarded: ["chat"] },
+    gpus ? new Gpus(new Driver(new NvidiaSmi(nvidiaSmi)), containers) : undefined,
+  );
+}

@@ -20,9 +20,10 @@ export class RunningExporter {
   readonly log: string[] = [];
   private server: Server | undefined;
 
-  async start(): Promise<this> {
+  /** @param options whether the host has GPUs */
+  async start(options: { gpus?: boolean } = {}): Promise<this> {
     const api = await this.docker.start();
-    this.server = exporterServer(collector(api, this.docker.proc), (line) => this.log.push(line));
+    this.server = exporterServer(collector(api, this.docker.proc, options), (line) => this.log.push(line));
     await new Promise<void>((resolve) => this.server?.listen(0, "127.0.0.1", resolve));
     return this;
   }

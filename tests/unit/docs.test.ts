@@ -5,9 +5,11 @@ import {
   ALERTMANAGER_METRICS,
   GATEWAY_METRICS,
   CONTAINER_METRICS,
-  GPU_CONTAINER_LABELS,
+  CONTAINER_STATE_METRICS,
+  EXPORTER_METRICS,
+  CONTAINER_LABELS,
   GPU_CONTAINER_METRICS,
-  GPU_EXPORTER_METRICS,
+  GPU_DRIVER_METRICS,
   REQUIRED_LABELS,
   GPU_METRICS,
 } from "../../prometheus/catalogue";
@@ -30,7 +32,9 @@ describe("Documentation", () => {
     ["metrics of containers", Object.entries(CONTAINER_METRICS)],
     ["metrics of the GPUs of containers", Object.entries(GPU_CONTAINER_METRICS)],
     ["metrics of GPUs", Object.entries(GPU_METRICS)],
-    ["metrics of the exporter", Object.entries(GPU_EXPORTER_METRICS)],
+    ["metrics of the state of containers", Object.entries(CONTAINER_STATE_METRICS)],
+    ["metrics of the driver", Object.entries(GPU_DRIVER_METRICS)],
+    ["metrics of the exporter", Object.entries(EXPORTER_METRICS)],
     ["metrics of the gateway", Object.entries(GATEWAY_METRICS)],
     ["metrics of Alertmanager", Object.entries(ALERTMANAGER_METRICS)],
   ])("has all %s, in the words of the catalogue", (_, expected) => {
@@ -40,7 +44,7 @@ describe("Documentation", () => {
   it("has all labels of containers and GPUs", () => {
     const optional = ["nvidia_visible_devices", "gpu", "gpu_uuid", "gpu_model", "allocation"];
     expect(names("docs/metrics.md")).toEqual(
-      expect.arrayContaining([...REQUIRED_LABELS, ...GPU_CONTAINER_LABELS, ...optional]),
+      expect.arrayContaining([...REQUIRED_LABELS, ...CONTAINER_LABELS, ...optional]),
     );
   });
 

@@ -223,11 +223,14 @@ const CASES: Record<string, { passes: Case[]; stops: [message: string, ...Case][
   "host-namespaces": {
     passes: [
       [[container({ networkMode: "bridge" })]],
-      [[container({ name: "a-exporter", pidMode: "host", cgroupnsMode: "host" })]],
+      [[container({ name: "a-exporter", cgroupnsMode: "host" })]],
+      [[container({ name: "a-exporter", cgroupnsMode: "host", pidMode: "host", runtime: "nvidia" })]],
     ],
     stops: [
       ["its networkMode is host", [container({ name: "a-exporter", networkMode: "host" })]],
       ["its pidMode is host", [container({ name: "a-cadvisor", pidMode: "host" })]],
+      ["its pidMode is host", [container({ name: "a-exporter", pidMode: "host" })]],
+      ["its cgroupnsMode is host", [container({ name: "a-cadvisor", cgroupnsMode: "host" })]],
     ],
   },
   limits: {
@@ -331,7 +334,7 @@ test("what the program declares keeps to every policy, with GPUs and without", a
       configurationDrift: "",
     });
     await new Promise((resolve) => stack.report.apply(resolve));
-    const containers = 3 + (gpus ? 1 : 0) + (dockerAccess === "proxy" ? 1 : 0);
+    const containers = 4 + (dockerAccess === "proxy" ? 1 : 0);
     expect(declared.filter(({ type }) => type === container({}).type)).toHaveLength(containers);
     expect(violations(declared, undefined, { stack: "staging" })).toEqual([]);
   }

@@ -37,7 +37,7 @@ const checkNamed = (name: string): Check => {
     environment: "dev",
     cadvisorUrl: url,
     prometheusUrl: url,
-    containers: { cadvisor: "cadvisor", prometheus: "prometheus", gateway: "gateway" },
+    containers: { cadvisor: "cadvisor", prometheus: "prometheus", gateway: "gateway", exporter: "exporter" },
     login: true,
     scrapeIntervalSeconds: 30,
     startTimeoutSeconds: 60,
@@ -49,7 +49,7 @@ const checkNamed = (name: string): Check => {
       { metric: "container_fs_usage_bytes", reason: "containerd" },
       { metric: "container_fs_limit_bytes", reason: "containerd" },
     ],
-    gpu: { measured: true, exporter: "exporter" } as const,
+    gpu: { measured: true } as const,
     alertmanager: { url: `${url}/alertmanager`, container: "alertmanager" },
   };
   const check = checks(expectation).find((c) => c.name.includes(name));
@@ -188,10 +188,19 @@ function samples(byMetric: Record<string, [labels: object, value: number][]>): v
 test("samples of the exporter that ran before do not pass for those of the one that runs", async () => {
   jest.mocked(docker).mockResolvedValue("2026-11-26T02:51:58.123456789Z\n");
   const started = Date.parse("2026-11-26T02:51:58Z") / 1000;
-  samples({ "timestamp(gpu_exporter_driver_up": [[{}, started - 1]] });
+  samples({ "timestamp(gpu_exporter_docker_up": [[{}, started - 1]] });
   await expect(ask("running exporter")).rejects.toThrow("only samples of the previous exporter");
-  samples({ "timestamp(gpu_exporter_driver_up": [[{}, started + 3]] });
+  samples({ "timestamp(gpu_exporter_docker_up": [[{}, started + 3]] });
   await expect(ask("running exporter")).resolves.toBe("3 s after it started");
+});
+
+test("the containers that the exporter reads from Docker are counted, and it fails while Docker does not answer", async () => {
+  samples({ gpu_exporter_docker_up: [[{}, 1]], count: [[{}, 7]] });
+  await expect(ask("reads the containers")).resolves.toBe(
+    "7 containers, with those that stopped in the last day",
+  );
+  samples({ gpu_exporter_docker_up: [[{}, 0]] });
+  await expect(ask("reads the containers")).rejects.toThrow("gets no answer from Docker");
 });
 
 test("a driver that does not answer is reported with the reason", async () => {
@@ -429,7 +438,7 @@ describe("Check of GPU containers", () => {
       { name: "lost", config: withGpu("GPU-z") },
     ]);
     samples({ container_gpu_info: [info("chat")], gpu_exporter_docker_up: [[{}, 1]] });
-    await expect(ask(GPUS)).resolves.toContain("reads the containers");
+    await expect(ask(GPUS)).resolves.toContain("containers");
     expect((await advice(GPUS)).actual).toBe(
       "1 of 2 GPU containers have no complete series: lost (no GPU of this host is GPU-z)",
     );

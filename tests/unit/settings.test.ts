@@ -334,6 +334,14 @@ describe("A setting that was renamed", () => {
     expect(parse({ ...defaults, ...both })).toMatchObject({ exporterMemory: 256 });
   });
 
+  it("can switch off an alert by its previous name", () => {
+    const disabled = ["ContainerRestarting", "GpuExporterDockerDown"];
+    expect(parse({ ...defaults, alerts: { disabled } }).alerts.disabled).toEqual([
+      "ContainerCrashLooping",
+      "ExporterDockerDown",
+    ]);
+  });
+
   it("is refused with two values, and the previous key's like any other", () => {
     expect(() => parse({ ...defaults, exporterMemory: "128MB", gpuExporterMemory: "256MB" })).toThrow(
       '- llm-metrics:gpuExporterMemory is "256MB", but llm-metrics:exporterMemory, the present name of that setting, is "128MB": ' +

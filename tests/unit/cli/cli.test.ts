@@ -133,15 +133,13 @@ test("the images are those of the stack's configuration, else the project's defa
     "config: { cadvisorImage: { default: 'c:1' }, prometheusImage: { default: 'p:1' }, caddyImage: { default: 'd:1' }, exporterImage: { default: 'n:1' }, alertmanagerImage: { default: 'a:1' }, notify: { default: [] } }",
   );
   writeFileSync("Pulumi.prod.yaml", "config: { 'llm-metrics:prometheusImage': 'mirror/p:2' }");
-  writeFileSync("Pulumi.off.yaml", "config: { 'llm-metrics:gpu': 'off' }");
   writeFileSync("Pulumi.old.yaml", "config: { 'llm-metrics:gpuExporterImage': 'n:2' }");
-  expect(await configuredImages("prod", false)).toEqual(["c:1", "mirror/p:2", "d:1"]);
-  expect(await configuredImages("dev", true)).toEqual(["c:1", "p:1", "d:1", "n:1"]);
-  expect(await configuredImages("off", true)).toEqual(["c:1", "p:1", "d:1"]);
-  expect(await configuredImages("old", true)).toEqual(["c:1", "p:1", "d:1", "n:2"]);
+  expect(await configuredImages("prod")).toEqual(["c:1", "mirror/p:2", "d:1", "n:1"]);
+  expect(await configuredImages("dev")).toEqual(["c:1", "p:1", "d:1", "n:1"]);
+  expect(await configuredImages("old")).toEqual(["c:1", "p:1", "d:1", "n:2"]);
   for (const notify of ["[{ slack: { url: { secure: v1 } } }]", "{ secure: v1 }"]) {
     writeFileSync("Pulumi.dev.yaml", `config: { 'llm-metrics:notify': ${notify} }`);
-    expect(await configuredImages("dev", false)).toEqual(["c:1", "p:1", "d:1", "a:1"]);
+    expect(await configuredImages("dev")).toEqual(["c:1", "p:1", "d:1", "n:1", "a:1"]);
   }
 });
 

@@ -93,7 +93,7 @@ describe("An image", () => {
     silentRegistry(firstLine);
     process.env["TEST_IMAGE"] = image;
     jest.useFakeTimers({ doNotFake: ["setInterval", "clearInterval", "setImmediate", "nextTick"] });
-    const done = stackImages("dev", "unix:///nowhere.sock", { gpus: false });
+    const done = stackImages("dev", "unix:///nowhere.sock");
     await exists("asked");
     jest.advanceTimersByTime(milliseconds);
     writeFileSync(path.join(folder, "go"), "");
@@ -124,7 +124,7 @@ describe("An image", () => {
     writeFileSync(path.join(folder, "docker"), "#!/bin/sh\n[ $1 = image ] && echo found\n", { mode: 0o755 });
     process.env["TEST_IMAGE"] = "known/image:1";
     jest.mocked(wasBuilt).mockResolvedValue(own);
-    await stackImages("dev", "unix:///nowhere.sock", { gpus: false });
+    await stackImages("dev", "unix:///nowhere.sock");
     expect(jest.mocked(buildImage).mock.calls.length > 0).toBe(own);
   });
 });

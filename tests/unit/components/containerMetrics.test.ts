@@ -68,14 +68,17 @@ test("on a host without the kernel log, cAdvisor starts without the device, and 
 });
 
 test("with SELinux, only the containers that read the host are not confined", async () => {
-  const options = async (selinux: boolean) => {
-    await declare({ dockerAccess: "proxy" }, { selinux, ...runtime });
+  const options = async (selinux: boolean, facts: Parameters<typeof declare>[1] = runtime) => {
+    await declare({ dockerAccess: "proxy" }, { selinux, ...facts });
     return ["cadvisor", "docker-proxy", "exporter", "prometheus", "gateway"].map((name) =>
       (containerInputs(`${name}-container`)["securityOpts"] as string[]).includes("label=disable"),
     );
   };
   expect(await options(true)).toEqual([true, true, true, false, false]);
+  expect(await options(true, {})).toEqual([true, true, false, false, false]);
   expect(await options(false)).toEqual([false, false, true, false, false]);
+  await declare({}, { selinux: true });
+  expect(containerInputs("exporter-container")["securityOpts"]).toContain("label=disable");
 });
 
 describe("A container that mounts Docker's socket", () => {
@@ -202,7 +205,7 @@ test("two environments share no name on the host", async () => {
       .map((r) => r.inputs["name"]);
   };
   const [dev, prod] = [await names("dev"), await names("prod")];
-  expect(dev).toHaveLength(7);
+  expect(dev).toHaveLength(9);
   expect(dev.filter((name) => prod.includes(name))).toEqual([]);
 });
 
@@ -262,6 +265,7 @@ test("the probe expects what is declared, and runs again when a container or the
     "llm-metrics-dev-cadvisor-container-id",
     "llm-metrics-dev-prometheus-container-id",
     "llm-metrics-dev-gateway-container-id",
+    "llm-metrics-dev-exporter-container-id",
   ]);
 });
 

@@ -99,6 +99,8 @@ test.each([
   ["cadvisor", "/v1.41/v1.41/info", false],
   ["cadvisor", "/info\n/networks", false],
   ["exporter", "/containers/json", true],
+  ["exporter", "/containers/json?all=1&limit=1000", true],
+  ["exporter", "/containers/json?all=1&limit=1000&size=1", false],
   ["exporter", "/containers/json?all=1", false],
   ["exporter", "/info", true],
   ["exporter", "/version", false],
@@ -108,10 +110,10 @@ test.each([
 
 test("of containerd, two methods are allowed, in Docker's namespace only, also when a call names another", () => {
   const { servers } = proxyConfig({
-    docker: { cadvisor: CADVISOR_DOCKER_API },
+    docker: { cadvisor: CADVISOR_DOCKER_API, exporter: EXPORTER_DOCKER_API },
     containerd: CADVISOR_CONTAINERD_API,
   }).apps.http;
-  expect(Object.keys(servers)).toEqual(["cadvisor", "containerd"]);
+  expect(Object.keys(servers)).toEqual(["cadvisor", "exporter", "containerd"]);
   expect(servers["containerd"]).toMatchObject({
     protocols: ["h1", "h2c"],
     routes: [

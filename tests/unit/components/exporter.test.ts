@@ -51,17 +51,28 @@ test("the exporter's program is put into its volume whenever there is a new cont
 test.each([
   ["auto on a host without GPUs", "auto", {}, /neither NVIDIA's container runtime nor CDI devices/],
   ["off", "off", runtime, /the setting gpu is off/],
-] as const)("gpu: %s deploys no exporter and reports why", async (_, gpu, facts, reason) => {
-  const { exporter, stack, probe } = await declareGpu({ gpu }, facts);
-  expect(exporter).toBeUndefined();
-  expect(stack.configuration.config.scrape_configs.map((job) => job.job_name)).toEqual([
-    "cadvisor",
-    "prometheus",
-    "gateway",
-  ]);
+] as const)("gpu: %s deploys an exporter without GPUs and reports why", async (_, gpu, facts, reason) => {
+  const { exporter, probe, configuration } = await declareGpu({ gpu }, facts);
+  expectNoGpus(exporter);
+  expect(exporter).toMatchObject({
+    user: "65534:65534",
+    groupAdds: ["998"],
+    cgroupnsMode: "host",
+    readOnly: true,
+    capabilities: { drops: ["ALL"] },
+    securityOpts: ["no-new-privileges:true"],
+  });
+  expect(JSON.stringify(files(configuration))).not.toMatch(/gpu_up|gpu_exporter_driver_up|container_gpu/);
   const { gpu: measured } = JSON.parse(probe["stdin"] as string) as Expectation;
   expect(measured).toEqual({ measured: false, reason: expect.stringMatching(reason) as unknown });
 });
+
+/** "void" is also for NVIDIA's runtime, where it is Docker's default. */
+function expectNoGpus(exporter: Record<string, unknown> | undefined) {
+  expect(exporter).toMatchObject({ envs: ["NVIDIA_VISIBLE_DEVICES=void", "LLM_NETWORK=llm-metrics-dev"] });
+  for (const input of ["runtime", "deviceRequests", "pidMode", "ports", "devices"])
+    expect(exporter).not.toHaveProperty(input);
+}
 
 test("gpu: on is refused on a host without GPUs, with the reason and a hint", () => {
   expect(() => gpuPlan("on", host)).toThrow(
@@ -72,12 +83,12 @@ test("gpu: on is refused on a host without GPUs, with the reason and a hint", ()
 
 const FAILURE = "nvidia-container-cli: initialization error: nvml error: driver not loaded";
 
-test("where no container starts with NVIDIA's runtime, gpu: auto deploys no exporter, and report and alert have the reason", async () => {
+test("where no container starts with NVIDIA's runtime, gpu: auto deploys an exporter without GPUs, and report and alert have the reason", async () => {
   const failing = { ...host, ...runtime };
   const gpu = gpuPlan("auto", failing, FAILURE);
   expect(gpu).toEqual({ failed: true, reason: "no container starts with the runtime nvidia" });
   const { exporter, probe, configuration } = await declareGpu({}, { ...runtime, failure: FAILURE });
-  expect(exporter).toBeUndefined();
+  expectNoGpus(exporter);
   expect(JSON.parse(probe["stdin"] as string)).toMatchObject({
     gpu: { measured: false, reason: "no container starts with the runtime nvidia" },
     unavailable: [{ metric: "container_gpu_*", reason: expect.stringContaining("nvidia-smi") as unknown }],

@@ -1,4 +1,4 @@
-import { containersOf } from "../../../exporter/cgroup";
+import { cgroupPath, containersOf } from "../../../exporter/cgroup";
 import { Containers } from "../../../exporter/containers";
 import { EmulatedDocker } from "../../support/emulatedExporter";
 
@@ -157,5 +157,28 @@ describe("The container of a process", () => {
     docker.process(31, cgroup);
     const owner = await containers.ownerOf(31);
     expect(typeof owner === "object" ? owner.labels.name : owner).toBe(expected);
+  });
+});
+
+describe("The cgroup of a container that does not run", () => {
+  const CUSTOM = `/machine/${B}`;
+  it.each([
+    ["dockerd's default", { driver: "cgroupfs" }, `/docker/${A}`],
+    ["systemd's default", { driver: "systemd" }, `/system.slice/docker-${A}.scope`],
+    ["a parent", { driver: "cgroupfs", parent: "/llm/chat" }, `/llm/chat/${A}`],
+    [
+      "a slice",
+      { driver: "systemd", parent: "llm-chat.slice" },
+      `/llm.slice/llm-chat.slice/docker-${A}.scope`,
+    ],
+    ["the root slice", { driver: "systemd", parent: "-.slice" }, `/docker-${A}.scope`],
+    ["the daemon's own parent", { driver: "cgroupfs", own: { id: B, path: CUSTOM } }, `/machine/${A}`],
+    [
+      "a parent, and the daemon's own",
+      { driver: "cgroupfs", parent: "/llm", own: { id: B, path: CUSTOM } },
+      `/llm/${A}`,
+    ],
+  ])("is where Docker will create it: %s", (_, place, path) => {
+    expect(cgroupPath({ id: A, parent: "", own: undefined, ...place })).toBe(path);
   });
 });

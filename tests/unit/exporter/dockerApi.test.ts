@@ -21,9 +21,16 @@ describe("The client of the Docker API", () => {
   });
 
   it("reads a daemon or a proxy at a TCP address", async () => {
-    answer = ({ method, url }, response) =>
-      response.end(JSON.stringify([{ Id: `${method ?? ""} ${url ?? ""}`, Names: [] }]));
-    expect(await api.runningContainers(signal())).toEqual([{ Id: "GET /containers/json", Names: [] }]);
+    answer = ({ method, url }, response) => response.end(JSON.stringify([{ Id: `${method} ${url}` }]));
+    expect(await api.containers(signal())).toEqual([{ Id: "GET /containers/json?all=1&limit=1000" }]);
+  });
+
+  it("lists all running containers, and no more than a thousand others", async () => {
+    const newest = Array.from({ length: 1000 }, (_, i) => ({ Id: `stopped-${i}`, State: "exited" }));
+    const running = [{ Id: "old", State: "running" }];
+    answer = ({ url }, response) =>
+      response.end(JSON.stringify(url === "/containers/json" ? running : newest));
+    expect(await api.containers(signal())).toEqual([...newest, ...running]);
   });
 
   it("fails with the path, the status and the message of an error response", async () => {

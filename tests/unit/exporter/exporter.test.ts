@@ -1,8 +1,10 @@
 import { request } from "node:http";
 import { EXPORTER_DOCKER_API } from "../../../exporter/dockerApi";
 import {
+  CONTAINER_STATE_METRICS,
+  EXPORTER_METRICS,
   GPU_CONTAINER_METRICS,
-  GPU_EXPORTER_METRICS,
+  GPU_DRIVER_METRICS,
   GPU_METRICS,
   LLM_SERVER_METRICS,
 } from "../../../prometheus/catalogue";
@@ -64,7 +66,8 @@ describe("Metrics of containers", () => {
 
   it("have no series for a container with a CUDA image and no GPU", async () => {
     exporter.runContainers();
-    expect([...(await exporter.scrape()).keys()].filter((name) => name.includes('name="cuda"'))).toEqual([]);
+    const series = [...(await exporter.scrape()).keys()];
+    expect(series.filter((name) => /gpu.*name="cuda"/.test(name))).toEqual([]);
   });
 
   it("show a container that uses a GPU without an allocation, as a privileged container can", async () => {
@@ -247,14 +250,20 @@ describe("The exporter", () => {
   it("exposes exactly the metrics of the catalogue", async () => {
     exporter.runContainers();
     const catalogue = {
+      ...CONTAINER_STATE_METRICS,
       ...GPU_CONTAINER_METRICS,
       ...GPU_METRICS,
-      ...GPU_EXPORTER_METRICS,
+      ...GPU_DRIVER_METRICS,
+      ...EXPORTER_METRICS,
       ...LLM_SERVER_METRICS,
     };
     const names = new Set([...(await exporter.scrape()).keys()].map((name) => name.split("{")[0]));
-    // Series that start with an error.
-    for (const name of ["gpu_exporter_errors_total", "container_gpu_unmatched_devices"]) names.add(name);
+    // Series that start with an error, with a health check and with a container that ended.
+    for (const name of [
+      ...["gpu_exporter_errors_total", "container_gpu_unmatched_devices"],
+      ...["container_health_status", "container_exit_code"],
+    ])
+      names.add(name);
     expect([...names].sort()).toEqual(Object.keys(catalogue).sort());
   });
 

@@ -16,7 +16,13 @@ const configOf = (changes: Parameters<typeof settings>[0] = {}) =>
 test("cAdvisor is scraped every 30 s and measures for each scrape, without its own timestamps, under the host's label", () => {
   const { global, scrape_configs } = configOf();
   expect(global).toMatchObject({ scrape_interval: "30s", external_labels: { environment: "test" } });
-  expect(scrape_configs.map((job) => job.job_name)).toEqual(["cadvisor", "prometheus", "gateway"]);
+  expect(scrape_configs.map((job) => job.job_name)).toEqual([
+    "cadvisor",
+    "prometheus",
+    "gateway",
+    "exporter",
+    "llm-servers",
+  ]);
   expect(scrape_configs[0]).toMatchObject({
     scrape_interval: "30s",
     params: { max_age: ["0s"] },
@@ -31,8 +37,8 @@ test("every job has limits, and an extra job may set its own sample limit and la
     { job_name: "b", sample_limit: 7, static_configs: [{ targets: ["b:1"], labels: { host: "elsewhere" } }] },
   ];
   const jobs = configOf({ scrapeJobs }).scrape_configs;
-  expect(jobs.map((job) => job.sample_limit)).toEqual([20_000, 20_000, 20_000, 20_000, 7]);
-  expect(jobs.slice(3).map((job) => job.static_configs?.[0]?.labels)).toEqual([
+  expect(jobs.map((job) => job.sample_limit)).toEqual([20_000, 20_000, 20_000, 20_000, 2_000, 20_000, 7]);
+  expect(jobs.slice(5).map((job) => job.static_configs?.[0]?.labels)).toEqual([
     { host: "llm-1" },
     { host: "elsewhere" },
   ]);
@@ -74,7 +80,7 @@ test("targets of service discovery get the label host, before the job's own rela
 
 describe("The job of LLM servers", () => {
   const jobOf = (llmServers: string) =>
-    buildConfiguration(settings({ llmServers }), { ...context, gpu: true }).config.scrape_configs.find(
+    buildConfiguration(settings({ llmServers }), context).config.scrape_configs.find(
       ({ job_name }) => job_name === "llm-servers",
     );
 
@@ -102,7 +108,7 @@ describe("The job of LLM servers", () => {
     expect(jobOf("all")?.sample_limit).toBe(20_000);
     expect(jobOf("off")).toBeUndefined();
     const rules = (llmServers: string) =>
-      buildConfiguration(settings({ llmServers }), { ...context, gpu: true }).rules.map(({ name }) => name);
+      buildConfiguration(settings({ llmServers }), context).rules.map(({ name }) => name);
     expect(rules("on")).toContain("llm_servers");
     expect(rules("off")).not.toContain("llm_servers");
   });

@@ -6,7 +6,25 @@ import { describeGaps, type Advice, type Check } from "./check";
 import type { Expectation } from "./report";
 import { requireTargetUp, samplesByContainer } from "./samples";
 
-/** The checks of the exporter, or the reason why there is none. */
+/** The checks of the exporter, which runs on every host. */
+export function exporterChecks(
+  { prometheusUrl, containers: { exporter } }: Expectation,
+  deadline: number,
+): Check[] {
+  const check = (name: string, query: Check["query"]): Check => ({
+    name,
+    container: exporter,
+    deadline,
+    query,
+  });
+  return [
+    check("the target exporter is up", () => requireTargetUp(prometheusUrl, "exporter")),
+    check("the running exporter has been scraped", () => exporterScraped(prometheusUrl, exporter)),
+    check("the exporter reads the containers from Docker", () => exporterReadsDocker(prometheusUrl)),
+  ];
+}
+
+/** The checks of GPUs, or the reason why there is none. */
 export function gpuChecks(
   { gpu, prometheusUrl, containers }: Expectation,
   deadline: number,
@@ -22,16 +40,13 @@ export function gpuChecks(
         query: () => Promise.resolve(`no GPU containers: ${gpu.reason}`),
       },
     ];
-  const { exporter } = gpu;
   const check = (name: string, query: Check["query"]): Check => ({
     name,
-    container: exporter,
+    container: containers.exporter,
     deadline,
     query,
   });
   return [
-    check("the target exporter is up", () => requireTargetUp(prometheusUrl, "exporter")),
-    check("the running exporter has been scraped", () => exporterScraped(prometheusUrl, exporter)),
     check("the GPU driver answers", () => driverAnswers(prometheusUrl)),
     {
       ...check(complete, () => exporterReadsDocker(prometheusUrl)),
@@ -44,7 +59,7 @@ export function gpuChecks(
 async function exporterScraped(prometheus: string, exporter: string): Promise<string> {
   const startedAt = await docker(["inspect", "--format", "{{.State.StartedAt}}", exporter]);
   const started = Date.parse(startedAt.trim()) / 1000;
-  const [last] = await query(prometheus, 'timestamp(gpu_exporter_driver_up{job="exporter"})');
+  const [last] = await query(prometheus, 'timestamp(gpu_exporter_docker_up{job="exporter"})');
   if (last && last.value >= started) return `${(last.value - started).toFixed(0)} s after it started`;
   throw new Mismatch(
     last ? "only samples of the previous exporter" : "no sample of the job exporter",
@@ -75,7 +90,10 @@ async function driverAnswers(prometheus: string): Promise<string> {
 
 async function exporterReadsDocker(prometheus: string): Promise<string> {
   const [up] = await query(prometheus, 'gpu_exporter_docker_up{job="exporter"}');
-  if (up?.value === 1) return "the exporter reads the containers from Docker";
+  if (up?.value === 1) {
+    const [count] = await query(prometheus, 'count(container_state{job="exporter"})');
+    return `${count?.value ?? 0} containers, with those that stopped in the last day`;
+  }
   throw new Mismatch(
     "the exporter gets no answer from Docker, and exposes no containers",
     "gpu_exporter_docker_up 1",

@@ -1,0 +1,174 @@
+import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocation";
+import type { Container, Containers } from "./containers";
+import type { Device, Driver, DriverSnapshot, GpuProcess } from "./driver";
+import { DriverError } from "./driver/nvidiaSmi";
+import type { ScrapeError } from "./errorLog";
+
+/** A device that a container may use, or uses. */
+export interface ContainerUsage {
+  container: Container;
+  device: Device;
+  /** "none" for a device that the container's configuration does not name; privileged containers can use such devices. */
+  allocation: AllocationSource | "none";
+  /** Undefined when the device does not answer. */
+  usage: Usage | undefined;
+}
+
+/** A container whose allocation names devices that the host does not have. */
+export interface UnmatchedAllocation {
+  container: Container;
+  /** The ids that name no device. */
+  ids: string[];
+}
+
+/** Sums over processes. A sum with an unknown value is unknown. */
+export interface Usage {
+  processes: number;
+  memoryBytes: number | undefined;
+  utilizationRatio: number | undefined;
+}
+
+/** The GPUs of a scrape, and which containers use them. */
+export interface GpuSnapshot {
+  /** Undefined when the driver does not answer. */
+  driver: DriverSnapshot | undefined;
+  /** Each device since the exporter started, and whether it answers now. */
+  devices: { device: Device; up: boolean }[];
+  /** Undefined when Docker does not answer. */
+  containers: ContainerUsage[] | undefined;
+  unmatched: UnmatchedAllocation[];
+  /** The usage of processes outside of containers, by the UUID of each device that answers. Undefined without Docker's answer. */
+  host: Map<string, Usage> | undefined;
+}
+
+/** A process, and the container that it runs in, or the host. */
+interface OwnedProcess {
+  process: GpuProcess;
+  owner: Container | "host";
+}
+
+/** Joins the driver's view, processes on devices, with Docker's view, containers. */
+export class Gpus {
+  /** The devices by UUID, with their last values: a GPU that fell off the bus stays. */
+  private devices = new Map<string, Device>();
+
+  constructor(
+    private readonly driver: Driver,
+    private readonly containers: Containers,
+  ) {}
+
+  /** @param running the containers that run; undefined when Docker does not answer */
+  async snapshot(
+    driver: DriverSnapshot | undefined,
+    running: Container[] | undefined,
+    errors: ScrapeError[],
+  ): Promise<GpuSnapshot> {
+    if (driver) this.updateDevices(driver);
+
+    const unmatched = this.unmatched(running ?? []);
+    for (const one of unmatched) errors.push(unmatchedError(one));
+
+    const answering = new Set(driver?.devices.map(({ uuid }) => uuid));
+    const processes = driver && running && (await this.ownedProcesses(driver.processes, errors));
+    return {
+      driver,
+      devices: [...this.devices.values()].map((device) => ({ device, up: answering.has(device.uuid) })),
+      containers: running?.flatMap((container) => this.containerUsage(container, answering, processes)),
+      unmatched,
+      host: processes && hostUsage(driver.devices, processes),
+    };
+  }
+
+  async queryDriver(timeoutSeconds: number, errors: ScrapeError[]): Promise<DriverSnapshot | undefined> {
+    try {
+      const snapshot = await this.driver.snapshot(timeoutSeconds);
+      const { warning } = snapshot;
+      if (warning) errors.push({ stage: "driver", reason: "device", message: warning });
+      return snapshot;
+    } catch (error) {
+      const reason = error instanceof DriverError ? error.reason : "failed";
+      errors.push({ stage: "driver", reason, message: (error as Error).message });
+      return undefined;
+    }
+  }
+
+  /** MIG devices can be created and removed while their GPU answers. GPUs disappear only by a fault. */
+  private updateDevices({ devices }: DriverSnapshot): void {
+    const answering = new Set(devices.map(({ uuid }) => uuid));
+    const lost = [...this.devices.values()].filter(({ uuid, mig }) =>
+      [uuid, mig?.parent ?? uuid].every((one) => !answering.has(one)),
+    );
+    this.devices = new Map([...devices, ...lost].map((device) => [device.uuid, device]));
+  }
+
+  /** Before the driver's first answer, no device is known and no id can be judged. */
+  private unmatched(containers: Container[]): UnmatchedAllocation[] {
+    const devices = [...this.devices.values()];
+    if (devices.length === 0) return [];
+    return containers
+      .map((container) => ({ container, ids: unmatchedIds(container.allocation?.ids ?? [], devices) }))
+      .filter(({ ids }) => ids.length > 0);
+  }
+
+  private async ownedProcesses(
+    processes: GpuProcess[],
+    errors: ScrapeError[],
+  ): Promise<OwnedProcess[] | undefined> {
+    try {
+      const owned = await Promise.all(
+        processes.map(async (process) => ({ process, owner: await this.containers.ownerOf(process.pid) })),
+      );
+      return owned.filter((one): one is OwnedProcess => one.owner !== undefined);
+    } catch (error) {
+      errors.push({ stage: "processes", reason: "failed", message: (error as Error).message });
+      return undefined;
+    }
+  }
+
+  private containerUsage(
+    container: Container,
+    answering: Set<string>,
+    processes: OwnedProcess[] | undefined,
+  ): ContainerUsage[] {
+    const { allocation } = container;
+    const devices = [...this.devices.values()];
+    const own = processes?.filter(({ owner }) => owner !== "host" && owner.id === container.id);
+    const allocated = allocatedDevices(allocation?.ids ?? [], devices);
+    const used = devices.filter(({ uuid }) => own?.some(({ process }) => process.device === uuid));
+    return [...new Set([...allocated, ...used])].map((device) => ({
+      container,
+      device,
+      allocation: allocation && allocated.includes(device) ? allocation.source : "none",
+      usage: own && answering.has(device.uuid) ? sum(device, own) : undefined,
+    }));
+  }
+}
+
+/** At most this many ids are in the log: an environment can have thousands. */
+const MAX_LOGGED_IDS = 5;
+
+function unmatchedError({ container, ids }: UnmatchedAllocation): ScrapeError {
+  const shown = ids.slice(0, MAX_LOGGED_IDS).map((id) => JSON.stringify(id.slice(0, 100)));
+  const others = ids.length > shown.length ? ` and ${ids.length - shown.length} more` : "";
+  const message = `the container ${container.labels.name.slice(0, 100)} requests ${shown.join(", ")}${others}, which no GPU or MIG device of this host matches; compare nvidia-smi -L`;
+  return { stage: "allocation", reason: "unmatched", message };
+}
+
+function hostUsage(devices: Device[], processes: OwnedProcess[]): Map<string, Usage> {
+  const own = processes.filter(({ owner }) => owner === "host");
+  return new Map(devices.map((device) => [device.uuid, sum(device, own)]));
+}
+
+/** The sums over those of the processes that use a device. */
+function sum(device: Device, owned: OwnedProcess[]): Usage {
+  const processes = owned.map(({ process }) => process).filter((process) => process.device === device.uuid);
+  const total = (values: (number | undefined)[]) =>
+    values.reduce((a, b) => (a === undefined || b === undefined ? undefined : a + b), 0);
+  return {
+    processes: processes.length,
+    memoryBytes: total(processes.map((process) => process.memoryBytes)),
+    utilizationRatio: device.reportsProcessUtilization
+      ? total(processes.map((process) => process.utilizationRatio))
+      : undefined,
+  };
+}
