@@ -302,7 +302,7 @@ describe("Deployed stack", () => {
       cadvisorUrl: stack.cadvisor,
       prometheusUrl: stack.prometheus,
       scrapeInterval: "30s",
-      jobNames: ["cadvisor", "prometheus", "gateway", "exporter"],
+      jobNames: ["cadvisor", "prometheus", "gateway", "exporter", "llm-servers"],
     });
     expect(load(outputs.cadvisorScrapeConfig)).toMatchObject({
       scrape_configs: [{ job_name: "cadvisor", params: { max_age: ["0s"] } }],

@@ -354,7 +354,7 @@ describe("GPU metrics", () => {
       "GPUs are not measured: Docker on this host has neither NVIDIA's container runtime",
     );
     const { probeReport, jobNames } = await stack.outputs<typeof outputs>();
-    expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway", "exporter"]);
+    expect(jobNames).toEqual(["cadvisor", "prometheus", "gateway", "exporter", "llm-servers"]);
     expect(probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
     const { HostConfig: host, Config: config } = await inspect(stack.resource("exporter"));
     expect([host.PidMode, host.DeviceRequests ?? []]).toEqual(["", []]);
