@@ -1,7 +1,7 @@
 import { Containers, MAX_STOPPED } from "../../../exporter/containers";
 import type { ContainerInspection, ContainerSummary, DockerApi } from "../../../exporter/dockerApi";
 import { humanDuration, parseStatus, secondsOf } from "../../../exporter/status";
-import { CONTAINER_STATE_METRICS, EXPORTER_METRICS } from "../../../prometheus/catalogue";
+import { CONTAINER_STATE_METRICS, EXPORTER_METRICS, LLM_SERVER_METRICS } from "../../../prometheus/catalogue";
 import { containerId } from "../../support/emulatedExporter";
 import { RunningExporter, values } from "../../support/runningExporter";
 
@@ -60,7 +60,7 @@ describe("Metrics of the state of containers", () => {
     exporter.docker.run([run("chat", { health: "healthy" }), run("job", { name: "exited" }), run("x", {})]);
     exporter.docker.hangsOn = "x";
     const names = [...(await exporter.scrape()).keys()].map((name) => name.split("{")[0]);
-    const catalogue = { ...CONTAINER_STATE_METRICS, ...EXPORTER_METRICS };
+    const catalogue = { ...CONTAINER_STATE_METRICS, ...EXPORTER_METRICS, ...LLM_SERVER_METRICS };
     expect([...new Set(names)].sort()).toEqual(Object.keys(catalogue).sort());
   });
 
