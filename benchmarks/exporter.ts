@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildImage, buildShellImage } from "../airgap/images";
-import { SERVERS } from "../lib/names";
+import { LLM_TARGETS_PATH, SERVERS } from "../lib/names";
 import { run } from "../lib/run";
 import { HEALTHCHECK, startScript } from "../components/exporter";
 import { exporterBundle, NODE_OPTIONS } from "../exporter/bundle";
@@ -113,8 +113,8 @@ async function measure(daemon: Daemon, folder: string, program: string): Promise
 type Docker = (...args: string[]) => Promise<string>;
 
 /**
- * Measures CPU use and memory of the exporter's container, as the stack runs it on a host without GPUs, with 50 containers and a
- * scrape every 30 s. What its health check and its shell use is included.
+ * Measures CPU use and memory of the exporter's container, as the stack runs it on a host without GPUs, with 50 containers, a
+ * scrape every 30 s, and a list of LLM servers every 10 s. What its health check and its shell use is included.
  */
 async function idleCost(): Promise<void> {
   const daemon = await startDaemon("20.10");
@@ -162,9 +162,12 @@ async function measureContainer(
   const format = "{{.NetworkSettings.IPAddress}} {{.State.Pid}}";
   const [address = "", pid = ""] = (await docker("inspect", "--format", format, EXPORTER)).trim().split(" ");
   const [nsenter = "", ...namespace] = inside;
-  const url = `http://${address}:${SERVERS.exporter.port}/metrics`;
-  const fetchMetrics = `fetch("${url}").then((r) => r.text()).then(console.log)`;
-  const scrape = () => run(nsenter, [...namespace, process.execPath, "-e", fetchMetrics]);
+  const ask = (path: string) => {
+    const url = `http://${address}:${SERVERS.exporter.port}${path}`;
+    const code = `fetch("${url}").then((r) => r.text()).then(console.log)`;
+    return run(nsenter, [...namespace, process.execPath, "-e", code]);
+  };
+  const scrape = () => ask("/metrics");
   const [cpuTime, memoryUse] = [await cgroupOf(pid, "cpuacct"), await cgroupOf(pid, "memory")];
   const cpuSeconds = async () => Number(await readFile(`${cpuTime}/cpuacct.usage`, "utf8")) / 1e9;
 
@@ -176,6 +179,8 @@ async function measureContainer(
   const memory: number[] = [];
   for (let second = 0; second < MINUTES * 60; second++) {
     if (second % INTERVAL_SECONDS === 0) await scrape();
+    // As often as Prometheus asks for targets.
+    if (second % 10 === 5) await ask(LLM_TARGETS_PATH);
     memory.push(Number(await readFile(`${memoryUse}/memory.usage_in_bytes`, "utf8")) / 1024 ** 2);
     await sleep(1000);
   }
