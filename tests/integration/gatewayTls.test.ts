@@ -108,14 +108,18 @@ describe("Gateway on another address, with TLS and logins", () => {
 
   it("serves the page to a browser that logs in, and the page reads its data with the same login", async () => {
     const browser = await startBrowser();
-    const context = await browser.newContext({
-      ignoreHTTPSErrors: true,
-      httpCredentials: { username: "ann", password: PASSWORD },
-    });
-    const { page, faults } = await openPage(context, `https://${outside.dockerHost}:${port("prometheus")}/`);
-    await page.getByRole("link", { name: stack.resource("gateway") }).waitFor();
-    expect(faults).toEqual({ errors: [], foreign: [] });
-    await browser.close();
+    try {
+      const context = await browser.newContext({
+        ignoreHTTPSErrors: true,
+        httpCredentials: { username: "ann", password: PASSWORD },
+      });
+      const url = `https://${outside.dockerHost}:${port("prometheus")}/`;
+      const { page, faults } = await openPage(context, url);
+      await page.getByRole("link", { name: stack.resource("gateway") }).waitFor();
+      expect(faults).toEqual({ errors: [], foreign: [] });
+    } finally {
+      await browser.close();
+    }
   });
 
   it("rejects and counts requests without a password, with a wrong one, and of unknown users", async () => {
