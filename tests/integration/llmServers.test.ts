@@ -90,16 +90,23 @@ describe("LLM servers on the stack's network", () => {
 
   it("store at most 150 series each, and a histogram as one", async () => {
     const all = `count by (name) ({job="llm-servers"})`;
-    expect(Math.max(...Object.values(await byName(all)))).toBeLessThanOrEqual(150);
-    expect(await query(stack.prometheus, `{job="llm-servers",__name__=~".*_bucket"}`)).toEqual([]);
     const requests = 'histogram_count(sum by (name) ({__name__="vllm:time_to_first_token_seconds"}))';
-    expect(await byName(requests)).toEqual({ [servers["vLLM 0.11"] ?? ""]: 12 });
+    await eventually(async () => {
+      const series = await byName(all);
+      expect(Object.keys(series)).toEqual(expect.arrayContaining(Object.values(servers)));
+      expect(Math.max(...Object.values(series))).toBeLessThanOrEqual(150);
+      expect(await query(stack.prometheus, `{job="llm-servers",__name__=~".*_bucket"}`)).toEqual([]);
+      expect(await byName(requests)).toEqual({ [servers["vLLM 0.11"] ?? ""]: 12 });
+    });
   });
 
   it("are gone after their end, and go on under another address", async () => {
     const name = servers["TGI 2"] ?? "";
-    const before = await scrapedAt(name);
-    expect(before).toMatch(/^http:\/\/[\d.]+:80\/metrics$/);
+    let before: string | undefined;
+    await eventually(async () => {
+      before = await scrapedAt(name);
+      expect(before).toMatch(/^http:\/\/[\d.]+:80\/metrics$/);
+    });
     await docker("stop", "--time", "0", name);
     await eventually(async () => {
       expect(await byName(`up{name="${name}"}`)).toEqual({});
@@ -172,14 +179,17 @@ describe("A hostile LLM server", () => {
         Object.fromEntries(HOSTILITIES.map((one) => [hostile[one], one === "time" ? 1 : 0])),
       );
     });
-    const series = await byName(
-      'count by (name) ({name=~"hostile-.*",__name__!~"up|scrape_.*|container_.*|llm.*|ALERTS.*"})',
-    );
-    expect(series).toEqual({ [hostile.time]: 1 });
-    // The sample has the labels of its container, and the time of its scrape.
-    const [sample] = await query(stack.prometheus, `vllm:num_requests_running{name="${hostile.time}"}`);
-    expect(sample?.metric).toMatchObject({ job: "llm-servers", host: "host", model: "</script>" });
-    expect(sample?.metric["id"]).toContain((await inspect(hostile.time)).Id);
+    const { Id: id } = await inspect(hostile.time);
+    await eventually(async () => {
+      const series = await byName(
+        'count by (name) ({name=~"hostile-.*",__name__!~"up|scrape_.*|container_.*|llm.*|ALERTS.*"})',
+      );
+      expect(series).toEqual({ [hostile.time]: 1 });
+      // The sample has the labels of its container, and the time of its scrape.
+      const [sample] = await query(stack.prometheus, `vllm:num_requests_running{name="${hostile.time}"}`);
+      expect(sample?.metric).toMatchObject({ job: "llm-servers", host: "host", model: "</script>" });
+      expect(sample?.metric["id"]).toContain(id);
+    });
     // The others, and the stack, go on: all of their last scrapes succeeded.
     await eventually(async () => {
       const others = await query(stack.prometheus, 'min_over_time(up{name!~"hostile-.*"}[10s])');
