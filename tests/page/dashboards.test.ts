@@ -37,7 +37,7 @@ let server: PageServer;
 beforeAll(async () => {
   server = await startPageServer(HOST, 3);
 });
-afterAll(() => server.stop());
+afterAll(() => (server as PageServer | undefined)?.stop());
 
 const ask = (expr: string) => query(server.url.slice(0, -1), expr);
 

@@ -12,7 +12,7 @@ let browser: Browser;
 beforeAll(async () => {
   browser = await startBrowser();
 });
-afterAll(() => browser.close());
+afterAll(() => (browser as Browser | undefined)?.close());
 
 /** Serves the page for a host while tests run. */
 function serve(host: DescribedHost): () => PageServer {
@@ -20,7 +20,7 @@ function serve(host: DescribedHost): () => PageServer {
   beforeAll(async () => {
     server = await startPageServer(host, 3);
   });
-  afterAll(() => server.stop());
+  afterAll(() => (server as PageServer | undefined)?.stop());
   return () => server;
 }
 
