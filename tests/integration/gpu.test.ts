@@ -146,7 +146,7 @@ beforeAll(async () => {
   browser = await startBrowser();
 });
 afterAll(async () => {
-  await browser.close();
+  await (browser as Browser | undefined)?.close();
   await stack.remove();
   await docker("rm", "-f", ...Object.values(containers));
   await configureRuntime("other", "runc");
@@ -354,12 +354,12 @@ describe("GPU metrics", () => {
         expect(samples.map(({ metric }) => metric["name"])).toContain(containers["one"]);
         expect(samples.map(({ metric }) => metric["name"])).not.toContain(containers["plain"]);
       }
+      const [used] = await query(
+        stack.prometheus,
+        `gpu_container:gpu_memory_used_bytes:sum{name="${containers["all"] ?? ""}"}`,
+      );
+      expect(Number(used?.value[1])).toBe(3500 * MIB);
     });
-    const [used] = await query(
-      stack.prometheus,
-      `gpu_container:gpu_memory_used_bytes:sum{name="${containers["all"] ?? ""}"}`,
-    );
-    expect(Number(used?.value[1])).toBe(3500 * MIB);
   });
 
   it("reports each GPU container with its number of GPUs", () => {
@@ -413,7 +413,11 @@ describe("GPU metrics", () => {
   });
 
   it("reports a container that requests a GPU that the host does not have, and keeps all other series", async () => {
-    const before = await values("container_gpu_memory_used_bytes");
+    let before = {};
+    await eventually(async () => {
+      before = await values("container_gpu_memory_used_bytes");
+      expect(before).toMatchObject({ "all 0": 1000 * MIB });
+    });
     const name = await startContainer("example/moved:1", ["--gpus", '"device=1,GPU-0badc0de"']);
     await eventually(async () => {
       const [unmatched] = await query(stack.prometheus, "container_gpu_unmatched_devices");
