@@ -5,8 +5,9 @@ import {
   deployedFiles,
   filesVersion,
   GRAFANA_FOLDER,
-  LAST_FILE,
   PROVISIONING_FOLDER,
+  provisioningFiles,
+  VERSION_FILE,
 } from "../grafana/provisioning";
 import type { HostFacts } from "../host/facts";
 import { SERVERS } from "../lib/names";
@@ -56,7 +57,7 @@ export class Grafana extends pulumi.ComponentResource {
       cpus: "1.0",
       labels,
       networks: [{ network, aliases: [SERVERS.grafana.alias] }],
-      entrypoints: ["sh", "-c", START],
+      entrypoints: ["sh", "-c", start(scrapeInterval)],
       envs: environment(url),
       user: `${USER}:${USER}`,
       volumes: [{ volumeName: files.name, containerPath: GRAFANA_FOLDER, readOnly: true }],
@@ -85,13 +86,17 @@ export class Grafana extends pulumi.ComponentResource {
   }
 }
 
-/** Grafana reads datasources when it starts, and the deploy step installs them after that. The key is for no secret and no session. */
-const START = [
-  `until [ -f ${GRAFANA_FOLDER}/${LAST_FILE} ]; do sleep 0.5; done`,
-  `mkdir -p ${MEMORY_FOLDER}/data`,
-  'export GF_SECURITY_SECRET_KEY="$(head -c 24 /dev/urandom | base64)"',
-  "exec /run.sh",
-].join("\n");
+/**
+ * Grafana reads datasources when it starts, and the deploy step installs them after that. Their version in the script lets a changed
+ * one replace the container, which waits for it. The key is for no secret and no session.
+ */
+const start = (scrapeInterval: string): string =>
+  [
+    `until [ "$(cat ${GRAFANA_FOLDER}/${VERSION_FILE} 2> /dev/null)" = ${filesVersion(provisioningFiles(scrapeInterval))} ]; do sleep 0.5; done`,
+    `mkdir -p ${MEMORY_FOLDER}/data`,
+    'export GF_SECURITY_SECRET_KEY="$(head -c 24 /dev/urandom | base64)"',
+    "exec /run.sh",
+  ].join("\n");
 
 /** Grafana's settings (grafana.com/docs/grafana/latest/setup-grafana/configure-grafana), as `section.key`. */
 const settings = (url: string): Record<string, string> => ({

@@ -21,8 +21,8 @@ const PROVISIONING = "provisioning";
 /** The folder in {@link GRAFANA_FOLDER} by which Grafana is provisioned. */
 export const PROVISIONING_FOLDER = `${GRAFANA_FOLDER}/${PROVISIONING}`;
 
-/** The file that an update installs last. */
-export const LAST_FILE = `${PROVISIONING}/datasources/${TAG}.yaml`;
+/** The file that an update installs last, with the version of the files that Grafana reads only when it starts. */
+export const VERSION_FILE = `${PROVISIONING}/version`;
 
 /**
  * The files by which Grafana is provisioned, by their path below `dashboards/`. Source:
@@ -44,7 +44,7 @@ export const provisioningFiles = (scrapeInterval = "30s"): Record<string, string
       },
     ],
   }),
-  [LAST_FILE]: dump({
+  [`${PROVISIONING}/datasources/${TAG}.yaml`]: dump({
     apiVersion: 1,
     datasources: [
       {
@@ -69,6 +69,7 @@ export const deployedFiles = (scrapeInterval: string): Record<string, string> =>
     DASHBOARD_FILES.map((name) => [name, readFileSync(path.resolve("dashboards", name), "utf8")]),
   ),
   ...provisioningFiles(scrapeInterval),
+  [VERSION_FILE]: filesVersion(provisioningFiles(scrapeInterval)),
 });
 
 /** Identifies the content of files. */

@@ -1,3 +1,4 @@
+import { deployedFiles } from "../../../grafana/provisioning";
 import type { Expectation } from "../../../probes/report";
 import { containerInputs, declare, declared } from "../../support/declare";
 
@@ -81,12 +82,19 @@ describe("Grafana", () => {
     });
   });
 
-  it("starts when its datasource is installed, which is the last file", async () => {
-    await declare({ grafana: "on" });
-    const [, , script = ""] = containerInputs("grafana-container")["entrypoints"] as string[];
-    expect(script).toContain(
-      "until [ -f /etc/grafana/llm-metrics/provisioning/datasources/llm-metrics.yaml ]",
-    );
+  it("is replaced by a changed scrape interval, and starts when its datasource with this interval is installed", async () => {
+    const scripts: string[] = [];
+    for (const scrapeInterval of ["15s", "30s"]) {
+      await declare({ grafana: "on", scrapeInterval });
+      const [, , script = ""] = containerInputs("grafana-container")["entrypoints"] as string[];
+      const version = deployedFiles(scrapeInterval)["provisioning/version"];
+      expect(version).toMatch(/^[0-9a-f]{12}$/);
+      expect(script).toContain(
+        `until [ "$(cat /etc/grafana/llm-metrics/provisioning/version 2> /dev/null)" = ${version ?? ""} ]`,
+      );
+      scripts.push(script);
+    }
+    expect(scripts[0]).not.toBe(scripts[1]);
     expect(step()).toMatchObject({
       create: "node commands/start.cjs installFiles",
       environment: {

@@ -158,8 +158,9 @@ describe("Files that provision Grafana", () => {
     expect(sources.slice(1).every((source) => source.slice("dashboards/".length) in files)).toBe(true);
   });
 
-  it("end with the datasource, for which Grafana waits, and have a version that changes with them", () => {
-    expect(Object.keys(files).at(-1)).toBe("provisioning/datasources/llm-metrics.yaml");
+  it("end with their version, for which Grafana waits, and which changes with them", () => {
+    expect(Object.keys(files).at(-1)).toBe("provisioning/version");
+    expect(files["provisioning/version"]).not.toBe(deployedFiles("30s")["provisioning/version"]);
     expect(filesVersion(files)).not.toBe(filesVersion(deployedFiles("30s")));
   });
 });
