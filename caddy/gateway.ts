@@ -47,6 +47,8 @@ interface Match {
   method?: string[];
   host?: string[];
   vars_regexp?: Record<string, { pattern: string }>;
+  /** Whether the folder has the file of the request's path. */
+  file?: { root: string };
   not?: Match[];
 }
 interface Handler {
@@ -215,7 +217,11 @@ const PAGE_ROUTES: Route[] = [
       { handler: "encode", encodings: { gzip: {} }, prefer: ["gzip"], minimum_length: 1024 },
     ],
   },
-  { match: [{ path: ["/page-*"] }], handle: [pageHeaders("max-age=31536000, immutable")] },
+  // Caddy keeps these headers when it answers that there is no such file.
+  {
+    match: [{ path: ["/page-*"], file: { root: PAGE_FOLDER } }],
+    handle: [pageHeaders("max-age=31536000, immutable")],
+  },
   { match: [PAGE], handle: [{ handler: "file_server", root: PAGE_FOLDER }] },
 ];
 

@@ -55,6 +55,13 @@ test("the gateway is the same with and without receivers of alerts, so that a re
   expect(configOf()).toContain('"dial":"alertmanager:9093"');
 });
 
+test("browsers keep only files of the page that exist, and no answer that there is none", () => {
+  expect(configOf()).toContain(
+    '{"match":[{"path":["/page-*"],"file":{"root":"/page"}}],"handle":[{"handler":"headers","response":{"set":{"Content-Security-Policy":',
+  );
+  expect(configOf().match(/immutable/g)).toHaveLength(1);
+});
+
 test("requests reach Grafana only with the setting grafana, and never with the login of the gateway", () => {
   expect(configOf()).not.toContain("/grafana");
   const { apps } = gatewayConfig(gatewayAccess(settings({ grafana: "on" })).options) as {
