@@ -64,13 +64,14 @@ const installSecrets = (files: Record<string, string>, folder: string): string =
     `rm -rf ${folder}; mv new ${folder}; ls -t | { grep -vx data || true; } | tail -n +3 | xargs rm -rf`,
   ].join("\n");
 
-/** A shell script that swaps in the document after the files that it names. Those of former pages stay for an hour, for who loads one now. */
+/** A shell script that swaps in each file, and the document after those that it names. Those of former pages stay for an hour, for who loads one now. */
 function installPage({ "index.html": html = "", ...files }: PageFiles): string {
   return [
     "cd /volume; umask 022",
-    ...Object.entries(files).map(([name, content]) => writeCommand(name, withLineEnd(content))),
-    writeCommand("index.html.new", html),
-    "mv index.html.new index.html; find . -name 'page-*' -mmin +60 -exec rm -f {} +",
+    ...[...Object.entries(files), ["index.html", html] as const].map(
+      ([name, content]) => `${writeCommand("new", withLineEnd(content))}mv new ${name}`,
+    ),
+    "find . -name 'page-*' -mmin +60 -exec rm -f {} +",
   ].join("\n");
 }
 
