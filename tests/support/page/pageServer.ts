@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -76,10 +76,10 @@ export async function startPageServer(
   await writeFile(path.join(folder, "prometheus.yml"), dump(alertsConfig(evaluationInterval, folder)));
   await writeFile(path.join(folder, "rules.yml"), dump(alertRules(host)));
 
-  const [prometheusPort, pagePort] = [await freePort(), await freePort()];
+  const prometheusPort = await freePort();
   let prometheus: ChildProcess | undefined;
   const startPrometheus = async () => {
-    prometheus = spawn(
+    prometheus = start(
       path.join(programs, "prometheus"),
       [
         `--config.file=${path.join(folder, "prometheus.yml")}`,
@@ -87,7 +87,7 @@ export async function startPageServer(
         "--storage.tsdb.retention.time=30d",
         `--web.listen-address=127.0.0.1:${prometheusPort}`,
       ],
-      { cwd: programs, stdio: "ignore" },
+      { cwd: programs },
     );
     await answers(`http://127.0.0.1:${prometheusPort}/-/ready`);
     // Rules are evaluated.
@@ -99,6 +99,8 @@ export async function startPageServer(
   const page = path.join(folder, "page");
   await mkdir(page);
   for (const [name, content] of Object.entries(pageFiles())) await writeFile(path.join(page, name), content);
+  const caddyProgram = path.join(await buildCaddy(), "caddy");
+  const pagePort = await freePort();
   const { prometheus: server } = (
     gatewayConfig({ cadvisorApi: false, grafana: false }) as {
       apps: { http: { servers: Record<string, unknown> } };
@@ -112,11 +114,9 @@ export async function startPageServer(
     .replaceAll(`"${target(SERVERS.prometheus)}"`, `"127.0.0.1:${prometheusPort}"`)
     .replaceAll(`"root":"${PAGE_FOLDER}"`, `"root":${JSON.stringify(page)}`);
   await writeFile(path.join(folder, "caddy.json"), config);
-  const caddy = spawn(
-    path.join(await buildCaddy(), "caddy"),
-    ["run", "--config", path.join(folder, "caddy.json")],
-    { stdio: "ignore", env: { ...process.env, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder } },
-  );
+  const caddy = start(caddyProgram, ["run", "--config", path.join(folder, "caddy.json")], {
+    env: { ...process.env, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder },
+  });
   const url = `http://127.0.0.1:${pagePort}/`;
   await answers(url);
   return {
@@ -170,8 +170,17 @@ async function answers(url: string): Promise<void> {
   throw new Error(`${url} does not answer`);
 }
 
+/** Starts a program, which the kernel kills when this process ends, and for which this process does not wait. */
+function start(program: string, args: string[], options: SpawnOptions): ChildProcess {
+  const killed = ["--pdeathsig", "KILL", "--", program, ...args];
+  const child = spawn("setpriv", killed, { ...options, stdio: "ignore" });
+  child.unref();
+  return child;
+}
+
 async function ended(program: ChildProcess | undefined): Promise<void> {
   if (!program || program.exitCode !== null || program.signalCode !== null) return;
+  program.ref();
   const close = new Promise((resolve) => program.once("close", resolve));
   program.kill("SIGTERM");
   await close;
