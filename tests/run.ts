@@ -157,6 +157,7 @@ async function onDaemon(engine: Engine, project: string, files: string[]): Promi
   const daemon = await inTurn(async () => {
     // The namespace reaches no other network, so everything is downloaded and built before.
     await Promise.all([pulumiEnvironment(), staticBusybox()]);
+    if (project.startsWith("integration")) await installBrowser();
     if (project === "faults") await buildPrometheus("3.13.4"); // Its tests upgrade from this release.
     return startDaemon(engine);
   });

@@ -8,7 +8,6 @@ import { run } from "../../lib/run";
 import { exists } from "../../lib/cache";
 import { installDocker } from "../../cli/prerequisites/docker";
 import { installPackages } from "../../cli/prerequisites/packages";
-import { installBrowser } from "./page/install";
 import { GpuHost } from "./emulatedDriver/gpuHost";
 
 const SSHD = "/usr/sbin/sshd";
@@ -66,7 +65,6 @@ export async function startDaemon(engine: Engine): Promise<Daemon> {
     },
     "the integration tests need ip, openssl, ssh and sshd: install iproute2, openssl, and OpenSSH's client and server",
   );
-  await installBrowser();
   const programs = await prepare();
 
   const folder = await mkdtemp(path.join(os.tmpdir(), `llm-metrics-engine-${engine}-`));

@@ -11,5 +11,5 @@ export const installBrowser = (): Promise<void> =>
       "fonts-liberation": "fc-list | grep -q LiberationSans",
     },
     "the tests of the page need Chromium: install Debian's packages chromium and fonts-liberation",
-    ["--no-install-recommends"],
+    ["--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"],
   );
