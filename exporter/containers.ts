@@ -133,7 +133,8 @@ export class Containers {
     await forEach(changed, CONCURRENT_INSPECTIONS, async (summary) => {
       if (timeout.aborted) {
         late++;
-        fail(summary); return;
+        fail(summary);
+        return;
       }
       try {
         const container = await this.inspect(summary, timeout);
