@@ -12,7 +12,7 @@ const follows = (source: string[], targets: string[]): InhibitRule => ({
   equal: ["host"],
 });
 
-/** The labels that tell apart what two alerts of one name are about. */
+/** The labels that distinguish the subjects of two alerts of one name. */
 const SUBJECT = ["alertname", "host", "name", "job", "instance", "gpu_uuid", "device", "mountpoint"];
 
 /**

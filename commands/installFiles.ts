@@ -64,7 +64,7 @@ const installSecrets = (files: Record<string, string>, folder: string): string =
     `rm -rf ${folder}; mv new ${folder}; ls -t | { grep -vx data || true; } | tail -n +3 | xargs rm -rf`,
   ].join("\n");
 
-/** A shell script that swaps in each file, and the document after those that it names. Those of former pages stay for an hour, for who loads one now. */
+/** A shell script that swaps in each file, and the document after those that it names. Those of former pages stay for an hour, for browsers that are loading one. */
 function installPage({ "index.html": html = "", ...files }: PageFiles): string {
   return [
     "cd /volume; umask 022",

@@ -39,8 +39,8 @@ export interface GrafanaArgs {
 }
 
 /**
- * Grafana with the stack's dashboards, behind the gateway. Whoever the gateway lets in can view them; there is no login, no admin, and
- * nothing to edit, so that its database is in memory, and made anew when it starts.
+ * Grafana with the stack's dashboards, behind the gateway. Every client of the gateway can view them; there is no login, no admin, and
+ * nothing to edit, so that its database is in memory, and created again at each start.
  */
 export class Grafana extends pulumi.ComponentResource {
   readonly container: docker.Container;

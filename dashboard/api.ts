@@ -78,7 +78,7 @@ async function read<T>(path: string, parameters: Record<string, string> = {}): P
     () => undefined,
   );
   if (answer?.status === "success" && answer.data !== undefined) return answer.data;
-  if (response.status === 503) throw new Unanswered("not ready", "it starts, and reads its samples");
+  if (response.status === 503) throw new Unanswered("not ready", "it is starting, and reads its samples");
   if (!answer) throw new Unanswered("unreachable", `status ${response.status} of the gateway`);
   throw new Unanswered("rejected", answer.error ?? `status ${response.status}`);
 }

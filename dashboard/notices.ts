@@ -11,7 +11,7 @@ export interface Notice {
   text: string;
 }
 
-/** Samples that are older are said to be old: four scrapes of 30 s. */
+/** Samples that are older are reported as old: four scrapes of 30 s. */
 const OLD_SECONDS = 120;
 
 /** What the page lacks while a target is down. */
@@ -20,7 +20,7 @@ const LACKS: Readonly<Record<string, string>> = {
   [OWN_JOBS.exporter]: "The exporter is down: no GPU and no state of containers is measured",
   [OWN_JOBS.host]: "node_exporter is down: no load, memory or disk of the host is measured",
   [OWN_JOBS.gateway]: "The gateway's own metrics are not scraped",
-  [OWN_JOBS.alertmanager]: "Alertmanager is down: no alert is sent to anybody",
+  [OWN_JOBS.alertmanager]: "Alertmanager is down: no alert is sent to a receiver",
   [OWN_JOBS.dcgm]: "The dcgm-exporter is down",
 };
 
@@ -44,7 +44,7 @@ function targetNotices({ targets }: Described, ages: Values<number>, answers: An
   if (targets.length === 0)
     return [
       critical(
-        "Prometheus answers, and has no sample of the last five minutes. If it has just started, the first ones come within a scrape interval; else its disk may be full: see its log.",
+        "Prometheus answers, and has no sample of the last five minutes. If it has just started, the first ones arrive within a scrape interval; otherwise, its disk may be full: see its log.",
       ),
     ];
   const errors = new Map(
@@ -65,7 +65,7 @@ function targetNotices({ targets }: Described, ages: Values<number>, answers: An
     Number.isFinite(youngest) && youngest > OLD_SECONDS
       ? [
           critical(
-            `Prometheus has taken no sample for ${duration(youngest)}: these numbers are that old. Its disk may be full: see its log.`,
+            `Prometheus has ingested no sample for ${duration(youngest)}: these numbers are that old. Its disk may be full: see its log.`,
           ),
         ]
       : [];
@@ -93,7 +93,7 @@ function sourceNotices({ targets, containers, driverUp, dockerUp }: Described): 
     ...(dockerUp.some(({ value }) => value === 0)
       ? [
           critical(
-            "Docker does not answer the exporter: containers have no state, and GPU use is assigned to none.",
+            "Docker does not answer the exporter: containers have no state, and GPU use is not assigned to containers.",
           ),
         ]
       : []),

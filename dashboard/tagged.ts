@@ -1,6 +1,6 @@
 import type { Grid, Labels, Range, Sample } from "./api";
 
-/** The label that tells the parts of a combined query apart. */
+/** The label that distinguishes the parts of a combined query. */
 export const FIELD = "field";
 
 /** One query for several expressions. Prometheus answers it once, where each alone would be a request. */

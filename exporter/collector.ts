@@ -1,4 +1,4 @@
-import type { Container, Containers, ListedContainers } from "./containers";
+import type { Containers, ListedContainers } from "./containers";
 import type { ScrapeError } from "./errorLog";
 import type { Gpus, GpuSnapshot } from "./gpus";
 import { llmServers, targetGroups, type LlmServer, type TargetGroup } from "./llmTargets";
@@ -32,8 +32,7 @@ export class Collector {
    * @throws Error when Docker does not answer; Prometheus then goes on with the last targets
    */
   async llmTargets(timeoutSeconds: number): Promise<TargetGroup[]> {
-    const { containers } = await this.containers.list(timeoutSeconds);
-    return targetGroups(llmServers(containers.filter(isRunning), this.network));
+    return targetGroups(this.llmServers(await this.containers.list(timeoutSeconds)));
   }
 
   /** @param timeoutSeconds for the driver and for Docker, which are queried at the same time */
@@ -43,13 +42,20 @@ export class Collector {
       this.gpus?.queryDriver(timeoutSeconds, errors),
       this.queryDocker(timeoutSeconds, errors),
     ]);
-    const running = listed?.containers.filter(isRunning);
     return {
       listed,
-      llmServers: llmServers(running ?? [], this.network),
-      gpus: await this.gpus?.snapshot(driver, running, errors),
+      llmServers: listed ? this.llmServers(listed) : [],
+      gpus: await this.gpus?.snapshot(driver, listed, errors),
       errors,
     };
+  }
+
+  /** A server on which Docker hangs stays a target: it can answer Prometheus, or be down for longer. */
+  private llmServers({ containers, stale }: ListedContainers): LlmServer[] {
+    return llmServers(
+      [...containers, ...stale].filter(({ state }) => state.running),
+      this.network,
+    );
   }
 
   private async queryDocker(
@@ -66,5 +72,3 @@ export class Collector {
     }
   }
 }
-
-const isRunning = ({ state }: Container) => state.running;

@@ -60,6 +60,10 @@ export interface ContainerState {
 /** The containers of a scrape. */
 export interface ListedContainers {
   containers: Container[];
+  /** Ids of containers whose inspection failed. */
+  unknown: ReadonlySet<string>;
+  /** Of these, those that run and were inspected before, as they were then. */
+  stale: Container[];
   /** Containers that stopped in the last day and are left out, because others stopped later. */
   omitted: number;
   /** A message for each container whose inspection failed. */
@@ -92,8 +96,6 @@ const DAY_SECONDS = 86_400;
 /** The containers of a Docker host, and the processes in them. */
 export class Containers {
   private known: ReadonlyMap<string, Inspected> = new Map();
-  /** Ids of containers whose inspection failed. */
-  private unknown: ReadonlySet<string> = new Set();
   private info: { value: Promise<DockerInfo>; until: number } | undefined;
 
   /** @param proc path of the host's procfs, or of the exporter's own */
@@ -119,42 +121,63 @@ export class Containers {
       if (unchanged) known.set(summary.Id, unchanged);
       else changed.push(summary);
     }
-    const failures = new Map<string, string>();
-    const late: string[] = [];
+    const failures: string[] = [];
+    const unknown = new Set<string>();
+    const stale: Inspected[] = [];
+    const fail = (summary: ContainerSummary) => {
+      unknown.add(summary.Id);
+      const last = this.known.get(summary.Id);
+      if (last && !isStopped(summary)) stale.push({ ...last, until: 0 });
+    };
+    let late = 0;
     await forEach(changed, CONCURRENT_INSPECTIONS, async (summary) => {
-      const { Id: id } = summary;
-      if (timeout.aborted) return void late.push(id);
+      if (timeout.aborted) {
+        late++;
+        fail(summary);
+        return;
+      }
       try {
         const container = await this.inspect(summary, timeout);
-        if (container) known.set(id, container);
+        if (container) known.set(summary.Id, container);
       } catch (error) {
-        failures.set(id, (error as Error).message);
+        failures.push((error as Error).message);
+        fail(summary);
       }
     });
-    this.known = known;
-    this.unknown = new Set([...failures.keys(), ...late]);
-    const messages = [...failures.values()];
-    if (late.length > 0) messages.push(`${late.length} containers were not inspected before the timeout`);
-    return { containers: reported.flatMap(({ Id: id }) => known.get(id) ?? []), omitted, failures: messages };
+    if (late > 0) failures.push(`${late} containers were not inspected before the timeout`);
+    this.known = new Map([...known, ...stale.map((container) => [container.id, container] as const)]);
+    return {
+      containers: reported.flatMap(({ Id: id }) => known.get(id) ?? []),
+      unknown,
+      stale,
+      omitted,
+      failures,
+    };
   }
 
   /**
-   * Returns the container of a process, among those last listed. Of several, the innermost counts: `--cgroup-parent` puts one
+   * Returns the container of a process, among those listed. Of several, the innermost counts: `--cgroup-parent` puts one
    * container of Docker below another. Containers that Docker does not list, such as those that kind runs in a container, count
    * as the container around them.
    *
    * @returns "host" for a process outside of Docker's containers, which can be in one of another container manager; undefined for
    * a process that has ended, and for one in a container whose inspection failed
    */
-  async ownerOf(pid: number): Promise<Container | "host" | undefined> {
+  async ownerOf(
+    pid: number,
+    { containers, unknown }: Pick<ListedContainers, "containers" | "unknown">,
+  ): Promise<Container | "host" | undefined> {
     const cgroup = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch((error: unknown) => {
       if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
     });
     if (cgroup === undefined) return undefined;
-    const ids = containersOf(cgroup).map(({ id }) => id);
-    const innermost = ids.reverse().find((id) => this.known.has(id) || this.unknown.has(id));
-    return innermost === undefined ? "host" : this.known.get(innermost);
+    for (const { id } of containersOf(cgroup).reverse()) {
+      const owner = containers.find((container) => container.id === id);
+      if (owner) return owner;
+      if (unknown.has(id)) return undefined;
+    }
+    return "host";
   }
 
   /** @returns the known container, with its current health, where nothing else can have changed since it was last seen */
@@ -178,7 +201,7 @@ export class Containers {
     const signal = AbortSignal.any([timeout, AbortSignal.timeout(INSPECT_TIMEOUT_SECONDS * 1000)]);
     const inspection = await this.docker.inspect(id, signal);
     if (!inspection) return undefined;
-    const info = await this.currentInfo(signal);
+    const info = await this.currentInfo();
     const state = stateOf(inspection);
     return {
       id,
@@ -211,10 +234,13 @@ export class Containers {
   private containersOf = async (pid: number | "self"): Promise<CgroupContainer[]> =>
     containersOf(await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch(() => ""));
 
-  /** All inspections of a scrape share one request. */
-  private async currentInfo(signal: AbortSignal): Promise<DockerInfo> {
+  /** All inspections of a scrape share one request, and its timeout. */
+  private async currentInfo(): Promise<DockerInfo> {
     if (!this.info || this.info.until < Date.now())
-      this.info = { value: this.docker.info(signal), until: Date.now() + INFO_LIFETIME_SECONDS * 1000 };
+      this.info = {
+        value: this.docker.info(AbortSignal.timeout(INSPECT_TIMEOUT_SECONDS * 1000)),
+        until: Date.now() + INFO_LIFETIME_SECONDS * 1000,
+      };
     try {
       return await this.info.value;
     } catch (error) {

@@ -39,7 +39,7 @@ export interface ContainerSummary {
 export interface ContainerInspection extends ContainerConfig {
   Id: string;
   Name: string;
-  /** Restarts by the restart policy. Docker counts from 0 again when somebody starts the container. */
+  /** Restarts by the restart policy. Docker counts from 0 again after a manual start of the container. */
   RestartCount: number;
   State: {
     Status: string;

@@ -1,5 +1,5 @@
 import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocation";
-import type { Container, Containers } from "./containers";
+import type { Container, Containers, ListedContainers } from "./containers";
 import type { Device, Driver, DriverSnapshot, GpuProcess } from "./driver";
 import { DriverError } from "./driver/nvidiaSmi";
 import type { ScrapeError } from "./errorLog";
@@ -57,19 +57,20 @@ export class Gpus {
     private readonly containers: Containers,
   ) {}
 
-  /** @param running the containers that run; undefined when Docker does not answer */
+  /** @param listed undefined when Docker does not answer */
   async snapshot(
     driver: DriverSnapshot | undefined,
-    running: Container[] | undefined,
+    listed: ListedContainers | undefined,
     errors: ScrapeError[],
   ): Promise<GpuSnapshot> {
     if (driver) this.updateDevices(driver);
 
+    const running = listed?.containers.filter(({ state }) => state.running);
     const unmatched = this.unmatched(running ?? []);
     for (const one of unmatched) errors.push(unmatchedError(one));
 
     const answering = new Set(driver?.devices.map(({ uuid }) => uuid));
-    const processes = driver && running && (await this.ownedProcesses(driver.processes, errors));
+    const processes = driver && listed && (await this.ownedProcesses(driver.processes, listed, errors));
     return {
       driver,
       devices: [...this.devices.values()].map((device) => ({ device, up: answering.has(device.uuid) })),
@@ -112,11 +113,15 @@ export class Gpus {
 
   private async ownedProcesses(
     processes: GpuProcess[],
+    listed: ListedContainers,
     errors: ScrapeError[],
   ): Promise<OwnedProcess[] | undefined> {
     try {
       const owned = await Promise.all(
-        processes.map(async (process) => ({ process, owner: await this.containers.ownerOf(process.pid) })),
+        processes.map(async (process) => ({
+          process,
+          owner: await this.containers.ownerOf(process.pid, listed),
+        })),
       );
       return owned.filter((one): one is OwnedProcess => one.owner !== undefined);
     } catch (error) {

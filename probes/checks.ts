@@ -97,7 +97,7 @@ async function hostMeasured(prometheus: string, disks: string[]): Promise<string
   const missing = [...OF_EVERY_HOST, ...disks].filter((one) => !found.includes(one));
   if (missing.length > 0)
     throw new Mismatch(
-      `Prometheus has nothing of ${missing.join(", ")}`,
+      `Prometheus has no samples of ${missing.join(", ")}`,
       "load and memory of the host, and each of its disks",
       "See `docker logs` of node_exporter, and the setting hostDisks.",
     );
@@ -197,7 +197,7 @@ async function pageServed(url: string): Promise<string> {
   throw new Mismatch(
     script ? `${script} is not there` : `status ${status}, without the page`,
     "the page and its script",
-    "Its files are in a volume of the gateway. Remove the gateway's container (`docker rm --force`), and run `npm run up` again, which makes both anew.",
+    "Its files are in a volume of the gateway. Remove the gateway's container (`docker rm --force`), and run `npm run up` again, which creates both again.",
   );
 }
 

@@ -141,7 +141,7 @@ export const CONTAINER_STATE_METRICS = {
   container_state:
     "State, by state: running, paused, restarting, exited, dead, created or removing; always 1",
   container_restarts_total:
-    "Restarts by the restart policy, as Docker counts them; from 0 again when somebody starts the container",
+    "Restarts by the restart policy, as Docker counts them; from 0 again after a manual start of the container",
   container_exit_code: "Exit code of the last run; absent while the container runs",
   container_oom_killed: "Whether Docker saw an out-of-memory kill in the last run: 1 or 0",
   container_health_status:

@@ -6,7 +6,7 @@ export { OWN_JOBS };
 export type Unit =
   "cores" | "bytes" | "bytes per second" | "ratio" | "watts" | "celsius" | "time" | "count" | "state";
 
-/** Which things a query is about, and how its result is told apart. */
+/** Which things a query is about, and the labels that distinguish its results. */
 export interface Scope {
   /** Label matchers, such as `name="chat"`. Default: none. */
   matchers?: string;

@@ -97,7 +97,7 @@ const GpuState = ({ gpu: { responds, throttling, idle } }: { gpu: Gpu }) => (
       <Badge
         key={reason}
         kind={FAULTS.includes(reason) ? "warning" : "plain"}
-        title="why its clocks are lower"
+        title="the driver's reason for lower clocks"
       >
         {reason.replaceAll("_", " ")}
       </Badge>

@@ -39,7 +39,7 @@ const FAILURES: Record<Unanswered["reason"], string> = {
   rejected: "Prometheus rejects a query of this page",
 };
 
-/** Says why there is no newer data. */
+/** Reports why there is no newer data. */
 export const Failure = ({ failure, at }: { failure?: Unanswered | undefined; at?: number | undefined }) => (
   <div role="alert">
     {failure ? (

@@ -126,7 +126,7 @@ function crashLooping({ containerRestarts, containerRestartsWindow: window }: Al
     expr: `sum_over_time(${restarted}) and count_over_time(${restarted}) >= ${containerRestarts}`,
     labels: { severity: "critical" },
     annotations: {
-      summary: `${CONTAINER} restarts again and again`,
+      summary: `${CONTAINER} keeps restarting`,
       description: `In the last ${window}, Docker restarted it {{ $value }} times. See its log; container_exit_code has the exit code.`,
     },
   };

@@ -125,7 +125,7 @@ const deviceAlerts = (alerts: AlertSettings): AlertingRule[] => [
     labels: { severity: "warning" },
     annotations: {
       summary: `${GPU} is hot`,
-      description: `It has {{ $value }} °C, and has been above ${alerts.gpuHotCelsius} °C for ${alerts.gpuHotFor}. Check fans and airflow.`,
+      description: `Its temperature is {{ $value }} °C, and has been above ${alerts.gpuHotCelsius} °C for ${alerts.gpuHotFor}. Check fans and airflow.`,
     },
   },
   {
@@ -173,7 +173,7 @@ const containerAlerts = (alerts: AlertSettings): AlertingRule[] => [
     labels: { severity: "warning" },
     annotations: {
       summary: `${CONTAINER} uses the GPU {{ $labels.gpu }} without an allocation`,
-      description: `For ${alerts.gpuUnallocatedFor}, it has had processes on {{ $value }} GPU with this UUID: {{ $labels.gpu_uuid }}. A privileged container can use every GPU: start it with \`--gpus\` instead.`,
+      description: `For ${alerts.gpuUnallocatedFor}, it has had processes on the GPU {{ $labels.gpu_uuid }} (container_gpu_info is {{ $value }}). A privileged container can use every GPU: start it with \`--gpus\` instead.`,
     },
   },
 ];

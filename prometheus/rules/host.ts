@@ -77,7 +77,7 @@ const diskAlerts = (alerts: AlertSettings): AlertingRule[] => {
       labels: { severity: "warning" },
       annotations: {
         summary: `${DISK} fills up`,
-        description: `{{ $value | humanizePercentage }} is used, and at the rate of the last hours it is full within ${alerts.hostDiskFullWithin}. \`docker system df\` shows what images, containers and volumes use.`,
+        description: `{{ $value | humanizePercentage }} of it is used, and at the rate of the last hours it will be full within ${alerts.hostDiskFullWithin}. \`docker system df\` shows what images, containers and volumes use.`,
       },
     },
     {
@@ -88,7 +88,7 @@ const diskAlerts = (alerts: AlertSettings): AlertingRule[] => {
       annotations: {
         summary: `${DISK} is nearly full`,
         description:
-          "{{ $value | humanizePercentage }} is used. On a full disk, containers fail to write and to start, and Prometheus stores no sample.",
+          "{{ $value | humanizePercentage }} of it is used. On a full disk, containers fail to write and to start, and Prometheus stores no sample.",
       },
     },
     {
@@ -114,7 +114,7 @@ const memoryAlerts = (alerts: AlertSettings): AlertingRule[] => [
     annotations: {
       summary: `${HOST} has nearly no memory left`,
       description:
-        "{{ $value | humanizePercentage }} is used, without what the kernel can free. At 100 %, the kernel kills a process, most likely the largest.",
+        "{{ $value | humanizePercentage }} is used, not counting what the kernel can free. At 100 %, the kernel kills a process, most likely the largest.",
     },
   },
   {

@@ -137,7 +137,7 @@ function answerAlerts(alerts: AlertSettings): AlertingRule[] {
       labels: { severity: "critical" },
       annotations: {
         summary: `${SERVER} does not answer`,
-        description: `Its container runs, and it has not answered scrapes for ${alerts.llmDownFor} (llm:up is {{ $value }}). See its log: the engine may have ended, or hang.`,
+        description: `Its container runs, and it has not answered scrapes for ${alerts.llmDownFor} (llm:up is {{ $value }}). See its log: the engine may have exited, or may hang.`,
       },
     },
     {
@@ -146,7 +146,7 @@ function answerAlerts(alerts: AlertSettings): AlertingRule[] {
       labels: { severity: "warning" },
       annotations: {
         summary: `${SERVER} has not answered since its start`,
-        description: `That was more than ${alerts.llmLoadingTime} ago (llm:up is {{ $value }}). See its log: it may still load its model. The page /targets of Prometheus shows whether it refuses the scrape.`,
+        description: `It started more than ${alerts.llmLoadingTime} ago (llm:up is {{ $value }}). See its log: it may still be loading its model. The page /targets of Prometheus shows whether it refuses the scrape.`,
       },
     },
     {
@@ -157,7 +157,7 @@ function answerAlerts(alerts: AlertSettings): AlertingRule[] {
       annotations: {
         summary: `${SERVER} exposes no metrics to Prometheus`,
         description:
-          "{{ if $labels.reason }}It is not scraped, for its {{ $labels.reason }}{{ else }}Its page has none of the engine's metrics ({{ $value }} samples){{ end }}. docs/metrics.md has what each engine must be started with.",
+          "{{ if $labels.reason }}Prometheus does not scrape it (reason: {{ $labels.reason }}){{ else }}It answers scrapes without any of the engine's metrics ({{ $value }} samples){{ end }}. The runbook has the next step for each reason.",
       },
     },
   ];
@@ -172,7 +172,7 @@ const loadAlerts = (alerts: AlertSettings): AlertingRule[] => [
     labels: { severity: "critical" },
     annotations: {
       summary: `${SERVER} generates nothing, while requests wait`,
-      description: `{{ $value }} requests wait for {{ $labels.model }}, and no token was generated for ${alerts.llmStalledFor} and more. See its log, and restart it if it hangs.`,
+      description: `{{ $value }} requests wait for {{ $labels.model }}, and no token was generated for at least ${alerts.llmStalledFor}. See the server's log, and restart the server if it hangs.`,
     },
   },
   {
@@ -183,7 +183,7 @@ const loadAlerts = (alerts: AlertSettings): AlertingRule[] => [
     annotations: {
       summary: `The queue of the LLM server {{ $labels.name }} on {{ $labels.host }} grows`,
       description:
-        "It grows by {{ $value | humanize }} requests in 15 minutes: more arrive than the server answers. Send it less, or start another server.",
+        "It grows by {{ $value | humanize }} requests in 15 minutes: more arrive than the server answers. Limit the clients, or start another server.",
     },
   },
   {
@@ -194,7 +194,7 @@ const loadAlerts = (alerts: AlertSettings): AlertingRule[] => [
     annotations: {
       summary: `The KV cache of the LLM server {{ $labels.name }} on {{ $labels.host }} is full`,
       description:
-        "{{ $value | humanizePercentage }} of it are in use, and the server preempts requests, which it has to compute again. Allow it more GPU memory, fewer requests at once, or a shorter context.",
+        "{{ $value | humanizePercentage }} of the cache is in use, and the server preempts requests, which it has to compute again. Give it more GPU memory, or allow fewer requests at once or a shorter context.",
     },
   },
   {

@@ -110,7 +110,7 @@ export function monitoringRules(
         annotations: {
           summary: "cAdvisor on {{ $labels.host }} runs, and measures no container",
           description:
-            "Docker or containerd does not answer it: see the log of its container and that of Docker. If Docker answers others, restart the container.",
+            "Docker or containerd does not answer it: see the logs of its container and of Docker. If Docker answers other clients, restart the container.",
         },
       },
     ],
@@ -124,7 +124,7 @@ const watchdog = (host: string): AlertingRule => ({
   labels: { severity: "none", host },
   annotations: {
     summary: "The alerts of {{ $labels.host }} arrive",
-    description: "This alert always fires. Where it stops to arrive, no other alert arrives either.",
+    description: "This alert always fires. If it stops arriving, no other alert arrives either.",
   },
 });
 
@@ -160,7 +160,7 @@ const prometheusAlerts = (alerts: AlertSettings, memory: number): AlertingRule[]
     labels: { severity: "warning" },
     annotations: {
       summary: "Prometheus on {{ $labels.host }} fails to evaluate rules",
-      description: `{{ $value }} evaluations of the group {{ $labels.rule_group }} failed in the last ${alerts.ruleFailuresWindow}: its alerts can be missing. The page /rules shows the error.`,
+      description: `{{ $value }} evaluations of the group {{ $labels.rule_group }} failed in the last ${alerts.ruleFailuresWindow}: alerts of this group can be missing. The page /rules shows the error.`,
     },
   },
   {
@@ -198,7 +198,7 @@ const prometheusAlerts = (alerts: AlertSettings, memory: number): AlertingRule[]
     labels: { severity: "warning" },
     annotations: {
       summary: "Prometheus on {{ $labels.host }} found its WAL corrupt",
-      description: `It truncated the WAL there, {{ $value }} times, and lost samples of the last three hours at most. See its log, and check the disk.`,
+      description: `It truncated the WAL there ({{ $value }} times), and lost at most the samples of the last three hours. See its log, and check the disk.`,
     },
   },
 ];
@@ -235,7 +235,7 @@ const collectorAlerts = (alerts: AlertSettings): AlertingRule[] => [
     annotations: {
       summary: "The clock of {{ $labels.instance }} on {{ $labels.host }} differs from that of Prometheus",
       description:
-        "cAdvisor there is {{ $value | humanizeDuration }} apart. Rates and ages of its containers are wrong: synchronize the clocks, as by NTP.",
+        "The clock of that cAdvisor differs by {{ $value | humanizeDuration }}. Rates and ages of its containers are wrong: synchronize the clocks, for example by NTP.",
     },
   },
 ];

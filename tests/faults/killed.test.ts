@@ -27,10 +27,12 @@ async function oldestSample(): Promise<number> {
   return Number(oldest?.value[1]);
 }
 
-/** Both jobs are up, by samples of the last two scrapes. */
+/** Every job is up, by samples of the last two scrapes. */
 async function freshSamples(): Promise<void> {
   const fresh = await query(stack.prometheus, "time() - timestamp(up) < 2.5 and up == 1");
-  expect(fresh.map(({ metric }) => metric["job"]).sort()).toEqual(["cadvisor", "gateway", "prometheus"]);
+  expect(fresh.map(({ metric }) => metric["job"]).sort()).toEqual([
+    ...["cadvisor", "exporter", "gateway", "host", "prometheus"],
+  ]);
 }
 
 /** Samples from before are there, and new ones come. */

@@ -21,7 +21,9 @@ afterAll(async () => {
 const fresh = () =>
   eventually(async () => {
     const up = await query(stack.prometheus, "time() - timestamp(up) < 2.5 and up == 1");
-    expect(up.map(({ metric }) => metric["job"]).sort()).toEqual(["cadvisor", "gateway", "prometheus"]);
+    expect(up.map(({ metric }) => metric["job"]).sort()).toEqual([
+      ...["cadvisor", "exporter", "gateway", "host", "prometheus"],
+    ]);
   });
 
 test("a Docker host that is reached by ssh alone is deployed to and probed, and then nothing changes", async () => {

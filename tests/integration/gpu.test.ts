@@ -223,7 +223,7 @@ describe("Grafana", () => {
     for (const file of ["host.json", "container.json", "llm-metrics.yaml"]) expect(files).toContain(file);
   });
 
-  it("gets reads and queries from the gateway, and no way to other paths of Prometheus", async () => {
+  it("can be read and queried through the gateway, and reaches no other paths of Prometheus", async () => {
     const datasource = "/api/datasources/uid/llm-metrics/resources";
     // The image of the test has no such files, and its server takes no POST.
     for (const path of ["/d/llm-metrics-host", "/api/search", `${datasource}/api/v1/label/host/values`])
@@ -315,7 +315,7 @@ describe("GPU metrics", () => {
       expect(joined).toHaveLength(containers["cdi"] ? 7 : 5);
     }));
 
-  it("counts the GPU memory of host processes apart, and all adds up to the device's", () =>
+  it("counts the GPU memory of host processes separately, and the sum is that of the device", () =>
     eventually(async () => {
       const [host] = await query(stack.prometheus, 'gpu_host_memory_used_bytes{gpu="1"}');
       expect(Number(host?.value[1])).toBe(64 * MIB);
@@ -450,7 +450,7 @@ describe("GPU metrics", () => {
     expect(faults).toEqual({ errors: [], foreign: [] });
   });
 
-  it("names on the page the part that does not respond, and goes on by itself", async () => {
+  it("names on the page the component that does not respond, and recovers automatically", async () => {
     const { page } = await openPage(await browser.newContext(), stack.prometheus);
     const refresh = page.getByRole("button", { name: "Refresh" });
     for (const [part, text] of [
@@ -526,7 +526,7 @@ describe("GPU metrics", () => {
     await succeeded(stack.refresh("--expect-no-changes"));
   });
 
-  it("takes the GPUs from the exporter where there are none, reports why, and rejects gpu: on", async () => {
+  it("deploys the exporter without GPUs where there are none, reports the reason, and rejects gpu: on", async () => {
     await gpuHost.removeCdi();
     await eventually(async () => {
       expect(JSON.stringify(await queryDocker(DOCKER_HOST, "/info"))).not.toContain("nvidia.com/gpu");

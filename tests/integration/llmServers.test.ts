@@ -69,7 +69,7 @@ afterAll(async () => {
 });
 
 describe("LLM servers on the stack's network", () => {
-  it("are scraped without a setting, and show their requests in the words of all engines", async () => {
+  it("are scraped without a setting, and have the same records for all engines", async () => {
     await eventually(async () => {
       expect(await byName("llm:requests_running:sum")).toEqual({
         [servers["vLLM 0.11"] ?? ""]: 7,
@@ -100,7 +100,7 @@ describe("LLM servers on the stack's network", () => {
     });
   });
 
-  it("are gone after their end, and go on under another address", async () => {
+  it("end with their container, and continue under another address", async () => {
     const name = servers["TGI 2"] ?? "";
     let before: string | undefined;
     await eventually(async () => {
@@ -170,7 +170,7 @@ describe("LLM servers on the stack's network", () => {
 });
 
 describe("A hostile LLM server", () => {
-  it("costs its own scrape, and nothing else", async () => {
+  it("fails its own scrape, and no other", async () => {
     const hostile = await startHostileServers(folder, network);
     containers.push(...Object.values(hostile));
     await eventually(async () => {

@@ -40,7 +40,7 @@ describe("Page", () => {
     }
   });
 
-  it("lists every running container, and what containers are labeled with does nothing", async () => {
+  it("lists every running container, and shows hostile labels as text", async () => {
     const { page, faults } = await openPage(await browser.newContext(), stack.prometheus);
     await eventually(async () => {
       await page.getByRole("button", { name: "Refresh" }).click();

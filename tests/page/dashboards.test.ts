@@ -44,7 +44,7 @@ const ask = (expr: string) => query(server.url.slice(0, -1), expr);
 describe("Queries of the dashboards", () => {
   const queries = dashboardQueries({ host: HOST.name, name: CONTAINER.name, gpu: "0" });
 
-  it("all give data, but those of what a described host does not have", async () => {
+  it("all return data, except those about what a described host does not have", async () => {
     const empty: string[] = [];
     for (const { place, expr } of queries) if ((await ask(expr)).length === 0) empty.push(place);
     expect(empty).toEqual([

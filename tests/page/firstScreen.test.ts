@@ -55,7 +55,7 @@ describe("First screen of a GPU host", () => {
     expect(faults).toEqual({ errors: [], foreign: [] });
   });
 
-  it("begins with alerts and what to do, and lists LLM servers apart from other containers", async () => {
+  it("begins with alerts and the next steps, and lists LLM servers apart from other containers", async () => {
     const { page } = await open();
     const headings = await page.getByRole("heading", { level: 2 }).allTextContents();
     expect(headings).toEqual(["Alerts", "LLM servers", "GPUs", "Containers", "Host llm-1"]);
@@ -124,7 +124,7 @@ describe("First screen of a GPU host", () => {
     },
   );
 
-  it("makes no request while it is hidden, and refreshes when it is seen again", async () => {
+  it("makes no request while it is hidden, and refreshes when it is visible again", async () => {
     const context = await browser.newContext();
     const { page } = await openPage(context, "about:blank");
     await page.clock.install();
@@ -151,7 +151,7 @@ describe("First screen of a GPU host", () => {
     });
   });
 
-  it("reports that Prometheus does not answer, keeps what it had, and recovers by itself", async () => {
+  it("reports that Prometheus does not answer, keeps the last values, and recovers automatically", async () => {
     const { page } = await open();
     await server().stopPrometheus();
     await page.getByRole("button", { name: "Refresh" }).click();
@@ -173,7 +173,7 @@ describe("First screen of a GPU host", () => {
 describe("First screen of a host without GPUs and without other containers", () => {
   const server = serve({ name: "empty", cores: 4, gibibytes: 8, containers: [], down: ["cadvisor"] });
 
-  it("says what is missing, and why", async () => {
+  it("reports what is missing, with the reasons", async () => {
     const { page } = await openPage(await browser.newContext(), server().url);
     await page.getByText("cAdvisor is down: no CPU, memory, network or disk").waitFor();
     await page.getByText("No NVIDIA GPU is measured").waitFor();

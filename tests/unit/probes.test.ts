@@ -428,7 +428,7 @@ describe("The check of the host", () => {
     );
   });
 
-  it("passes without the CPU time of the root cgroup, which old kernels do not have, and says so", async () => {
+  it("passes without the CPU time of the root cgroup, which old kernels do not have, and reports that", async () => {
     measured(...METRICS.slice(1), "/var/lib/docker", "/data");
     await expect(ask("the host and its disks")).resolves.toMatch(/cAdvisor reports no CPU time of the host$/);
   });

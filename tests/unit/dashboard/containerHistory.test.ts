@@ -50,7 +50,7 @@ describe("View of a container", () => {
     ]);
   });
 
-  it("has a reason instead of an empty chart, and no chart of what the container has not", () => {
+  it("has a reason instead of an empty chart, and no chart of what the container does not have", () => {
     const reason = "the kernel does not account for memory";
     const { charts, labels } = containerHistory({
       name: "chat",

@@ -23,7 +23,7 @@ describe("Numbers of the page", () => {
     expect(percent(value)).toBe(text);
   });
 
-  it("have CPU in cores, of which little is not nothing", () => {
+  it("have CPU in cores, and show small values as more than 0", () => {
     expect([0, 0.0004, 0.0214, 1.254, 104.4].map(cores)).toEqual(["0", "< 0.001", "0.021", "1.25", "104"]);
   });
 

@@ -81,7 +81,7 @@ const named = (name: string, changes?: Partial<Answers>) =>
 const texts = (changes: Partial<Answers>) => shown(changes).notices.map(({ text }) => text);
 
 describe("First screen", () => {
-  it("joins a container's series by its id, and knows nothing of what is not there", () => {
+  it("joins a container's series by its id, and leaves missing values undefined", () => {
     const chat = named("chat");
     expect(chat).toMatchObject({
       llmServer: "vllm",
@@ -188,7 +188,7 @@ describe("What is missing on the page", () => {
     descriptions: [up("cadvisor"), up("prometheus"), sample("containers", container("chat"), NOW)],
   };
 
-  it("is nothing where all responds", () => {
+  it("is nothing where everything responds", () => {
     expect(texts({})).toEqual([]);
   });
 
@@ -228,12 +228,12 @@ describe("What is missing on the page", () => {
     );
   });
 
-  it("is what is newer, where samples are old", () => {
+  it("is the newest samples, where Prometheus ingests no more", () => {
     const old = [sample("age", { job: "cadvisor", instance: "cadvisor:1" }, 200)];
     expect(texts({ descriptions, now: old })).toEqual([expect.stringMatching(/no sample for 3 min 20 s/)]);
   });
 
-  it("is alerts, where the one that always fires does not", () => {
+  it("is the alerts, where the Watchdog does not fire", () => {
     expect(texts({ alerts: [] })).toEqual([expect.stringMatching(/evaluates no alert/)]);
   });
 });

@@ -1,5 +1,5 @@
 import { cgroupPath, containersOf } from "../../../exporter/cgroup";
-import { Containers } from "../../../exporter/containers";
+import { Containers, type ListedContainers } from "../../../exporter/containers";
 import { EmulatedDocker } from "../../support/emulatedExporter";
 
 const A = "a".repeat(64);
@@ -101,13 +101,14 @@ describe("The cgroup of a process", () => {
 describe("The container of a process", () => {
   const docker = new EmulatedDocker();
   let containers: Containers;
+  let listed: ListedContainers;
   beforeAll(async () => {
     containers = new Containers(await docker.start(), docker.proc);
     docker.run([
       { name: "a", id: A, image: "a:1", pids: [11] },
       { name: "parent", id: PARENT, image: "a:1", pids: [21] },
     ]);
-    await containers.list(10);
+    listed = await containers.list(10);
   });
   afterAll(() => docker.stop());
 
@@ -155,7 +156,7 @@ describe("The container of a process", () => {
     ],
   ])("is the innermost that Docker knows, or the host: %s (%s)", async (_, __, cgroup, expected) => {
     docker.process(31, cgroup);
-    const owner = await containers.ownerOf(31);
+    const owner = await containers.ownerOf(31, listed);
     expect(typeof owner === "object" ? owner.labels.name : owner).toBe(expected);
   });
 });

@@ -46,6 +46,21 @@ describe("Targets of LLM servers", () => {
     expect(group?.labels["__metrics_path__"]).toBe("/metrics");
   });
 
+  it("go on while Docker hangs on a server that it inspected before, and end with the server", async () => {
+    const chat = server(7, "vllm/vllm-openai:v0.11.0");
+    exporter.docker.run([chat, server(8, "lmsysorg/sglang:v0.5.6")]);
+    expect(await groups()).toHaveLength(2);
+    exporter.docker.hangsOn = chat.name;
+    // It was started again, and has to be inspected.
+    exporter.docker.run([{ ...chat, pids: [17] }, server(8, "lmsysorg/sglang:v0.5.6")]);
+    for (let i = 0; i < 2; i++)
+      expect((await groups()).map(({ targets }) => targets)).toEqual(
+        expect.arrayContaining([["172.18.0.7:8000"], ["172.18.0.8:30000"]]),
+      );
+    exporter.docker.run([server(8, "lmsysorg/sglang:v0.5.6")]);
+    expect((await groups()).map(({ targets }) => targets)).toEqual([["172.18.0.8:30000"]]);
+  });
+
   it("have the labels of the container's other metrics, and its name as the instance", async () => {
     const labels = {
       "com.docker.compose.project": "rag",

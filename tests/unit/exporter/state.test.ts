@@ -91,7 +91,7 @@ describe("Metrics of the state of containers", () => {
     });
   });
 
-  it("carry cAdvisor's labels, also of a container without a process", async () => {
+  it("have cAdvisor's labels, also for a container without a process", async () => {
     exporter.docker.run([run("chat", { name: "exited" })]);
     const series = [...(await exporter.scrape()).keys()].find((name) => name.startsWith("container_state"));
     for (const label of [
@@ -120,7 +120,7 @@ describe("Metrics of the state of containers", () => {
     expect(values(await exporter.scrape(), "container_state", "name")).toEqual({ today: 1 });
   });
 
-  it("are limited to the containers that stopped last, and say how many are left out", async () => {
+  it("are limited to the containers that stopped last, and count those that are left out", async () => {
     const many = Array.from({ length: 2 * MAX_STOPPED }, (_, i) =>
       run(`job-${i}`, { name: "exited", since: Date.now() - (i + 1) * 60_000, created: i }),
     );
@@ -136,7 +136,7 @@ describe("Metrics of the state of containers", () => {
     );
   });
 
-  it("of other containers go on while Docker does not answer for one", async () => {
+  it("of other containers continue while Docker does not answer for one", async () => {
     exporter.docker.run([run("stuck", {}), run("chat", {})]);
     exporter.docker.hangsOn = "stuck";
     const series = await exporter.scrape();

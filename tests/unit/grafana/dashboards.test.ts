@@ -28,13 +28,13 @@ describe.each(DASHBOARDS)("Dashboard %s", (name) => {
     expect(schemaVersion).toBe(42);
   });
 
-  it("leads to the other dashboards, by their tag", () => {
+  it("links to the other dashboards, by their tag", () => {
     expect(links).toMatchObject([
       { type: "dashboards", tags: ["llm-metrics"], includeVars: true, keepTime: true },
     ]);
   });
 
-  it("takes datasource and host from variables, and asks no datasource by its name", () => {
+  it("takes datasource and host from variables, and queries no datasource by its name", () => {
     expect(templating.list.slice(0, 2)).toMatchObject([
       { name: "datasource", type: "datasource", query: "prometheus" },
       { name: "host", type: "query", datasource: { uid: "${datasource}" } },
@@ -60,7 +60,7 @@ describe.each(DASHBOARDS)("Dashboard %s", (name) => {
     expect(new Set(used.filter((variable) => !known.has(variable)))).toEqual(new Set());
   });
 
-  it("has a description of each panel, and says what it means that there are no data", () => {
+  it("has a description of each panel, and a text for an empty result", () => {
     for (const { title: panel, description, fieldConfig } of shown) {
       expect([panel, description]).toEqual([panel, expect.stringMatching(/^[A-Z].*\.$/)]);
       expect([panel, fieldConfig?.defaults.noValue]).toEqual([panel, expect.stringMatching(/\.$/)]);
@@ -69,7 +69,7 @@ describe.each(DASHBOARDS)("Dashboard %s", (name) => {
     expect(new Set(titles).size).toBe(titles.length);
   });
 
-  it("has panels side by side, none over another", () => {
+  it("has no panels that overlap", () => {
     const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
       Array.from({ length: w * h }, (_, cell) => `${x + (cell % w)},${y + Math.floor(cell / w)}`),
     );

@@ -286,7 +286,7 @@ describe("The setting hostMetrics", () => {
     expect(parse({ ...defaults, scrapeJobs: [{ ...JOB, job_name: "node" }] }).scrapeJobs).toHaveLength(1);
   });
 
-  it("measures any directory of the user's that is not the system's", () => {
+  it("accepts any directory but those of the system", () => {
     const hostDisks = ["/data", "/mnt/models", "/var/lib/containerd", "/home", "/srv/a b", "/runs"];
     expect(parse({ ...defaults, hostDisks }).hostDisks).toEqual(hostDisks);
   });
