@@ -27,7 +27,7 @@ export function ContainerPage({ view, onView }: { view: ContainerView; onView: (
         <p>
           <a href={hashOf(OVERVIEW_VIEW)}>← all containers</a>
         </p>
-        <Failure failure={loaded.failure} at={data?.grid.end} />
+        <Failure loaded={loaded} at={data?.grid.end} />
         <div class="ranges" role="group" aria-label="Time range">
           {(Object.keys(RANGES) as RangeName[]).map((one) => (
             <button
