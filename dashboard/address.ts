@@ -54,7 +54,7 @@ export function viewOf(hash: string): View {
     return {
       page: "container",
       name: decoded(container),
-      range: range in RANGES ? (range as RangeName) : "1h",
+      range: Object.hasOwn(RANGES, range) ? (range as RangeName) : "1h",
     };
   }
   const sort = SORT_KEYS.find((key) => key === parameters.get("sort")) ?? OVERVIEW_VIEW.sort;

@@ -39,7 +39,10 @@ export const OVERVIEW = {
       hostMemory: GPU_QUERIES.hostMemory,
       powerLimit: GPU_QUERIES.powerLimit,
     }),
-    ...prefixed("containerGpu.", { memoryTotal: CONTAINER_GPU_QUERIES.memoryTotal }),
+    ...prefixed("containerGpu.", {
+      memoryTotal: CONTAINER_GPU_QUERIES.memoryTotal,
+      idle: CONTAINER_GPU_QUERIES.idle,
+    }),
     ...prefixed("host.", { cores: HOST_QUERIES.cores, memoryTotal: HOST_QUERIES.memoryTotal }),
     age: SAMPLE_AGE,
   }),

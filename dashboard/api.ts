@@ -53,6 +53,9 @@ const TIMEOUT_MILLISECONDS = 8_000;
  */
 export const address = (path: string): URL => new URL(path, location.origin + location.pathname);
 
+const isTimeout = (error: unknown) => error instanceof Error && error.name === "TimeoutError";
+const late = () => new Unanswered("unreachable", `no answer within ${TIMEOUT_MILLISECONDS / 1000} s`);
+
 /** Reads from Prometheus's API on the page's own server. */
 async function read<T>(path: string, parameters: Record<string, string> = {}): Promise<T> {
   const url = address(`api/v1/${path}`);
@@ -66,16 +69,15 @@ async function read<T>(path: string, parameters: Record<string, string> = {}): P
       ...(isQuery && { method: "POST", body: new URLSearchParams(parameters) }),
     });
   } catch (error) {
-    const isLate = error instanceof Error && error.name === "TimeoutError";
-    throw new Unanswered(
-      "unreachable",
-      isLate ? `no answer within ${TIMEOUT_MILLISECONDS / 1000} s` : "no connection",
-    );
+    throw isTimeout(error) ? late() : new Unanswered("unreachable", "no connection");
   }
   if (response.status === 401) throw new Unanswered("login", "the gateway requires a login");
   const answer = await response.json().then(
     (body: unknown) => body as { status: string; data?: T; error?: string },
-    () => undefined,
+    (error: unknown) => {
+      if (isTimeout(error)) throw late();
+      return undefined;
+    },
   );
   if (answer?.status === "success" && answer.data !== undefined) return answer.data;
   if (response.status === 503) throw new Unanswered("not ready", "it is starting, and reads its samples");

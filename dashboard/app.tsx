@@ -50,7 +50,7 @@ function OverviewPage({ view, onView }: { view: OverviewView; onView: (view: Vie
     <>
       <Header title={data?.host.name || "Containers"} loaded={loaded} at={data?.at} />
       <main aria-busy={!data && !loaded.failure}>
-        <Failure failure={loaded.failure} at={data?.at} />
+        <Failure loaded={loaded} at={data?.at} />
         {data ? (
           <>
             <Notices notices={data.notices} />

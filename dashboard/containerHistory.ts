@@ -1,10 +1,18 @@
-import { CONTAINER_GPU_QUERIES, CONTAINER_QUERIES, DESCRIPTIONS, type Unit } from "../prometheus/queries";
+import {
+  CONTAINER_GPU_QUERIES,
+  CONTAINER_QUERIES,
+  containerGpuSeries,
+  DESCRIPTIONS,
+  stoppedSeries,
+  type Unit,
+} from "../prometheus/queries";
 import { RANGES, type RangeName } from "./address";
 import { alertsOf, type Alert } from "./alerts";
 import type { Grid, Labels, PrometheusAlert, Range, Sample } from "./api";
 import { describedBy } from "./answers";
+import type { Stopped } from "./containers";
 import { isMeasured, reasonFor } from "./unavailable";
-import { seriesOf, combined, FIELD, onGrid, points, type Series } from "./tagged";
+import { seriesOf, combined, FIELD, onGrid, points, valuesNow, type Series } from "./tagged";
 
 /** Points of a chart: about one for each pixel of a phone. */
 const POINTS = 240;
@@ -73,15 +81,22 @@ export function historyQueries(
   };
 }
 
+/** The labels of a container that its view shows. */
+const DESCRIBING =
+  "name, id, image, host, llm_server, compose_project, compose_service, alerts, nvidia_visible_devices";
+
 /** The series that describe a container, and what is not measured on its host. */
 export function descriptionQuery(name: string): string {
   const matchers = named(name);
   return combined({
     containers: CONTAINER_QUERIES.started.expr({
       matchers,
-      by: "name, id, image, host, llm_server, compose_project, compose_service, alerts, nvidia_visible_devices",
+      by: DESCRIBING,
     }),
-    containerGpus: `${DESCRIPTIONS.containerGpus}{${matchers}}`,
+    containerGpus: containerGpuSeries(matchers),
+    notRunning: `max by (${DESCRIBING}, state) (${stoppedSeries(matchers)})`,
+    exitCode: CONTAINER_QUERIES.exitCode.expr({ matchers }),
+    oomKilled: CONTAINER_QUERIES.oomKilled.expr({ matchers }),
     unavailable: DESCRIPTIONS.unavailable,
   });
 }
@@ -114,14 +129,18 @@ export interface Chart {
 export interface ContainerHistory {
   name: string;
   grid: Grid;
-  /** Its labels; undefined where no container of the name runs. */
+  /** Its labels; undefined where Docker has no container of the name. */
   labels?: Labels | undefined;
+  /** Only where it does not run. */
+  stopped?: Stopped | undefined;
   /** Unix seconds. */
   started?: number | undefined;
   gpus: Labels[];
   alerts: Alert[];
   charts: Chart[];
   marks: Mark[];
+  /** Why there are no marks. */
+  noMarks: string;
 }
 
 /** The answers of Prometheus about one container. */
@@ -145,6 +164,7 @@ export function containerHistory({
     (newest, one) => (newest && newest.value > one.value ? newest : one),
     undefined,
   );
+  const [notRunning] = described.notRunning;
   const queries = historyQueries(name, grid);
   const byField = seriesOf(ranges, grid, []);
   const line = (label: string, field: keyof typeof queries, isLimit = false): Line[] => {
@@ -178,7 +198,8 @@ export function containerHistory({
   return {
     name,
     grid,
-    labels: running?.labels,
+    labels: (running ?? notRunning)?.labels,
+    stopped: running ? undefined : notRunning && stoppedOf(notRunning.labels, descriptions),
     started: running?.value,
     gpus: described.containerGpus.map(({ labels }) => labels),
     alerts: alertsOf(alerts).filter(({ container }) => container?.name === name),
@@ -230,8 +251,25 @@ export function containerHistory({
       ),
     ],
     marks: [...restarts(byField.get("started", {}), grid), ...oomKills(byField.get("oomKills", {}), grid)],
+    noMarks: byField.get("started", {}) ? noMarks(reasonFor("container_oom_events_total", reasons)) : none,
   };
 }
+
+/** How a container is that does not run, by the labels of its state. */
+function stoppedOf(labels: Labels, descriptions: readonly Sample[]): Stopped {
+  const values = valuesNow(descriptions, ["id"]);
+  return {
+    state: labels["state"] ?? "",
+    exitCode: values.get("exitCode", labels),
+    oomKilled: values.get("oomKilled", labels) === 1,
+  };
+}
+
+/** What the absence of marks means on a host, which may not measure out-of-memory kills. */
+const noMarks = (reason: string | undefined): string =>
+  reason
+    ? `No restart in this time range. Out-of-memory kills: ${reason}`
+    : "No restart and no out-of-memory kill in this time range.";
 
 /** A start time that differs from the one before, also of a container that replaced another one. */
 function restarts(started: Series | undefined, grid: Grid): Mark[] {

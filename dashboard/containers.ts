@@ -136,9 +136,23 @@ function healthOf(status: string | undefined, state: number | undefined): Contai
 /** Whether a health check fails. */
 export const isUnhealthy = ({ health }: Container): boolean => health.startsWith("unhealthy");
 
+/** States in which Docker is after a fault. One that is created or removed has none. */
+const FAILED_STATES = ["restarting", "dead"];
+/** Success, and the signals INT, KILL and TERM: `docker stop` sends the last two. */
+const ENDED_ON_REQUEST = [0, 130, 137, 143];
+
 /** Whether a container ended by a fault: not by its own will, nor by that of a person. */
-export const isFailed = ({ stopped }: Container): boolean =>
-  stopped !== undefined && (stopped.state !== "exited" || stopped.oomKilled || (stopped.exitCode ?? 0) !== 0);
+export const isFailed = ({ stopped }: Pick<Container, "stopped">): boolean =>
+  stopped !== undefined &&
+  (FAILED_STATES.includes(stopped.state) ||
+    stopped.oomKilled ||
+    !ENDED_ON_REQUEST.includes(stopped.exitCode ?? 0));
+
+/** Such as `exited (137), out of memory`. */
+export function stateText({ state, exitCode, oomKilled }: Stopped): string {
+  const code = exitCode === undefined ? "" : ` (${exitCode})`;
+  return `${state}${code}${oomKilled ? ", out of memory" : ""}`;
+}
 
 /** The sum of what is known; undefined where nothing is. */
 export function sum(values: readonly (number | undefined)[]): number | undefined {

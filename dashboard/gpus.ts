@@ -49,47 +49,46 @@ export function gpusOf(
   const throttling = groupBy(described.throttling, ({ labels }) => labels["gpu_uuid"]);
   return described.gpus
     .map(({ labels, value }) => {
-      const uuid = labels["gpu_uuid"] ?? "";
+      const { gpu = "", gpu_uuid: uuid = "" } = labels;
       const users = containers.flatMap(({ name, id, gpus }) =>
-        gpus.filter((gpu) => gpu.uuid === uuid).map((gpu) => ({ name, id, gpu })),
+        gpus.filter((use) => use.uuid === uuid).map((use) => ({ name, id, use })),
       );
+      const hasMigDevices = described.gpus.some((one) => one.labels["gpu"]?.startsWith(`${gpu}:`));
       const memory = series.gpu.get("gpu.memory", labels);
       const parts = users
-        .map(({ name, id, gpu }) => ({ container: { name, id }, label: name, bytes: last(gpu.memory) ?? 0 }))
+        .map(({ name, id, use }) => ({ container: { name, id }, label: name, bytes: last(use.memory) ?? 0 }))
         .filter(({ bytes }) => bytes > 0)
         .sort((a, b) => b.bytes - a.bytes);
       return {
-        gpu: labels["gpu"] ?? "",
+        gpu,
         uuid,
         model: labels["gpu_model"] ?? "",
         responds: value === 1,
         use: series.gpu.get("gpu.use", labels),
         memory,
         memoryTotal: now.gpu.get("gpu.memoryTotal", labels),
-        parts: [...parts, ...othersOf(parts, last(memory), now.gpu.get("gpu.hostMemory", labels))],
+        parts: [
+          ...parts,
+          ...othersOf(parts, hasMigDevices, last(memory), now.gpu.get("gpu.hostMemory", labels)),
+        ],
         power: series.gpu.get("gpu.power", labels),
         powerLimit: now.gpu.get("gpu.powerLimit", labels),
         temperature: series.gpu.get("gpu.temperature", labels),
         throttling: (throttling.get(uuid) ?? []).map(({ labels: { reason = "" } }) => reason),
         idle: users
-          .filter(({ gpu }) => gpu.allocation !== "none" && isIdle(gpu.use))
+          .filter(({ id }) => now.containerGpu.get("containerGpu.idle", { id, gpu_uuid: uuid }) !== undefined)
           .map(({ name, id }) => ({ name, id })),
       };
     })
     .sort(byGpu);
 }
 
-/** The processes of the host, and what no process accounts for. */
-function othersOf(parts: readonly MemoryPart[], used = 0, host = 0): MemoryPart[] {
+/** The processes of the host, and what no process accounts for: those in MIG devices count there. */
+function othersOf(parts: readonly MemoryPart[], hasMigDevices: boolean, used = 0, host = 0): MemoryPart[] {
   const rest = used - host - parts.reduce((total, { bytes }) => total + bytes, 0);
+  const unaccounted = rest < DRIVERS_OWN ? "the driver" : "not accounted for";
   return [
     { label: "processes of the host", bytes: host },
-    { label: rest < DRIVERS_OWN ? "the driver" : "not accounted for", bytes: rest },
+    { label: hasMigDevices ? "its MIG devices" : unaccounted, bytes: rest },
   ].filter(({ bytes }) => bytes > 0);
-}
-
-/** Whether every known value of the last hour is 0. */
-function isIdle(use: Series | undefined): boolean {
-  const known = use?.values.filter((value) => value !== undefined) ?? [];
-  return known.length > 0 && known.every((value) => value === 0);
 }

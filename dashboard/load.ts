@@ -29,10 +29,9 @@ export async function loadOverview(): Promise<Overview> {
 
 /** Queries Prometheus for the view of a container. */
 export async function loadContainer(name: string, range: RangeName): Promise<ContainerHistory> {
-  const alerts = api.alerts();
-  const descriptions = await api.query(descriptionQuery(name));
+  const [descriptions, alerts] = await Promise.all([api.query(descriptionQuery(name)), api.alerts()]);
   const grid = chartGrid(range, descriptions[0]?.value[0] ?? Date.now() / 1000);
   const queries = Object.entries(historyQueries(name, grid)).map(([field, { expr }]) => [field, expr]);
   const ranges = await api.queryRange(combined(Object.fromEntries(queries) as Record<string, string>), grid);
-  return containerHistory({ name, grid, descriptions, ranges, alerts: await alerts });
+  return containerHistory({ name, grid, descriptions, ranges, alerts });
 }

@@ -32,7 +32,11 @@ export function noticesOf(described: Described, ages: Values<number>, answers: A
     ...unavailableNotices(described),
     ...(isWatched(answers.alerts)
       ? []
-      : [warning("Prometheus evaluates no alert: its page /rules shows the error.")]),
+      : [
+          warning(
+            "Prometheus evaluates no alert (its page /rules shows the error), or the alert Watchdog is disabled.",
+          ),
+        ]),
   ];
 }
 

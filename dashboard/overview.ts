@@ -1,3 +1,4 @@
+import { OWN_JOBS } from "../prometheus/queries";
 import { alertsOf, type Alert } from "./alerts";
 import type { Sample } from "./api";
 import { describedBy, valuesOf, type AllValues, type Answers, type Described } from "./answers";
@@ -53,7 +54,8 @@ export function overview(answers: Answers): Overview {
 }
 
 function hostOf({ targets }: Described, { now, series }: AllValues, { others, grid }: Answers): Host {
-  const name = targets.find(({ labels }) => labels["host"])?.labels["host"] ?? "";
+  // Targets of a user's own job can be on another host.
+  const name = targets.find(({ labels }) => labels["job"] === OWN_JOBS.cadvisor)?.labels["host"] ?? "";
   const labels = { host: name };
   return {
     name,

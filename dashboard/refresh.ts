@@ -3,12 +3,18 @@ import { Unanswered } from "./api";
 
 /** The time between two refreshes, which is that between two scrapes by default. */
 export const REFRESH_SECONDS = 30;
-/** After a failure, so that the page recovers soon. */
+/** While Prometheus does not answer, so that the page recovers soon. */
 const RETRY_SECONDS = 5;
+
+/** The time until the next refresh. What Prometheus or the gateway rejects, it rejects again. */
+const secondsAfter = (failure?: Unanswered): number =>
+  failure?.reason === "unreachable" || failure?.reason === "not ready" ? RETRY_SECONDS : REFRESH_SECONDS;
 
 /** The newest data, and why there is none that is newer. */
 export interface Loaded<T> {
   data?: T | undefined;
+  /** Seconds since the data was loaded, by the reader's clock alone. */
+  age?: number | undefined;
   failure?: Unanswered | undefined;
   isLoading: boolean;
   refresh: () => void;
@@ -21,12 +27,20 @@ export interface Loaded<T> {
  * @param key what the data depends on: it is loaded at once when that changes
  */
 export function useRefreshed<T>(load: () => Promise<T>, key: string): Loaded<T> {
-  const [state, setState] = useState<{ key: string; data?: T; failure?: Unanswered }>({ key });
+  const [state, setState] = useState<{
+    key: string;
+    data?: T;
+    loadedAt?: number;
+    failure?: Unanswered | undefined;
+  }>({
+    key,
+  });
   const [isLoading, setLoading] = useState(true);
   const [asked, setAsked] = useState(0);
 
   useEffect(() => {
     let isCurrent = true;
+    let isRunning = false;
     let timer: number | undefined;
     const next = (seconds: number) => {
       window.clearTimeout(timer);
@@ -34,21 +48,24 @@ export function useRefreshed<T>(load: () => Promise<T>, key: string): Loaded<T> 
     };
     const run = async (): Promise<void> => {
       window.clearTimeout(timer);
-      if (document.hidden) return; // It goes on when it is seen again.
+      // It goes on when it is seen again, or when the answers are there.
+      if (document.hidden || isRunning) return;
+      isRunning = true;
       setLoading(true);
       const result = await load().then(
-        (data) => ({ data }),
+        (data) => ({ data, loadedAt: Date.now(), failure: undefined }),
         (error: unknown) => ({
           failure: error instanceof Unanswered ? error : new Unanswered("rejected", String(error)),
         }),
       );
+      isRunning = false;
       if (!isCurrent) return;
       setLoading(false);
       // After a failure, the last data stays, and its age is shown.
       setState((old) =>
-        "data" in result ? { key, data: result.data } : { ...(old.key === key ? old : { key }), ...result },
+        "data" in result ? { key, ...result } : { ...(old.key === key ? old : { key }), ...result },
       );
-      next("data" in result ? REFRESH_SECONDS : RETRY_SECONDS);
+      next(secondsAfter(result.failure));
     };
     const onVisible = () => {
       if (!document.hidden) void run();
@@ -65,7 +82,8 @@ export function useRefreshed<T>(load: () => Promise<T>, key: string): Loaded<T> 
   const refresh = () => {
     setAsked((times) => times + 1);
   };
-  return state.key === key
-    ? { data: state.data, failure: state.failure, isLoading, refresh }
-    : { isLoading: true, refresh };
+  if (state.key !== key) return { isLoading: true, refresh };
+  const { data, loadedAt, failure } = state;
+  const age = loadedAt === undefined ? undefined : (Date.now() - loadedAt) / 1000;
+  return { data, age, failure, isLoading, refresh };
 }

@@ -1,5 +1,10 @@
 import { AnnotationQueryBuilder, RowBuilder } from "@grafana/grafana-foundation-sdk/dashboard";
-import { CONTAINER_GPU_QUERIES, CONTAINER_QUERIES, DESCRIPTIONS, firingAlerts } from "../prometheus/queries";
+import {
+  CONTAINER_GPU_QUERIES,
+  CONTAINER_QUERIES,
+  containerGpuSeries,
+  firingAlerts,
+} from "../prometheus/queries";
 import { containerVariable, createDashboard, ON_HOST, UIDS } from "./dashboards";
 import { chart, DATASOURCE, labelRows, rows } from "./panels";
 import { ALERT_LABELS, HEALTH } from "./words";
@@ -131,7 +136,7 @@ export function containerDashboard() {
     .withPanel(
       labelRows(
         { title: "Its GPUs", description: "How each GPU was allocated to the container.", missing: NO_GPU },
-        `${DESCRIPTIONS.containerGpus}{${matchers}}`,
+        containerGpuSeries(matchers),
         { gpu: "GPU", gpu_model: "Model", gpu_uuid: "UUID", allocation: "Allocation" },
         { sortBy: "GPU", height: 5 },
       ),

@@ -38,18 +38,26 @@ const selector = (metric: string, ...matchers: string[]) => {
 const measured = (metric: string) => (matchers: string) =>
   selector(metric, `job="${OWN_JOBS.cadvisor}"`, matchers);
 
-/** A record of prometheus/rules, or a metric of the exporter. */
+/** A metric of the exporter, and of no other host's that a job of the setting `scrapeJobs` scrapes. */
+const exported =
+  (metric: string, ...more: string[]) =>
+  (matchers: string) =>
+    selector(metric, `job="${OWN_JOBS.exporter}"`, ...more, matchers);
+
+/** A record of prometheus/rules. */
 const recorded = (metric: string) => (matchers: string) => selector(metric, matchers);
 
 /** The series of the containers, whose labels are the names of hosts and containers. */
 export const containerSeries = measured("container_start_time_seconds");
 
 /** The series of the containers that do not run, with their states. */
-export const stoppedSeries = (matchers: string): string =>
-  selector("container_state", 'state!="running"', matchers);
+export const stoppedSeries = exported("container_state", 'state!="running"');
 
 /** The series of the GPUs. */
-export const gpuSeries = recorded("gpu_up");
+export const gpuSeries = exported("gpu_up");
+
+/** The series of the GPUs of containers. */
+export const containerGpuSeries = exported("container_gpu_info");
 
 const rate = (metric: string) => (matchers: string, window: string) =>
   `rate(${measured(metric)(matchers)}[${window}])`;
@@ -118,57 +126,60 @@ export const CONTAINER_QUERIES = {
     "Restarts",
     "count",
     "sum",
-    (matchers, window) => `changes(${measured("container_start_time_seconds")(matchers)}[${window}]) > 0`,
+    (matchers, window) => `sum_over_time(${recorded("container:restarts:increase")(matchers)}[${window}])`,
   ),
   /** Of a container that does not run; the exporter's. */
-  exitCode: ofContainer("Exit code", "count", "max", recorded("container_exit_code")),
+  exitCode: ofContainer("Exit code", "count", "max", exported("container_exit_code")),
   oomKilled: ofContainer(
     "Ended by an out-of-memory kill",
     "state",
     "max",
-    (matchers) => `${selector("container_oom_killed", matchers)} == 1`,
+    (matchers) => `${exported("container_oom_killed")(matchers)} == 1`,
   ),
   oomKills: eventsOfContainer(
     "Out-of-memory kills",
     "count",
     "sum",
-    (matchers, window) => `sum_over_time(${selector("container:oom_events:increase", matchers)}[${window}])`,
+    (matchers, window) => `sum_over_time(${recorded("container:oom_events:increase")(matchers)}[${window}])`,
   ),
 } as const satisfies Record<string, Query>;
 
 /** The queries about a container's use of its GPUs. */
 export const CONTAINER_GPU_QUERIES = {
-  memory: ofContainersGpu("GPU memory", "bytes", "sum", recorded("container_gpu_memory_used_bytes")),
+  memory: ofContainersGpu("GPU memory", "bytes", "sum", exported("container_gpu_memory_used_bytes")),
   memoryTotal: ofContainersGpu(
     "Memory of the GPU",
     "bytes",
     "max",
-    recorded("container_gpu_memory_total_bytes"),
+    exported("container_gpu_memory_total_bytes"),
   ),
-  use: ofContainersGpu("GPU use", "ratio", "max", recorded("container_gpu_utilization_ratio")),
+  use: ofContainersGpu("GPU use", "ratio", "max", exported("container_gpu_utilization_ratio")),
   /** A GPU that the container has allocated and has not used in the window. */
   idle: query("id, gpu_uuid", "1h")(
     "Allocated and idle",
     "count",
     "count",
     (matchers, window) =>
-      `max_over_time(${selector("container_gpu_utilization_ratio", matchers)}[${window}]) == 0 and on (id, gpu_uuid) ${selector("container_gpu_info", 'allocation!="none"', matchers)}`,
+      `max_over_time(${exported("container_gpu_utilization_ratio")(matchers)}[${window}]) == 0 and on (id, gpu_uuid) ${exported("container_gpu_info", 'allocation!="none"')(matchers)}`,
   ),
 } as const satisfies Record<string, Query>;
 
 /** The queries about GPUs. */
 export const GPU_QUERIES = {
   responds: ofGpu("Responds", "state", "max", gpuSeries),
-  use: ofGpu("Use", "ratio", "max", recorded("gpu_utilization_ratio")),
-  memory: ofGpu("Memory", "bytes", "max", recorded("gpu_memory_used_bytes")),
-  memoryTotal: ofGpu("Memory in total", "bytes", "max", recorded("gpu_memory_total_bytes")),
-  hostMemory: ofGpu("Memory of the host's processes", "bytes", "max", recorded("gpu_host_memory_used_bytes")),
-  power: ofGpu("Power", "watts", "max", recorded("gpu_power_watts")),
-  powerLimit: ofGpu("Power limit", "watts", "max", recorded("gpu_power_limit_watts")),
-  temperature: ofGpu("Temperature", "celsius", "max", recorded("gpu_temperature_celsius")),
+  use: ofGpu("Use", "ratio", "max", exported("gpu_utilization_ratio")),
+  memory: ofGpu("Memory", "bytes", "max", exported("gpu_memory_used_bytes")),
+  memoryTotal: ofGpu("Memory in total", "bytes", "max", exported("gpu_memory_total_bytes")),
+  hostMemory: ofGpu("Memory of the host's processes", "bytes", "max", exported("gpu_host_memory_used_bytes")),
+  power: ofGpu("Power", "watts", "max", exported("gpu_power_watts")),
+  powerLimit: ofGpu("Power limit", "watts", "max", exported("gpu_power_limit_watts")),
+  temperature: ofGpu("Temperature", "celsius", "max", exported("gpu_temperature_celsius")),
   /** By the label `reason`, too: why the driver lowers the clocks. */
-  throttled: ofGpu("Lower clocks", "state", "max", (matchers) =>
-    selector("gpu_throttle_reason_active", 'reason!="gpu_idle"', matchers),
+  throttled: ofGpu(
+    "Lower clocks",
+    "state",
+    "max",
+    exported("gpu_throttle_reason_active", 'reason!="gpu_idle"'),
   ),
 } as const satisfies Record<string, Query>;
 
@@ -196,14 +207,14 @@ export const firingAlerts = (matchers = ""): string =>
 export const DESCRIPTIONS = {
   containers: containerSeries(""),
   notRunning: stoppedSeries(""),
-  health: "max by (id, status) (container_health_status)",
+  health: `max by (id, status) (${exported("container_health_status")("")})`,
   gpus: gpuSeries(""),
-  containerGpus: "container_gpu_info",
-  throttling: 'gpu_throttle_reason_active{reason!="gpu_idle"} == 1',
-  unmatched: "container_gpu_unmatched_devices",
-  driver: "gpu_driver_info",
-  driverUp: "gpu_exporter_driver_up",
-  dockerUp: "gpu_exporter_docker_up",
+  containerGpus: containerGpuSeries(""),
+  throttling: `${GPU_QUERIES.throttled.expr({ by: "gpu_uuid, reason" })} == 1`,
+  unmatched: exported("container_gpu_unmatched_devices")(""),
+  driver: exported("gpu_driver_info")(""),
+  driverUp: exported("gpu_exporter_driver_up")(""),
+  dockerUp: exported("gpu_exporter_docker_up")(""),
   targets: "up",
   unavailable: "monitoring_metric_unavailable",
 } as const;

@@ -1,6 +1,7 @@
 import { useCallback, useEffect } from "preact/hooks";
 import { hashOf, OVERVIEW_VIEW, RANGES, type ContainerView, type RangeName, type View } from "../address";
 import { LineChart } from "../chart";
+import { stateText } from "../containers";
 import type { Chart, ContainerHistory, Mark } from "../containerHistory";
 import { dateAndTime, duration, format, shortId } from "../format";
 import { loadContainer } from "../load";
@@ -27,7 +28,7 @@ export function ContainerPage({ view, onView }: { view: ContainerView; onView: (
         <p>
           <a href={hashOf(OVERVIEW_VIEW)}>← all containers</a>
         </p>
-        <Failure failure={loaded.failure} at={data?.grid.end} />
+        <Failure loaded={loaded} at={data?.grid.end} />
         <div class="ranges" role="group" aria-label="Time range">
           {(Object.keys(RANGES) as RangeName[]).map((one) => (
             <button
@@ -50,7 +51,7 @@ export function ContainerPage({ view, onView }: { view: ContainerView; onView: (
 }
 
 function History({ history, range }: { history: ContainerHistory; range: RangeName }) {
-  const { labels, started, alerts, charts, marks, grid } = history;
+  const { labels, started, stopped, alerts, charts, marks, noMarks, grid } = history;
   return (
     <>
       {labels ? (
@@ -58,12 +59,17 @@ function History({ history, range }: { history: ContainerHistory; range: RangeNa
           {labels["image"]}
           <span class="quiet">
             {" "}
-            · {shortId(labels["id"] ?? "")} · up {duration(grid.end - (started ?? grid.end))}
+            · {shortId(labels["id"] ?? "")}
+            {started === undefined ? "" : ` · up ${duration(grid.end - started)}`}
           </span>
         </p>
-      ) : (
-        <p class="notices">No container of this name runs now. The charts show what ran before.</p>
-      )}
+      ) : null}
+      {started === undefined ? (
+        <p class="notices">
+          {stopped ? `It does not run: ${stateText(stopped)}.` : "No container of this name runs now."} The
+          charts show what ran before.
+        </p>
+      ) : null}
       {alerts.length > 0 ? (
         <Section id="alerts" title="Alerts">
           <ul class="alerts">
@@ -73,7 +79,7 @@ function History({ history, range }: { history: ContainerHistory; range: RangeNa
           </ul>
         </Section>
       ) : null}
-      <Marks marks={marks} range={range} />
+      <Marks marks={marks} missing={noMarks} />
       <div class="charts">
         {charts.map((chart) => (
           <ChartFigure key={chart.title} chart={chart} history={history} range={range} />
@@ -85,9 +91,9 @@ function History({ history, range }: { history: ContainerHistory; range: RangeNa
 }
 
 /** The marks of the charts in words. */
-const Marks = ({ marks, range }: { marks: readonly Mark[]; range: RangeName }) =>
+const Marks = ({ marks, missing }: { marks: readonly Mark[]; missing: string }) =>
   marks.length === 0 ? (
-    <p class="calm">No restart and no out-of-memory kill in the last {range}.</p>
+    <p class="calm">{missing}</p>
   ) : (
     <ul class="marks">
       {marks.map(({ time, kind }) => (

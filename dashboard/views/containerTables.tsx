@@ -8,10 +8,10 @@ import {
   isUnhealthy,
   matches,
   sorted,
+  stateText,
   sum,
   type Container,
   type SortKey,
-  type Stopped,
 } from "../containers";
 import { bytes, duration, format, percent } from "../format";
 import {
@@ -360,12 +360,6 @@ export function State({ container }: { container: Container }) {
       {stopped || health !== "no health check" ? null : <Hidden>runs, without a health check</Hidden>}
     </div>
   );
-}
-
-/** Such as `exited (137), out of memory`. */
-function stateText({ state, exitCode, oomKilled }: Stopped): string {
-  const code = exitCode === undefined ? "" : ` (${exitCode})`;
-  return `${state}${code}${oomKilled ? ", out of memory" : ""}`;
 }
 
 function healthKind(container: Container): "good" | "warning" | "plain" {

@@ -40,14 +40,20 @@ const FAILURES: Record<Unanswered["reason"], string> = {
 };
 
 /** Reports why there is no newer data. */
-export const Failure = ({ failure, at }: { failure?: Unanswered | undefined; at?: number | undefined }) => (
+export const Failure = ({
+  loaded: { failure, age },
+  at,
+}: {
+  loaded: Loaded<unknown>;
+  at?: number | undefined;
+}) => (
   <div role="alert">
     {failure ? (
       <p class="failure">
         {FAILURES[failure.reason]} ({failure.message}).{" "}
-        {at === undefined
+        {at === undefined || age === undefined
           ? "The page shows its data as soon as it does."
-          : `These numbers are of ${clock(at)}, ${duration(Date.now() / 1000 - at)} ago.`}
+          : `These numbers are of ${clock(at)}, ${duration(age)} ago.`}
       </p>
     ) : null}
   </div>

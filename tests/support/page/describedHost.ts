@@ -31,6 +31,8 @@ export interface DescribedStopped {
   state: string;
   exitCode: number;
   oomKilled?: boolean;
+  /** Minutes ago. */
+  restarts?: number[];
 }
 
 /** A host whose samples are made up, for pictures, benchmarks and tests of the page without an engine. */
@@ -257,7 +259,7 @@ function families(host: DescribedHost, span: Span): Family[] {
       })),
     },
     ...(host.used ? usedFamilies(host.name, host.used, varied) : []),
-    ...stoppedFamilies(host),
+    ...stoppedFamilies(host, last),
     ...(host.gpus ? gpuFamilies(host, host.gpus, varied) : []),
   ];
 }
@@ -280,7 +282,8 @@ function usedFamilies(
   ];
 }
 
-function stoppedFamilies(host: DescribedHost): Family[] {
+/** @param last the time of the description */
+function stoppedFamilies(host: DescribedHost, last: number): Family[] {
   const each = (
     name: string,
     value: (stopped: DescribedStopped) => number,
@@ -304,6 +307,15 @@ function stoppedFamilies(host: DescribedHost): Family[] {
     ),
     each("container_exit_code", ({ exitCode }) => exitCode),
     each("container_oom_killed", ({ oomKilled = false }) => Number(oomKilled)),
+    {
+      name: "container:restarts:increase",
+      series: (host.stopped ?? []).map(({ restarts = [], ...stopped }) => ({
+        labels: { host: host.name, ...containerLabels({ ...stopped, cores: 0, gibibytes: 0 }) },
+        // One sample of each, as dense as they are.
+        at: (minutes) =>
+          restarts.some((ago) => minutes >= last - ago && minutes < last - ago + 0.5) ? 1 : undefined,
+      })),
+    },
   ];
 }
 
@@ -392,7 +404,14 @@ export const GPU_HOST: DescribedHost = {
   used: { cpu: 0.11, memory: 0.31, disks: { "/": 0.42, "/var/lib/docker": 0.83 } },
   stopped: [
     { name: "rag-migrate", image: "example/ingest:4.2", project: "rag", state: "exited", exitCode: 0 },
-    { name: "rag-worker", image: "example/ingest:4.2", project: "rag", state: "restarting", exitCode: 1 },
+    {
+      name: "rag-worker",
+      image: "example/ingest:4.2",
+      project: "rag",
+      state: "restarting",
+      exitCode: 1,
+      restarts: [20],
+    },
   ],
   containers: [
     {

@@ -28,7 +28,8 @@ describe("Address of the page", () => {
   );
 
   it("opens the last hour for a range that is none", () => {
-    expect(viewOf("#/container/chat?range=99y")).toMatchObject({ name: "chat", range: "1h" });
+    for (const range of ["99y", "toString", "constructor"])
+      expect(viewOf(`#/container/chat?range=${range}`)).toMatchObject({ name: "chat", range: "1h" });
     expect(viewOf("#/container/%E0%A4%A")).toMatchObject({ name: "%E0%A4%A" });
   });
 });

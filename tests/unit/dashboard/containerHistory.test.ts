@@ -1,10 +1,12 @@
 import {
   chartGrid,
   containerHistory,
+  descriptionQuery,
   historyQueries,
   named,
   times,
 } from "../../../dashboard/containerHistory";
+import type { Range } from "../../../dashboard/api";
 import { RANGES, type RangeName } from "../../../dashboard/address";
 
 const NOW = 1_790_000_000;
@@ -48,6 +50,52 @@ describe("View of a container", () => {
       { time: at(30), kind: "restart" },
       { time: at(31), kind: "OOM kill" },
     ]);
+  });
+
+  it("has the state and the exit code of a container that does not run, but not of one that does", () => {
+    const sample = (field: string, labels: Record<string, string>, value: number) => ({
+      metric: { field, ...labels },
+      value: [NOW, String(value)] as [number, string],
+    });
+    const [id, image] = ["/docker/chat", "example/chat:1"];
+    const descriptions = [
+      sample("notRunning", { id, image, state: "exited" }, 1),
+      sample("exitCode", { id }, 137),
+      sample("oomKilled", { id }, 1),
+    ];
+    const answers = { name: "chat", grid, alerts: [], ranges: [] };
+    expect(containerHistory({ ...answers, descriptions })).toMatchObject({
+      labels: { image },
+      started: undefined,
+      stopped: { state: "exited", exitCode: 137, oomKilled: true },
+    });
+    const running = sample("containers", { id, image }, NOW - 60);
+    expect(containerHistory({ ...answers, descriptions: [...descriptions, running] })).toMatchObject({
+      started: NOW - 60,
+      stopped: undefined,
+    });
+    for (const part of [
+      'container_state{job="exporter",state!="running",name="chat"}',
+      "container_exit_code{",
+    ])
+      expect(descriptionQuery("chat")).toContain(part);
+  });
+
+  it("has no mark only where it would know of one", () => {
+    const noMarks = (ranges: Range[], metric: string) =>
+      containerHistory({
+        name: "chat",
+        grid,
+        descriptions: [{ metric: { field: "unavailable", metric, reason: "no log" }, value: [NOW, "1"] }],
+        alerts: [],
+        ranges,
+      }).noMarks;
+    const started = [series("started", [1, 1000], [0, 1000])];
+    expect(noMarks(started, "other")).toBe("No restart and no out-of-memory kill in this time range.");
+    expect(noMarks(started, "container_oom_events_total")).toBe(
+      "No restart in this time range. Out-of-memory kills: Not measured on this host: no log.",
+    );
+    expect(noMarks([], "other")).toBe("No samples in this time range.");
   });
 
   it("has a reason instead of an empty chart, and no chart of what the container does not have", () => {

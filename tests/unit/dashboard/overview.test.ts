@@ -1,7 +1,7 @@
 import type { Answers } from "../../../dashboard/answers";
 import type { PrometheusAlert } from "../../../dashboard/api";
 import { sparklineGrid } from "../../../dashboard/answers";
-import { byProject, matches, sorted, type Container } from "../../../dashboard/containers";
+import { byProject, isFailed, matches, sorted, type Container } from "../../../dashboard/containers";
 import { overview } from "../../../dashboard/overview";
 import { last } from "../../../dashboard/tagged";
 
@@ -60,6 +60,7 @@ const shownAnswers: Answers = {
     sample("health", { id: "/docker/web" }, 0),
     sample("gpu.memoryTotal", { gpu_uuid: "GPU-a" }, 80 * GIB),
     sample("gpu.hostMemory", { gpu_uuid: "GPU-a" }, GIB),
+    sample("containerGpu.idle", { id: "/docker/chat", gpu_uuid: "GPU-b" }, 1),
   ],
   containers: [
     range("cpu", { id: "/docker/chat" }, 1, 2),
@@ -69,7 +70,8 @@ const shownAnswers: Answers = {
     range("gpu.memory", { gpu_uuid: "GPU-a" }, 40 * GIB, 41 * GIB),
     range("containerGpu.memory", { id: "/docker/chat", gpu_uuid: "GPU-a" }, 30 * GIB),
     range("containerGpu.memory", { id: "/docker/web", gpu_uuid: "GPU-a" }, 9.5 * GIB),
-    range("containerGpu.use", { id: "/docker/chat", gpu_uuid: "GPU-a" }, 0.5, 0.6),
+    // Between two points of the sparkline, it was used.
+    range("containerGpu.use", { id: "/docker/chat", gpu_uuid: "GPU-a" }, 0, 0),
     range("containerGpu.use", { id: "/docker/chat", gpu_uuid: "GPU-b" }, 0, 0),
   ],
   alerts: [watchdog],
@@ -143,6 +145,47 @@ describe("First screen", () => {
       ["processes of the host", 1],
       ["the driver", 0.5],
     ]);
+  });
+
+  it("names the MIG devices of a GPU, in which its memory is used", () => {
+    const { gpus } = shown({
+      descriptions: [
+        ...shownAnswers.descriptions,
+        sample("gpus", { gpu: "2:0", gpu_uuid: "MIG-a", gpu_model: "H100 1g.10gb" }, 1),
+      ],
+      others: [
+        range("gpu.memory", { gpu_uuid: "GPU-a" }, 41 * GIB),
+        range("gpu.memory", { gpu_uuid: "GPU-b" }, 41 * GIB),
+        range("gpu.memory", { gpu_uuid: "MIG-a" }, 0.25 * GIB),
+      ],
+    });
+    expect(gpus.map(({ gpu, parts }) => [gpu, parts.map(({ label }) => label)])).toEqual([
+      ["2", ["processes of the host", "its MIG devices"]],
+      ["2:0", ["the driver"]],
+      ["10", ["not accounted for"]],
+    ]);
+  });
+
+  it("takes the host's name from cAdvisor's target, not from one of a user's own job", () => {
+    const other = sample("targets", { job: "others", instance: "others:1", host: "llm-2" }, 1);
+    expect(shown({ descriptions: [other, ...shownAnswers.descriptions] }).host.name).toBe("llm-1");
+  });
+
+  it.each([
+    ["exited", 0, false, false],
+    ["exited", 143, false, false],
+    ["exited", 137, false, false],
+    ["exited", 130, false, false],
+    ["created", 0, false, false],
+    ["removing", 0, false, false],
+    ["exited", 1, false, true],
+    ["exited", 137, true, true],
+    ["exited", 139, false, true],
+    ["created", 127, false, true],
+    ["restarting", 0, false, true],
+    ["dead", 0, false, true],
+  ])("judges %s (%d), killed for memory: %j, as a failure: %j", (state, exitCode, oomKilled, failed) => {
+    expect(isFailed({ stopped: { state, exitCode, oomKilled } })).toBe(failed);
   });
 
   it("shows no memory of 0 where the kernel does not account for it", () => {
@@ -234,7 +277,9 @@ describe("What is missing on the page", () => {
   });
 
   it("is the alerts, where the Watchdog does not fire", () => {
-    expect(texts({ alerts: [] })).toEqual([expect.stringMatching(/evaluates no alert/)]);
+    expect(texts({ alerts: [] })).toEqual([
+      expect.stringMatching(/evaluates no alert.*, or the alert Watchdog is disabled/),
+    ]);
   });
 });
 

@@ -78,6 +78,31 @@ describe("Queries of the page and of the dashboards", () => {
     expect([...names].filter((name) => !stored.has(name))).toEqual([]);
   });
 
+  it("count the restarts that Docker counts, of which several can be between two scrapes", () => {
+    expect(used(CONTAINER_QUERIES.restarts.expr())).toEqual(["container:restarts:increase"]);
+  });
+
+  it("are about this host: metrics of a server are those of its own job", () => {
+    const jobs: [RegExp, string][] = [
+      [
+        /\b(?:container_(?:state|exit_code|oom_killed|health_status|gpu_)|gpu_)\w*(?![\w"])(?:\{([^}]*)\})?/g,
+        "exporter",
+      ],
+      [
+        /\b(?:container_(?:cpu|memory|network|fs|spec|start)_|machine_)\w*(?![\w"])(?:\{([^}]*)\})?/g,
+        "cadvisor",
+      ],
+    ];
+    const others = jobs.flatMap(([metric, job]) =>
+      [...PAGE, ...TABLE, ...OF_DASHBOARDS].flatMap((promql) =>
+        [...promql.replace(/\b(?:by|on) \([^)]*\)/g, "").matchAll(metric)]
+          .filter(([, matchers = ""]) => !matchers.includes(`job="${job}"`))
+          .map(([text]) => text),
+      ),
+    );
+    expect([...new Set(others)]).toEqual([]);
+  });
+
   it("are all asked by the page", () => {
     const asked = new Set(PAGE.flatMap(used));
     expect([...new Set(TABLE.flatMap(used))].filter((name) => !asked.has(name))).toEqual([]);
