@@ -158,6 +158,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         access: gpu.access,
         host,
         network: this.network,
+        llmNetwork: settings.llmServers === "off" ? undefined : this.network,
         proxy: this.dockerProxy,
         labels: this.labels,
       },
@@ -175,12 +176,18 @@ export class ContainerMetrics extends pulumi.ComponentResource {
       `${this.name}-node-exporter`,
       {
         image: settings.nodeExporterImage,
-        disks: settings.hostDisks,
+        disks: this.hostDisks(),
         network: this.network,
         labels: this.labels,
       },
       { parent: this },
     );
+  }
+
+  /** The directories of the setting `hostDisks`, without Docker's root directory, which is measured anyway. */
+  private hostDisks(): string[] {
+    const { settings, host } = this.args;
+    return settings.hostDisks.filter((disk) => disk !== host.rootDirectory);
   }
 
   private createPrometheus(): PrometheusServer {
@@ -283,7 +290,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           ...(nodeExporter && {
             host: {
               exporter: `${this.name}-node-exporter`,
-              disks: [host.rootDirectory, ...settings.hostDisks],
+              disks: [host.rootDirectory, ...this.hostDisks()],
             },
           }),
           ...(alertmanager && {

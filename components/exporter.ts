@@ -67,6 +67,8 @@ export interface ExporterArgs {
   host: HostFacts;
   /** The network that it joins, under the alias `exporter`. */
   network: docker.Network;
+  /** The network on which it lists LLM servers for Prometheus; undefined where they are not scraped. */
+  llmNetwork?: docker.Network | undefined;
   /** The proxy to the Docker API; by default, the exporter mounts the socket. */
   proxy?: DockerProxy | undefined;
   labels: Labels;
@@ -79,7 +81,7 @@ export class Exporter extends pulumi.ComponentResource {
   /** @param name also the container's name, and the prefix of its volume */
   constructor(name: string, args: ExporterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:Exporter", name, {}, opts);
-    const { image, memory, access, host, network, proxy, labels } = args;
+    const { image, memory, access, host, network, llmNetwork, proxy, labels } = args;
     const { file } = exporterBundle();
 
     const program = createVolume(this, `${name}-program`, { labels });
@@ -90,7 +92,10 @@ export class Exporter extends pulumi.ComponentResource {
       cpus: "0.5",
       labels: [...labels, { label: GPU_LABEL, value: "none" }],
       networks: [{ network, aliases: [alias] }, ...(proxy ? [{ network: proxy.network }] : [])],
-      envs: [...environment(access, proxy), pulumi.interpolate`LLM_NETWORK=${network.name}`],
+      envs: [
+        ...environment(access, proxy),
+        ...(llmNetwork ? [pulumi.interpolate`LLM_NETWORK=${llmNetwork.name}`] : []),
+      ],
       // The deploy step below installs the program right after the container has started.
       command: [...["sh", "-c", startScript(proxy), `/exporter/${file}`], ...NODE_OPTIONS],
       user: `${NOBODY}:${NOBODY}`,

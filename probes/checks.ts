@@ -74,15 +74,12 @@ function loginChecks({
 
 function hostChecks({ host, prometheusUrl }: Expectation, deadline: number): Check[] {
   if (!host) return [];
-  const check = (name: string, query: () => Promise<string>): Check => ({
-    name,
-    container: host.exporter,
-    deadline,
-    query,
-  });
+  const { exporter, disks } = host;
   return [
-    check("the target host is up", () => requireTargetUp(prometheusUrl, "host")),
-    check("the host and its disks are measured", () => hostMeasured(prometheusUrl, host.disks)),
+    check("the target host is up", exporter, deadline, () => requireTargetUp(prometheusUrl, "host")),
+    check("the host and its disks are measured", exporter, deadline, () =>
+      hostMeasured(prometheusUrl, disks),
+    ),
   ];
 }
 

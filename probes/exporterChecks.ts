@@ -11,16 +11,14 @@ export function exporterChecks(
   { prometheusUrl, containers: { exporter } }: Expectation,
   deadline: number,
 ): Check[] {
-  const check = (name: string, query: Check["query"]): Check => ({
-    name,
-    container: exporter,
-    deadline,
-    query,
-  });
   return [
-    check("the target exporter is up", () => requireTargetUp(prometheusUrl, "exporter")),
-    check("the running exporter has been scraped", () => exporterScraped(prometheusUrl, exporter)),
-    check("the exporter reads the containers from Docker", () => exporterReadsDocker(prometheusUrl)),
+    check("the target exporter is up", exporter, deadline, () => requireTargetUp(prometheusUrl, "exporter")),
+    check("the running exporter has been scraped", exporter, deadline, () =>
+      exporterScraped(prometheusUrl, exporter),
+    ),
+    check("the exporter reads the containers from Docker", exporter, deadline, () =>
+      exporterReadsDocker(prometheusUrl),
+    ),
   ];
 }
 

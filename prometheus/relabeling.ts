@@ -107,6 +107,14 @@ export function cadvisorRelabeling(hostMetrics = true): RelabelConfig[] {
   ];
 }
 
+/** The names of the metrics that the stack itself measures, records and alerts by, none of which an engine exposes. */
+const OWN_METRICS = [
+  "(container|gpu|gpu_container|llm|host|machine|node|prometheus|alertmanager|caddy|gateway|monitoring|exporter|cadvisor|scrape)[_:].*",
+  "DCGM_FI_.*",
+  "up",
+  "ALERTS.*",
+].join("|");
+
 /**
  * Relabeling of the series of LLM servers: each engine's label of the model becomes `model`.
  *
@@ -120,7 +128,7 @@ export const llmRelabeling = (all: boolean): RelabelConfig[] => [
     target_label: "__name__",
     replacement: "$1:$2",
   },
-  ...(all ? [] : [keepMetrics(LLM_METRICS)]),
+  all ? { source_labels: ["__name__"], regex: OWN_METRICS, action: "drop" } : keepMetrics(LLM_METRICS),
   { source_labels: ["model_name"], regex: BEGINNING_OF_ANY, target_label: "model" },
   // SGLang 0.4 and older name the model so; `name` is the container's.
   { source_labels: ["__name__", "exported_name"], regex: "sglang:.*;(.+)", target_label: "model" },

@@ -82,8 +82,12 @@ export const dcgmJob = (address: string, host: string): ScrapeConfig => ({
   ],
 });
 
-/** Limits of a scrape of an LLM server, which is not under our control: real pages have some 100 kB, and 150 series that are kept. */
-const LLM_LIMITS = { ...EXTRA_LIMITS, body_size_limit: "10MB", sample_limit: 2_000 } as const;
+/**
+ * Limits of a scrape of an LLM server, which is not under our control: real pages have some 100 kB, and up to 150 series that are
+ * kept, none of which has many or long labels.
+ */
+const LLM_LIMITS = { ...LIMITS, body_size_limit: "10MB", sample_limit: 500 } as const;
+const ALL_LLM_LIMITS = { ...EXTRA_LIMITS, body_size_limit: LLM_LIMITS.body_size_limit } as const;
 
 /**
  * The job that scrapes LLM servers, which the exporter discovers.
@@ -99,8 +103,7 @@ export const llmJob = (host: string, all: boolean): ScrapeConfig => ({
   fallback_scrape_protocol: "PrometheusText0.0.4",
   // One series instead of one for each bucket.
   convert_classic_histograms_to_nhcb: true,
-  ...LLM_LIMITS,
-  ...(all && { sample_limit: EXTRA_LIMITS.sample_limit }),
+  ...(all ? ALL_LLM_LIMITS : LLM_LIMITS),
   // A server could redirect Prometheus to another one.
   follow_redirects: false,
   http_sd_configs: [

@@ -77,10 +77,14 @@ export const schema = z
     };
     if (settings.cadvisorPort === settings.prometheusPort)
       refuse(["prometheusPort"], `is also cadvisorPort: give each its own`);
+    for (const [index, disk] of settings.hostDisks.entries())
+      if (settings.hostDisks.indexOf(disk) < index)
+        refuse(["hostDisks", index], "must not list a directory twice");
     checkGateway(settings, refuse);
     const free: string[] = [];
     if (settings.notify.length === 0) free.push(OWN_JOBS.alertmanager);
     if (settings.hostMetrics === "off") free.push(OWN_JOBS.host);
+    if (settings.llmServers === "off") free.push(OWN_JOBS.llm);
     checkScrapeJobs(settings.scrapeJobs, settings.scrapeInterval, free, refuse);
     checkReceivers(settings.notify, refuse);
   });

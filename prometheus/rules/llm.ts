@@ -89,13 +89,17 @@ const record = (quantity: Quantity, suffix = "", q = 0): RecordingRule => ({
 
 const RECORDS: RecordingRule[] = [
   { record: "llm:up", expr: `max by (${BY_CONTAINER}) (up{${JOB}})` },
-  { record: ANSWERED, expr: "timestamp(llm:up == 1)" },
+  {
+    record: ANSWERED,
+    // The record goes on while the server does not answer, for as long as it is a target, and under the name that it then has.
+    expr: `timestamp(llm:up == 1) or llm:up * 0 + on (host, id) group_left () max by (host, id) (last_over_time(${ANSWERED}[1d]))`,
+  },
   {
     record: LOADED,
     // Engines serve metrics once their model is loaded. The record goes on until a scrape fails or the container restarts.
     expr: [
       `(${LOADED} and llm:up == 1`,
-      `unless on (host, id) container_start_time_seconds{job="${OWN_JOBS.cadvisor}"} > on (host, id) ${LOADED})`,
+      `unless on (host, id) container_start_time_seconds{job="${OWN_JOBS.cadvisor}"} > on (host, id) max by (host, id) (${LOADED}))`,
       "or timestamp(llm:up == 1)",
     ].join(" "),
   },
@@ -128,7 +132,8 @@ export const llmRules = (alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => (
 /** Alerts about servers that do not answer, or tell nothing. */
 function answerAlerts(alerts: AlertSettings): AlertingRule[] {
   const start = `container_start_time_seconds{job="${OWN_JOBS.cadvisor}"}`;
-  const answered = `last_over_time(${ANSWERED}[1d]) >= on (host, id) ${start}`;
+  // For a moment, a container that is renamed has two names.
+  const answered = `max by (host, id) (${ANSWERED}) >= on (host, id) ${start}`;
   return [
     {
       alert: "LlmServerDown",
@@ -145,8 +150,8 @@ function answerAlerts(alerts: AlertSettings): AlertingRule[] {
       expr: `llm:up${ALERTED} == 0 and on (host, id) time() - ${start} > ${durationSeconds(alerts.llmLoadingTime)} unless on (host, id) ${answered}`,
       labels: { severity: "warning" },
       annotations: {
-        summary: `${SERVER} has not answered since its start`,
-        description: `It started more than ${alerts.llmLoadingTime} ago (llm:up is {{ $value }}). See its log: it may still be loading its model. The page /targets of Prometheus shows whether it refuses the scrape.`,
+        summary: `${SERVER} has answered no scrape since its start`,
+        description: `That was more than ${alerts.llmLoadingTime} ago. Its log shows whether it still loads its model. If it serves requests, it was started without metrics: restart SGLang with --enable-metrics, llama.cpp with --metrics. /targets of Prometheus has the scrape's error.`,
       },
     },
     {
@@ -167,7 +172,8 @@ function answerAlerts(alerts: AlertSettings): AlertingRule[] {
 const loadAlerts = (alerts: AlertSettings): AlertingRule[] => [
   {
     alert: "LlmAdmissionStalled",
-    expr: `${NAMES.requestsWaiting}${ALERTED} > 0 and ${NAMES.generatedTokens} == 0`,
+    // A server of embeddings or of a reranker generates nothing, and reads prompts.
+    expr: `${NAMES.requestsWaiting}${ALERTED} > 0 and ${NAMES.generatedTokens} == 0 unless ${NAMES.promptTokens} > 0`,
     for: alerts.llmStalledFor,
     labels: { severity: "critical" },
     annotations: {

@@ -9,6 +9,13 @@ export interface LimitedJob {
   body_size_limit?: string | 0 | undefined;
 }
 
+/** Series of targets that have alerts: those of LLM servers have the label of their container. */
+const ALERTED = 'alerts!="none"';
+
+/** The job that discovers LLM servers is none of the setting's, so that its limits are fixed. */
+const LLM_SERVER =
+  "An LLM server needs a job of its own there, and the container label llm-metrics.scrape=false.";
+
 /**
  * Alerts about the limits of scrapes: Prometheus rejects a whole scrape that exceeds one. They apply to the jobs of the setting
  * `scrapeJobs` as well.
@@ -28,14 +35,13 @@ export function scrapeLimitRules(
     rules: [
       {
         alert: "ScrapeSampleLimitNear",
-        expr: `scrape_samples_post_metric_relabeling / (scrape_sample_limit > 0) > ${near}`,
+        expr: `scrape_samples_post_metric_relabeling{${ALERTED}} / (scrape_sample_limit > 0) > ${near}`,
         for: twoScrapes,
         labels: { severity: "warning" },
         annotations: {
           summary:
             "The job {{ $labels.job }} on {{ $labels.host }} stores {{ $value | humanizePercentage }} of its sample limit",
-          description:
-            'Above 100 %, every series of {{ $labels.instance }} is lost. In scrapeJobs, raise sample_limit, or drop series by metric_relabel_configs. The query `topk(10, count by (__name__, name) ({job="{{ $labels.job }}"}))` shows what has the most series.',
+          description: `Above 100 %, every series of {{ $labels.instance }} is lost. In scrapeJobs, raise sample_limit, or drop series by metric_relabel_configs. ${LLM_SERVER}`,
         },
       },
       {
@@ -46,34 +52,31 @@ export function scrapeLimitRules(
         annotations: {
           summary:
             "The response of {{ $labels.instance }} on {{ $labels.host }} to the job {{ $labels.job }} is near its size limit: {{ $value | humanize1024 }}B",
-          description:
-            "Above the limit, every series of the target is lost. In scrapeJobs, raise body_size_limit. cAdvisor repeats the labels of a container in each of its lines.",
+          description: `Above the limit, every series of the target is lost. In scrapeJobs, raise body_size_limit. ${LLM_SERVER} cAdvisor repeats a container's labels in each line.`,
         },
       },
       {
         alert: "ScrapeTimeoutNear",
         // TargetDown reports scrapes that fail.
-        expr: `(scrape_duration_seconds > ${near} * scrape_timeout_seconds) and up == 1`,
+        expr: `(scrape_duration_seconds{${ALERTED}} > ${near} * scrape_timeout_seconds) and up == 1`,
         for: twoScrapes,
         labels: { severity: "warning" },
         annotations: {
           summary:
             "A scrape of {{ $labels.instance }} on {{ $labels.host }} by the job {{ $labels.job }} takes {{ $value | humanizeDuration }}, which is near its timeout",
-          description:
-            "A scrape that exceeds its timeout stores nothing. See whether the host is overloaded; in scrapeJobs, raise scrape_timeout.",
+          description: `A scrape that exceeds its timeout stores nothing. See whether the host is overloaded; in scrapeJobs, raise scrape_timeout. ${LLM_SERVER}`,
         },
       },
       {
         alert: "ScrapeRejected",
         // A response was read (its size is -1 above body_size_limit, and 0 without one), and nothing of it is stored.
-        expr: "up == 0 and scrape_body_size_bytes != 0",
+        expr: `up{${ALERTED}} == 0 and scrape_body_size_bytes != 0`,
         for: twoScrapes,
         labels: { severity: "warning" },
         annotations: {
           summary:
             "Prometheus rejects the metrics of {{ $labels.instance }} on {{ $labels.host }} for the job {{ $labels.job }}, and stores none of them",
-          description:
-            "They exceed a limit, or are malformed: the page /targets of Prometheus names the limit, the metric and the label. In scrapeJobs, raise that limit, or drop the label by metric_relabel_configs.",
+          description: `They exceed a limit, or are malformed: /targets of Prometheus says which. In scrapeJobs, raise the limit, or drop the label by metric_relabel_configs. ${LLM_SERVER}`,
         },
       },
     ],
@@ -85,7 +88,7 @@ function bodySizeNear(jobs: readonly LimitedJob[], ratio: number): string {
   const [shared = 0] = jobs.map(limitOf);
   const named = jobs.filter((job) => limitOf(job) !== shared);
   const near = (matchers: string[], limit: number) =>
-    `scrape_body_size_bytes{${matchers.join(",")}} > ${Math.floor(ratio * limit)}`;
+    `scrape_body_size_bytes{${[...matchers, ALERTED].join(",")}} > ${Math.floor(ratio * limit)}`;
   return [
     near(
       named.map(({ job_name }) => `job!=${JSON.stringify(job_name)}`),

@@ -935,8 +935,19 @@ const response = (up: string, size: string) => ({
   [cadvisor("scrape_body_size_bytes")]: size,
 });
 
+/** Those series of an LLM server whose container has the label alerts=none. */
+const exempt = (series: Record<string, string>) =>
+  Object.fromEntries(
+    Object.entries(series).map(([name, values]) => [
+      name.replaceAll("cadvisor", "llm-servers").replace("}", `,${named("dev")},${EXEMPT}}`),
+      values,
+    ]),
+  );
+const EXEMPT_TARGET = "about a container with the label alerts=none";
+
 const SCRAPES = {
   ScrapeSampleLimitNear: [
+    { name: EXEMPT_TARGET, series: exempt(samples("16100x100", "20000x100")), silent: ["12m"] },
     {
       name: "above 80 % of the limit",
       series: samples("15000x20 16100x100", "20000x120"),
@@ -952,6 +963,11 @@ const SCRAPES = {
   ],
   ScrapeBodySizeLimitNear: [
     {
+      name: EXEMPT_TARGET,
+      series: exempt({ [cadvisor("scrape_body_size_bytes")]: "110000000x100" }),
+      silent: ["12m"],
+    },
+    {
       name: "above 80 % of the limit",
       series: { [cadvisor("scrape_body_size_bytes")]: "100000000x20 110000000x100" },
       silent: ["11m"],
@@ -964,6 +980,7 @@ const SCRAPES = {
     },
   ],
   ScrapeTimeoutNear: [
+    { name: EXEMPT_TARGET, series: exempt(duration("9x100", "1x120")), silent: ["12m"] },
     {
       name: "above 80 % of the timeout",
       series: duration("7x20 9x100", "1x120"),
@@ -978,6 +995,7 @@ const SCRAPES = {
     { name: "about one scrape", series: duration("7x20 9x0 7x100", "1x120"), silent: ["11m", "12m"] },
   ],
   ScrapeRejected: [
+    { name: EXEMPT_TARGET, series: exempt(response("0x100", "5000x120")), silent: ["12m"] },
     {
       name: "where a response is not stored",
       series: response("1x20 0x100", "5000x120"),
@@ -1259,6 +1277,14 @@ const scraped = (reason: string, value: number, more = "") => ({
 });
 const OWN_JOB = (metric: string) => llm(metric).replace('job="llm-servers"', 'job="mine"');
 
+/** A server that is renamed while it answers, so that it has two names for a moment, and later answers no more. */
+const RENAMED_AND_DOWN = {
+  [llm("up")]: "1x22 stale",
+  [llmJob("up", named("chat-2", "chat"))]: "_x20 1x20 0x120",
+  [container("container_start_time_seconds")]: "0x20 stale",
+  [cadvisor("container_start_time_seconds", named("chat-2", "chat"))]: "_x21 0x140",
+};
+
 const LLM_SERVERS = {
   LlmServerDown: [
     {
@@ -1266,6 +1292,22 @@ const LLM_SERVERS = {
       series: { [llm("up")]: "1x20 0x100", ...started("0x120") },
       silent: ["12m"],
       fires: ["13m", "50m"],
+    },
+    {
+      name: "about a server that was renamed",
+      series: RENAMED_AND_DOWN,
+      silent: ["22m"],
+      fires: ["24m", "55m"],
+    },
+    {
+      name: "about another server while one is renamed",
+      series: {
+        ...RENAMED_AND_DOWN,
+        [llm("up", "", "web")]: "1x5 0x100",
+        [container("container_start_time_seconds", "web")]: "0x120",
+      },
+      silent: ["4m"],
+      fires: ["6m", "10m30s", "15m"],
     },
     {
       name: "while a server that was started again loads its model",
@@ -1302,6 +1344,11 @@ const LLM_SERVERS = {
       series: { [llm("up")]: "1x20 0x200", ...started("0x20 630x200") },
       silent: ["40m"],
       fires: ["41m"],
+    },
+    {
+      name: "about a server that has answered, and was renamed",
+      series: RENAMED_AND_DOWN,
+      silent: ["25m", "55m"],
     },
     {
       name: "about a server that has loaded its model, and the label alerts=none",
@@ -1377,6 +1424,15 @@ const LLM_SERVERS = {
         [llm("vllm:num_requests_waiting", "", "idle")]: "0x120",
         [llm("vllm:generation_tokens_total", "", "idle")]: "5x120",
         ...Object.fromEntries(QUEUES.map(([waiting]) => [OWN_JOB(waiting), "3x120"])),
+      },
+      silent: ["20m", "40m"],
+    },
+    {
+      name: "about a server of embeddings, which generates nothing",
+      series: {
+        [llm("vllm:num_requests_waiting")]: "3x120",
+        [llm("vllm:generation_tokens_total")]: "0x120",
+        ...tokens("vllm:prompt_tokens_total", [[100, 120]]),
       },
       silent: ["20m", "40m"],
     },

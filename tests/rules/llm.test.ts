@@ -245,10 +245,10 @@ const READINGS: Record<string, { model: string; read: (page: Reading) => Shown }
 const pages = Object.entries(LLM_PAGES);
 
 /** Runs promtool's tests of the rules; values may differ in the last digits. */
-async function testLlmRules(tests: object[]): Promise<void> {
+async function testLlmRules(tests: object[], interval = "30s"): Promise<void> {
   const { name, text } = rulesFile([llmRules()]);
   const file = dump(
-    { rule_files: [name], evaluation_interval: "30s", fuzzy_compare: true, tests },
+    { rule_files: [name], evaluation_interval: interval, fuzzy_compare: true, tests },
     { lineWidth: -1 },
   );
   expect(await runPromtool({ [name]: text, "llm.yml": file }, "test", "rules", "llm.yml")).toContain(
@@ -329,6 +329,52 @@ describe("Records of LLM servers", () => {
         ],
       },
     ]);
+  });
+
+  it("and alerts know for days that a server has answered and does so no more, also under a new name", async () => {
+    const labels = (name: string) => `host="h",id="/docker/a",name="${name}",llm_server="vllm"`;
+    const series = (metric: string, name: string, values: string) => ({
+      series: `${metric},instance="i:1",${labels(name)}}`,
+      values,
+    });
+    const answered = (eval_time: string, name: string, value: number) => ({
+      expr: "llm:answered_timestamp_seconds",
+      eval_time,
+      exp_samples: [{ labels: `llm:answered_timestamp_seconds{${labels(name)}}`, value }],
+    });
+    const firing = (eval_time: string, alertname: string, name: string) => ({
+      expr: 'ALERTS{alertstate="firing"}',
+      eval_time,
+      exp_samples: [
+        {
+          labels: `ALERTS{alertname="${alertname}",alertstate="firing",severity="critical",${labels(name)}}`,
+          value: 1,
+        },
+      ],
+    });
+    const interval = "5m";
+    await testLlmRules(
+      [
+        {
+          interval,
+          input_series: [
+            series('up{job="llm-servers"', "a", "1x12 0x12 stale"),
+            series('up{job="llm-servers"', "b", "_x25 0x400"),
+            series('container_start_time_seconds{job="cadvisor"', "a", "0x24 stale"),
+            series('container_start_time_seconds{job="cadvisor"', "b", "_x25 0x400"),
+          ],
+          promql_expr_test: [
+            answered("50m", "a", 3000),
+            answered("2h", "a", 3600),
+            ...["3h", "30h"].flatMap((time) => [
+              answered(time, "b", 3600),
+              firing(time, "LlmServerDown", "b"),
+            ]),
+          ],
+        },
+      ],
+      interval,
+    );
   });
 
   it("divide tokens by the GPUs that are allocated, and show the GPU memory of each model", async () => {

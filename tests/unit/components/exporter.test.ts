@@ -82,6 +82,11 @@ function expectNoGpus(exporter: Record<string, unknown> | undefined) {
     expect(exporter).not.toHaveProperty(input);
 }
 
+test("llmServers: off deploys an exporter that knows no network of LLM servers", async () => {
+  const { exporter } = await declareGpu({ llmServers: "off" });
+  expect(exporter).toMatchObject({ envs: ["NVIDIA_VISIBLE_DEVICES=void"] });
+});
+
 test("gpu: on is refused on a host without GPUs, with the reason and a hint", () => {
   expect(() => gpuPlan("on", host)).toThrow(
     /llm-metrics:gpu is "on", but .* nothing was changed.*nvidia-ctk runtime configure/,

@@ -52,6 +52,12 @@ describe("node_exporter", () => {
     );
   });
 
+  it("measures Docker's root directory once, also where hostDisks names it", async () => {
+    const { probe } = await declare({ hostDisks: ["/data/docker"] });
+    expect(containerInputs("node-exporter-container")).not.toHaveProperty("mounts");
+    expect((JSON.parse(probe["stdin"] as string) as Expectation).host?.disks).toEqual(["/data/docker"]);
+  });
+
   it("is checked after a deploy, with every disk", async () => {
     const { probe } = await declare({ hostDisks: ["/srv"] });
     expect((JSON.parse(probe["stdin"] as string) as Expectation).host).toEqual({

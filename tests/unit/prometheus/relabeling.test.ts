@@ -1,4 +1,5 @@
 import { cut, cutStart } from "../../../lib/labels";
+import * as catalogue from "../../../prometheus/catalogue";
 import { LLM_METRICS } from "../../../prometheus/llmEngines";
 import { llmServer } from "../../../prometheus/llmServers";
 import { cadvisorRelabeling, EXPORTED_CONTAINER_LABELS, llmRelabeling } from "../../../prometheus/relabeling";
@@ -6,6 +7,7 @@ import { cadvisorJob } from "../../../prometheus/scrapeConfigs";
 import { converted, stored } from "../../support/exposition";
 import { LLM_PAGES } from "../../support/llmPages";
 import { relabeled, type SeriesLabels } from "../../support/relabel";
+import { RULES } from "../../rules/alertCases";
 
 /** What Prometheus stores of a series of cAdvisor; undefined for a dropped one. */
 const storedOf = (series: SeriesLabels, hostMetrics = true) =>
@@ -183,6 +185,22 @@ describe("Series of LLM servers", () => {
   it("are all kept with the setting all", () => {
     for (const { text } of Object.values(LLM_PAGES))
       expect(stored(text, TARGET, llmRelabeling(true))).toHaveLength(converted(text).length);
+  });
+
+  it("cannot forge a metric or a record of the stack's own, or an alert, with the setting all", () => {
+    const measured = Object.entries(catalogue)
+      .filter(([list]) => list.endsWith("_METRICS"))
+      .flatMap(([, metrics]) => (Array.isArray(metrics) ? (metrics as string[]) : Object.keys(metrics)))
+      // Those that every server has of itself.
+      .filter((name) => !/^(go|process)_/.test(name));
+    const recorded = RULES.flatMap(({ rules }) => rules).flatMap((rule) =>
+      "record" in rule ? rule.record : [],
+    );
+    const others = ["up", "ALERTS", "ALERTS_FOR_STATE", "scrape_sample_limit", "DCGM_FI_DEV_GPU_UTIL"];
+    expect(measured.length).toBeGreaterThan(80);
+    expect(recorded.length).toBeGreaterThan(20);
+    for (const name of [...measured, ...recorded, ...others])
+      expect([name, stored(`${name} 1`, TARGET, llmRelabeling(true))]).toEqual([name, []]);
   });
 });
 

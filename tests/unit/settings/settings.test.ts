@@ -117,6 +117,7 @@ const bad: [key: string, values: Record<string, unknown>][] = [
   ["hostDisks[0]", { hostDisks: ["/run"] }],
   ["hostDisks[0]", { hostDisks: ["/var"] }],
   ["hostDisks[1]", { hostDisks: ["/data", "/var/run/x"] }],
+  ["hostDisks[2]", { hostDisks: ["/data", "/srv", "/data"] }],
   ["protectData", { protectData: "maybe" }],
   ["outbound", { outbound: 1 }],
   ["alertmanagers[0]", { alertmanagers: ["alertmanager"] }],
@@ -274,6 +275,14 @@ describe("A setting that was renamed", () => {
     expect(() => parse({ ...defaults, gpuExporterMemory: "8MB" })).toThrow(
       'llm-metrics:exporterMemory is "8MB", but must be',
     );
+  });
+});
+
+describe("The setting llmServers", () => {
+  it("takes the name of the job llm-servers, which is free without it", () => {
+    const scrapeJobs = [{ ...JOB, job_name: "llm-servers" }];
+    expect(parse({ ...defaults, scrapeJobs, llmServers: "off" }).scrapeJobs).toHaveLength(1);
+    expect(() => parse({ ...defaults, scrapeJobs })).toThrow(/job_name .* is the name of another job/);
   });
 });
 
