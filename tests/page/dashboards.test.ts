@@ -22,6 +22,7 @@ const CONTAINER: DescribedContainer = {
   disk: 1e6,
   // All the time, so that one is in the minute of each query.
   oomKills: Array.from({ length: 40 }, (_, minute) => minute - 20),
+  restarts: [8],
   gpus: [
     { gpu: 0, gibibytes: 4, use: 0.1 },
     { gpu: 1, gibibytes: 6, use: 0.2 },
@@ -50,9 +51,6 @@ describe("Queries of the dashboards", () => {
     expect(empty).toEqual([
       // The samples of a described host lie in the future too, and Prometheus stores none before them, as those of alerts.
       "host: Firing alerts, A",
-      "host: LLM servers, H", // Restarts.
-      "host: Other containers, I",
-      "container: $name, D",
       "container: Firing alerts, A",
       "container: Writable layer, A",
     ]);

@@ -19,6 +19,7 @@ export interface DescribedContainer {
   disk?: number;
   /** Minutes ago. */
   oomKills?: number[];
+  restarts?: number[];
   throttled?: number;
   gpus?: { gpu: number; gibibytes: number; use: number }[];
 }
@@ -31,8 +32,6 @@ export interface DescribedStopped {
   state: string;
   exitCode: number;
   oomKilled?: boolean;
-  /** Minutes ago. */
-  restarts?: number[];
 }
 
 /** A host whose samples are made up, for pictures, benchmarks and tests of the page without an engine. */
@@ -251,6 +250,13 @@ function families(host: DescribedHost, span: Span): Family[] {
         oomKills.some((ago) => Math.abs(minutes - (last - ago)) < 0.3) ? 1 : undefined,
       record,
     ),
+    each(
+      "container:restarts:increase",
+      // One sample of each, where samples are dense.
+      ({ restarts = [] }, minutes) =>
+        restarts.some((ago) => minutes >= last - ago && minutes < last - ago + 0.5) ? 1 : undefined,
+      record,
+    ),
     {
       name: "monitoring_metric_unavailable",
       series: (host.unavailable ?? []).map((labels) => ({
@@ -259,7 +265,7 @@ function families(host: DescribedHost, span: Span): Family[] {
       })),
     },
     ...(host.used ? usedFamilies(host.name, host.used, varied) : []),
-    ...stoppedFamilies(host, last),
+    ...stoppedFamilies(host),
     ...(host.gpus ? gpuFamilies(host, host.gpus, varied) : []),
   ];
 }
@@ -282,8 +288,7 @@ function usedFamilies(
   ];
 }
 
-/** @param last the time of the description */
-function stoppedFamilies(host: DescribedHost, last: number): Family[] {
+function stoppedFamilies(host: DescribedHost): Family[] {
   const each = (
     name: string,
     value: (stopped: DescribedStopped) => number,
@@ -307,15 +312,6 @@ function stoppedFamilies(host: DescribedHost, last: number): Family[] {
     ),
     each("container_exit_code", ({ exitCode }) => exitCode),
     each("container_oom_killed", ({ oomKilled = false }) => Number(oomKilled)),
-    {
-      name: "container:restarts:increase",
-      series: (host.stopped ?? []).map(({ restarts = [], ...stopped }) => ({
-        labels: { host: host.name, ...containerLabels({ ...stopped, cores: 0, gibibytes: 0 }) },
-        // One sample of each, as dense as they are.
-        at: (minutes) =>
-          restarts.some((ago) => minutes >= last - ago && minutes < last - ago + 0.5) ? 1 : undefined,
-      })),
-    },
   ];
 }
 
@@ -404,14 +400,7 @@ export const GPU_HOST: DescribedHost = {
   used: { cpu: 0.11, memory: 0.31, disks: { "/": 0.42, "/var/lib/docker": 0.83 } },
   stopped: [
     { name: "rag-migrate", image: "example/ingest:4.2", project: "rag", state: "exited", exitCode: 0 },
-    {
-      name: "rag-worker",
-      image: "example/ingest:4.2",
-      project: "rag",
-      state: "restarting",
-      exitCode: 1,
-      restarts: [20],
-    },
+    { name: "rag-worker", image: "example/ingest:4.2", project: "rag", state: "restarting", exitCode: 1 },
   ],
   containers: [
     {
@@ -513,6 +502,7 @@ export const GPU_HOST: DescribedHost = {
       network: 310_000,
       disk: 9e6,
       oomKills: [8, 42],
+      restarts: [8],
     },
     {
       name: "rag-qdrant",
