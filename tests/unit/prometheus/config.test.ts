@@ -39,7 +39,7 @@ test("every job has limits, and an extra job may set its own sample limit and la
     { job_name: "b", sample_limit: 7, static_configs: [{ targets: ["b:1"], labels: { host: "elsewhere" } }] },
   ];
   const jobs = configOf({ scrapeJobs }).scrape_configs;
-  expect(jobs.map((job) => job.sample_limit)).toEqual([...Array<number>(5).fill(20_000), 500, 20_000, 7]);
+  expect(jobs.map((job) => job.sample_limit)).toEqual([...Array<number>(5).fill(20_000), 1000, 20_000, 7]);
   expect(jobs.slice(6).map((job) => job.static_configs?.[0]?.labels)).toEqual([
     { host: "llm-1" },
     { host: "elsewhere" },
@@ -93,7 +93,7 @@ describe("The job of LLM servers", () => {
       honor_timestamps: false,
       follow_redirects: false,
       body_size_limit: "10MB",
-      sample_limit: 500,
+      sample_limit: 1000,
       label_limit: 40,
       label_value_length_limit: 2000,
     });
