@@ -18,7 +18,7 @@ export interface Snapshot {
 export class Collector {
   /**
    * @param gpus undefined where GPUs are not measured
-   * @param network the network on which Prometheus scrapes LLM servers
+   * @param network the network on which Prometheus scrapes LLM servers; "" where it scrapes none
    */
   constructor(
     private readonly containers: Containers,
@@ -52,6 +52,7 @@ export class Collector {
 
   /** A server on which Docker hangs stays a target: it can answer Prometheus, or be down for longer. */
   private llmServers({ containers, stale }: ListedContainers): LlmServer[] {
+    if (this.network === "") return [];
     return llmServers(
       [...containers, ...stale].filter(({ state }) => state.running),
       this.network,
