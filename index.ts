@@ -51,7 +51,8 @@ async function program(): Promise<Record<string, unknown>> {
   return {
     cadvisorUrl: stack.urls.cadvisor,
     prometheusUrl: stack.urls.prometheus,
-    grafanaUrl: grafana && stack.urls.grafana,
+    // Pulumi warns about outputs without a value.
+    ...(grafana && { grafanaUrl: stack.urls.grafana }),
     networkName: stack.network.name,
     networkId: stack.network.id,
     containerNames: {

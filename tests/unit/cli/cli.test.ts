@@ -195,6 +195,11 @@ test("what is written without a terminal leaves out beginnings and repetitions, 
     "    llm-metrics:docker:Gateway llm-metrics-dev-gateway  ",
     " +  docker:index:Container llm-metrics-dev-cadvisor-container creating (1s) error: it exits",
     " +  command:local:Command llm-metrics-dev-probe-command creating (1s) ok: cAdvisor is healthy (ok)",
+    " +  command:local:Command llm-metrics-dev-probe-command created (2s) ok: cAdvisor is healthy (ok)",
+    " +  docker:index:RemoteImage llm-metrics-dev-cadvisor-image created (0.1s) ",
+    "    pulumi:pulumi:Stack llm-metrics-dev running GPUs are not measured",
+    " +  pulumi:pulumi:Stack llm-metrics-dev creating (1s) GPUs are not measured",
+    " +  pulumi:pulumi:Stack llm-metrics-dev created (3s) 1 message",
     "Diagnostics:",
     "  docker:index:Container (llm-metrics-dev-cadvisor-container):",
     "    error: it exits",
@@ -211,7 +216,7 @@ test("what is written without a terminal leaves out beginnings and repetitions, 
     end(succeeded);
     return lines;
   };
-  const kept = [0, 1, 5, 7, 10, 11, 12, 13, 14].map((index) => output[index]);
+  const kept = [0, 1, 5, 7, 10, 15, 16, 17, 18, 19].map((index) => output[index]);
   expect(reduced(false)).toEqual(kept);
   expect(reduced(true)).toEqual([...kept, "Resources:", "    1 unchanged", "Duration: 3s"]);
 });
