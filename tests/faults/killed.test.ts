@@ -103,8 +103,14 @@ test.each(["SIGTERM", "SIGKILL"] as const)(
 
 test("a network that was removed is repaired by the next update", async () => {
   const network = `llm-metrics-${stack.name}`;
-  for (const which of ["cadvisor", "gateway", "prometheus"] as const)
-    await docker("network", "disconnect", "--force", network, stack.resource(which));
+  const names = await docker(
+    "network",
+    "inspect",
+    "--format",
+    "{{range .Containers}}{{.Name}} {{end}}",
+    network,
+  );
+  for (const name of names.trim().split(" ")) await docker("network", "disconnect", "--force", network, name);
   await docker("network", "rm", network);
   await succeeded(stack.repairAndUp());
   await goesOn();
