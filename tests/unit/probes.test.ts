@@ -424,7 +424,7 @@ describe("The check of the host", () => {
   it("names what is missing", async () => {
     measured("node_load15", "/var/lib/docker");
     await expect(ask("the host and its disks")).rejects.toThrow(
-      "nothing of node_memory_MemAvailable_bytes, /data",
+      "Prometheus has no samples of node_memory_MemAvailable_bytes, /data",
     );
   });
 
