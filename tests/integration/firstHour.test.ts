@@ -138,7 +138,7 @@ describe("The first hour of a newcomer", () => {
     const { status, lines } = await run("npm run down -- --stack NAME --yes");
     expect(status).not.toBe(0);
     expect(lines.at(-1)).toBe("  docker network disconnect llm-metrics-dev guest");
-    expect((await ofStack("ps", "--quiet")).split("\n").filter(Boolean)).toHaveLength(4);
+    expect((await ofStack("ps", "--quiet")).split("\n").filter(Boolean)).toHaveLength(5);
     await succeed(lines.at(-1) ?? "");
     await docker("rm", "--force", "guest");
   });
