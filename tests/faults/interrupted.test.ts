@@ -25,7 +25,9 @@ test("an update that is killed at any point is completed by the next one", async
         await docker("ps", "-a", "--filter", `name=${stack.name}`, "--format", "{{.Names}}")
       ).split("\n");
       expect(names.sort()).toEqual(
-        (["cadvisor", "gateway", "prometheus"] as const).map((which) => stack.resource(which)),
+        (["cadvisor", "exporter", "gateway", "node-exporter", "prometheus"] as const).map((which) =>
+          stack.resource(which),
+        ),
       );
     }
     await succeeded(stack.preview("--expect-no-changes", "--refresh"));
