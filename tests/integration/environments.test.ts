@@ -1,4 +1,5 @@
 import { docker } from "../support/docker";
+import { eventually } from "../support/eventually";
 import { query } from "../support/prometheus";
 import { sharedStack } from "../support/sharedStack";
 import { Stack, succeeded } from "../support/stack";
@@ -20,16 +21,18 @@ describe("Two stacks on one daemon", () => {
     const stack = await Stack.create({ scrapeInterval: "1s" });
     await succeeded(stack.up());
     expect([await resources(stack), await resources(other)]).toEqual([
-      [3, 2, 2],
-      [3, 2, 2],
+      [5, 2, 4],
+      [5, 2, 4],
     ]);
 
     await succeeded(stack.destroy());
     expect([await resources(stack), await resources(other)]).toEqual([
       [0, 0, 0],
-      [3, 2, 2],
+      [5, 2, 4],
     ]);
-    expect(await query(other.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
+    await eventually(async () => {
+      expect(await query(other.prometheus, 'up{job="cadvisor"} == 1')).toHaveLength(1);
+    });
     await stack.remove();
   });
 });
