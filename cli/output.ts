@@ -1,5 +1,5 @@
 /**
- * A row of progress that tells nothing new: a resource in which nothing was done yet, a message that the section "Diagnostics" shows,
+ * A row of progress that adds nothing: a resource in which nothing was done yet, a message that the section "Diagnostics" shows,
  * or an image, which is on the host already.
  */
 const REPEATED = new RegExp(

@@ -279,7 +279,7 @@ describe.each([
 
   // An increase between the last evaluation and a restart of Prometheus is not counted, so this comes before.
   if (which === "first")
-    it("Docker's number of restarts is counted, whatever scrapes saw", async () => {
+    it("Docker's number of restarts is counted, also those that no scrape saw", async () => {
       const counted = `sum_over_time(container:restarts:increase{name="${names.crash}"}[1h])`;
       await eventually(async () => {
         // The container goes on restarting, after longer and longer pauses.

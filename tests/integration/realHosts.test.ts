@@ -225,7 +225,7 @@ describe("A deploy on a host with broken, odd and short-lived containers", () =>
     expect(output).toContain("note: every running container is listed by name");
   });
 
-  it("counts the restarts of a crash loop as Docker does, whatever the scrapes saw of them", async () => {
+  it("counts the restarts of a crash loop as Docker does, also those that no scrape saw", async () => {
     const restarts = async (name: string) =>
       (await query(stack.prometheus, `container_restarts_total{name="${name}"}`)).map(
         ({ value }) => value[1],
