@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { packages } from "../../package-lock.json";
-import { dependencies, devDependencies, scripts } from "../../package.json";
+import { dependencies, devDependencies, license, scripts } from "../../package.json";
 
 interface Locked {
   name?: string;
@@ -41,4 +42,9 @@ test("npm run sbom lists every locked package with its checksum", () => {
     ].join(" "),
   );
   expect([...new Set(listed)].sort()).toEqual([...new Set(expected)].sort());
+});
+
+test("the license that package.json names is there", () => {
+  expect(license).toBe("Apache-2.0");
+  expect(readFileSync("LICENSE", "utf8")).toMatch(/^\s+Apache License\n\s+Version 2\.0/);
 });
