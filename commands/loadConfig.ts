@@ -16,7 +16,8 @@ import { writeCommand } from "./shell";
 /** A signal by `docker kill` would count as a manual stop: the container would not start after a crash or a reboot. */
 const RELOAD = "kill -HUP 1";
 const READY_TIMEOUT_SECONDS = 120;
-const LOCK_OR_RELOAD_TIMEOUT_SECONDS = 60;
+/** How long {@link loadScript} waits for another one to end, and for a reload. */
+const SCRIPT_TIMEOUT_SECONDS = 60;
 
 /** Exit statuses of {@link loadScript}. Its other commands, and Docker, fail with others. */
 const REFUSED = 93;
@@ -26,7 +27,7 @@ const NOT_LOADED = 94;
 interface Server {
   name: string;
   /** The prefix of its metrics, and its port. */
-  server: { alias: string; port: number };
+  address: { alias: string; port: number };
   /** The folder of its configuration, and the file there that it starts with. */
   folder: string;
   file: string;
@@ -40,7 +41,7 @@ interface Server {
 
 const PROMETHEUS: Server = {
   name: "Prometheus",
-  server: SERVERS.prometheus,
+  address: SERVERS.prometheus,
   folder: CONFIG_FOLDER,
   file: "prometheus.yml",
   check: ["promtool", "check", "config"],
@@ -49,7 +50,7 @@ const PROMETHEUS: Server = {
 };
 const ALERTMANAGER: Server = {
   name: "Alertmanager",
-  server: SERVERS.alertmanager,
+  address: SERVERS.alertmanager,
   folder: ALERTMANAGER_FOLDER,
   file: "alertmanager.yml",
   check: ["amtool", "check-config"],
@@ -93,17 +94,16 @@ async function main({
 }
 
 /**
- * The shell script that loads a configuration, in the server's container: its files are written beside those in force, checked by
- * the tool of the same image, swapped in together and reloaded; what is not loaded is undone. An update that is killed does not
- * stop the script, and braces make a shell read all of a script before it starts. The script of an update that was killed may
- * still run, so a link to the process is the lock; once the process has ended, the link points nowhere.
+ * The shell script that loads a configuration. It writes the files to a folder beside those in force, has them checked by the tool
+ * of the same image, swaps them in together and reloads the server, or undoes the swap. The script runs in the server's container,
+ * so that it goes on when the update is killed. The braces make the shell read all of it before it starts. Scripts wait for each
+ * other: the lock is a link to a process, which points nowhere when that process has ended.
  *
- * Rules keep their file, by which Prometheus keeps the state of alerts (rules/manager.go, Update). The secrets of each run have a
- * folder of their own, because the configuration in force uses its own until another is loaded. Only the server's user can read
- * the files.
+ * The secrets of each run have a folder of their own, because the configuration in force uses its own until another is loaded. Only
+ * the server's user can read the files.
  */
 function loadScript(
-  { server, folder, file, check, folders }: Server,
+  { address, folder, file, check, folders }: Server,
   files: Record<string, string>,
   id: string,
 ): string {
@@ -118,7 +118,8 @@ function loadScript(
   return `{
 cd ${folder}
 pauses=0
-pause() { pauses=$((pauses + 1)); [ $pauses -lt ${LOCK_OR_RELOAD_TIMEOUT_SECONDS * 10} ] && sleep 0.1; }
+pause() { pauses=$((pauses + 1)); [ $pauses -lt ${SCRIPT_TIMEOUT_SECONDS * 10} ] && sleep 0.1; }
+[ "$(readlink lock)" != /proc/$$ ] || rm lock # Of a process before the container was restarted.
 until ln -s /proc/$$ lock; do [ -e lock ] || rm -f lock; pause; done
 unused=${secrets}
 trap 'rm -rf lock candidate previous $unused' EXIT
@@ -128,7 +129,7 @@ mkdir -p previous ${[...parents, ...folders].join(" ")}
 ${placed.map(({ name, content }) => writeCommand(name, content)).join("")}
 ${check.join(" ")} candidate/${file} || exit ${REFUSED}
 
-reloads() { timeout 5 wget -qO- http://127.0.0.1:${server.port}/metrics | grep ^${server.alias}_config_last_reload_success; }
+reloads() { timeout 5 wget -qO- http://127.0.0.1:${address.port}/metrics | grep ^${address.alias}_config_last_reload_success; }
 before=$(reloads)
 for file in ${names.join(" ")}; do [ ! -e $file ] || cp $file previous; done
 mv candidate/* .
