@@ -6,14 +6,21 @@ const llm = (metric: string, more = "", name = "chat") => {
   return llmJob(bare, [named(name), matchers, more].filter(Boolean).join(","));
 };
 
-/** The metrics in which engines expose requests that wait, and tokens that were generated; those ending in * are histograms. */
+/**
+ * The metrics in which engines expose requests that wait, and tokens that were generated and that were read; those ending in * are
+ * histograms.
+ */
 const QUEUES = [
-  ["vllm:num_requests_waiting", "vllm:generation_tokens_total"],
-  ["sglang:num_queue_reqs", "sglang:generation_tokens_total"],
-  ["tgi_queue_size", "tgi_request_generated_tokens*"],
-  ["llamacpp:requests_deferred", "llamacpp:tokens_predicted_total"],
-  ['nv_trt_llm_request_metrics{request_type="waiting"}', "nv_llm_output_token_len*"],
-  ["nv_inference_pending_request_count", "nv_llm_output_token_len*"],
+  ["vllm:num_requests_waiting", "vllm:generation_tokens_total", "vllm:prompt_tokens_total"],
+  ["sglang:num_queue_reqs", "sglang:generation_tokens_total", "sglang:prompt_tokens_total"],
+  ["tgi_queue_size", "tgi_request_generated_tokens*", "tgi_request_input_length*"],
+  ["llamacpp:requests_deferred", "llamacpp:tokens_predicted_total", "llamacpp:prompt_tokens_total"],
+  [
+    'nv_trt_llm_request_metrics{request_type="waiting"}',
+    "nv_llm_output_token_len*",
+    "nv_llm_input_token_len*",
+  ],
+  ["nv_inference_pending_request_count", "nv_llm_output_token_len*", "nv_llm_input_token_len*"],
 ] as const;
 
 /** The metrics in which engines expose how full the KV cache is, each with one about preemptions. */
@@ -213,6 +220,19 @@ export const LLM_CASES = {
       series: {
         [llm(waiting)]: "3x120",
         ...tokens(generated, [
+          [10, 40],
+          [0, 80],
+        ]),
+      },
+      silent: ["19m", "34m"],
+      fires: ["36m"],
+    })),
+    ...QUEUES.map(([waiting, generated, read]) => ({
+      name: `ten minutes after a server that generates nothing has read nothing in five: ${waiting}`,
+      series: {
+        [llm(waiting)]: "3x120",
+        ...tokens(generated, [[0, 120]]),
+        ...tokens(read, [
           [10, 40],
           [0, 80],
         ]),
