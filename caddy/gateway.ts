@@ -121,7 +121,7 @@ const OF_DATASOURCE = "datasources/uid/*/resources/api/v1";
 
 /**
  * The requests that are forwarded to Grafana: its pages and what they read, and of Prometheus only what the gateway forwards there
- * too. A datasource's proxy and its resources reach every path of Prometheus.
+ * too. A data source's proxy and its resources reach every path of Prometheus.
  */
 const GRAFANA: Match[] = [
   {

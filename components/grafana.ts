@@ -87,7 +87,7 @@ export class Grafana extends pulumi.ComponentResource {
 }
 
 /**
- * Grafana reads datasources when it starts, and the deploy step installs them after that. Their version in the script lets a changed
+ * Grafana reads data sources when it starts, and the deploy step installs them after that. Their version in the script lets a changed
  * one replace the container, which waits for it. The key is for no secret and no session.
  */
 const start = (scrapeInterval: string): string =>

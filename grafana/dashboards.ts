@@ -32,7 +32,7 @@ export const createDashboard = (uid: string, title: string, description: string)
     ])
     .variables([datasource(), choice("host", "Host", `label_values(${containerSeries("")}, host)`)]);
 
-/** The datasource of the provisioning files where it is there, and else the first Prometheus. */
+/** The data source of the provisioning files where it is there, and else the first Prometheus. */
 const datasource = () =>
   new dashboard.DatasourceVariableBuilder("datasource")
     .label("Data source")

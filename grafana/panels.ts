@@ -22,7 +22,7 @@ const UNITS: Record<Unit, string> = {
   state: units.NoUnit,
 };
 
-/** The datasource that the variable of that name chooses. */
+/** The data source that the variable of that name chooses. */
 export const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
 
 /** Rates over what a point of the chart stands for, and over four scrapes at least. */

@@ -7,7 +7,7 @@ import { SERVERS, target } from "../lib/names";
 /** The tag of the dashboards, and the start of their uids. */
 export const TAG = "llm-metrics";
 
-/** The name of the datasource, and its uid. */
+/** The name of the data source, and its uid. */
 export const DATASOURCE_NAME = TAG;
 
 /** The files of the dashboards, below `dashboards/`. */

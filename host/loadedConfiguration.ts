@@ -1,5 +1,4 @@
-import { APPLIED_FOLDER } from "../prometheus/config";
-import { CONFIG_FOLDER } from "../lib/names";
+import { APPLIED, CONFIG_FOLDER } from "../lib/names";
 import { withoutVersion } from "../lib/secretFiles";
 import { DEFAULT_ADDRESS, docker } from "./docker";
 
@@ -14,9 +13,12 @@ export interface LoadedConfiguration {
 /** No line of a configuration; one of dashes would be the end of a certificate. */
 const SEPARATOR = "==== end of the loaded files";
 
-/** Prints the loaded files, and compares each with its edited version; the time makes a repeated edit a new one. */
+/**
+ * Prints the loaded files, and compares each with its edited version; the time makes a repeated edit a new one. Earlier versions of
+ * this program gave the rules another name, such as rules.0a1b2c3d.yml.
+ */
 const SCRIPT = [
-  `cd ${APPLIED_FOLDER} && cat prometheus.yml rules.* && echo "${SEPARATOR}" && for file in *; do`,
+  `cd ${CONFIG_FOLDER}/${APPLIED} && cat prometheus.yml rules.* && echo "${SEPARATOR}" && for file in *; do`,
   'cmp -s "$file" "../$file" || { echo "$file was edited, $(stat -c %y "../$file" 2>&1)"; diff -U 0 "$file" "../$file"; };',
   "done",
 ].join(" ");

@@ -23,6 +23,9 @@ export const NETWORKS_LABEL = "llm-metrics.networks";
 /** The folder of Prometheus's configuration in its container. */
 export const CONFIG_FOLDER = "/etc/prometheus";
 
+/** The folder with a copy of each file as it was last loaded, in the configuration folder of a server. */
+export const APPLIED = "applied";
+
 /** The folder in Prometheus's container for files of `file_sd_configs`, which users copy there. */
 export const TARGETS_FOLDER = `${CONFIG_FOLDER}/targets`;
 

@@ -9,7 +9,8 @@ import {
   hostRules,
   llmRules,
   monitoringRules,
-  rulesFile,
+  RULES_FILE,
+  rulesYaml,
   scrapeLimitRules,
   unavailableRules,
   withSettings,
@@ -28,9 +29,6 @@ import {
   prometheusJob,
   type ScrapeConfig,
 } from "./scrapeConfigs";
-
-/** The folder with a copy of each file as it was last loaded. Differences from these copies are drift. */
-export const APPLIED_FOLDER = `${CONFIG_FOLDER}/applied`;
 
 /** `prometheus.yml`, in Prometheus's own terms and order. */
 export interface PrometheusConfig {
@@ -73,16 +71,15 @@ export interface PrometheusConfiguration {
 /** Builds the configuration from the settings. The same settings always produce the same text. */
 export function buildConfiguration(settings: Settings, context: PrometheusContext): PrometheusConfiguration {
   const rules = buildRules(settings, context);
-  const file = rulesFile(rules);
   const { files: secretFiles, store } = secretStore(CONFIG_FOLDER);
   const scrapeJobs = settings.scrapeJobs.map((job) =>
     moveJobSecrets(job, (path, secret) => store([job.job_name, ...path], secret)),
   );
-  const config = buildConfig({ ...settings, scrapeJobs }, context, `${CONFIG_FOLDER}/${file.name}`);
+  const config = buildConfig({ ...settings, scrapeJobs }, context);
   return {
     config,
     rules,
-    files: { "prometheus.yml": toYaml(config), [file.name]: file.text },
+    files: { "prometheus.yml": toYaml(config), [RULES_FILE]: rulesYaml(rules) },
     secretFiles,
   };
 }
@@ -106,7 +103,7 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
   return withSettings(rules, alerts);
 }
 
-function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: string): PrometheusConfig {
+function buildConfig(settings: Settings, context: PrometheusContext): PrometheusConfig {
   const { scrapeInterval } = settings;
   const alertmanagers = alertmanagerTargets(settings);
   return {
@@ -118,7 +115,7 @@ function buildConfig(settings: Settings, context: PrometheusContext, rulesFile: 
       external_labels: { environment: context.environment },
     },
     storage: { tsdb: { retention: { time: settings.retentionTime, size: settings.retentionSize } } },
-    rule_files: [rulesFile],
+    rule_files: [RULES_FILE],
     ...(alertmanagers.length > 0 && {
       alerting: { alertmanagers: [{ static_configs: [{ targets: alertmanagers }] }] },
     }),

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { dump } from "js-yaml";
 import type { AlertSettings } from "../../settings";
 import type { RuleGroup } from "./types";
@@ -32,10 +31,11 @@ export const withSettings = (
     .filter(({ rules }) => rules.length > 0);
 
 /**
- * The file of rule groups. Its name depends on its text, so that a new configuration and its rules can be checked while the
- * current configuration still uses its own.
+ * The file of rule groups, beside prometheus.yml. Its name stays: Prometheus keeps the state of the alerts of a changed file, and
+ * starts those of another file anew.
  */
-export function rulesFile(groups: readonly RuleGroup[]): { name: string; text: string } {
-  const text = dump({ groups }, { lineWidth: -1, noRefs: true });
-  return { name: `rules.${createHash("sha256").update(text).digest("hex").slice(0, 8)}.yml`, text };
-}
+export const RULES_FILE = "rules.yml";
+
+/** The text of {@link RULES_FILE}. */
+export const rulesYaml = (groups: readonly RuleGroup[]): string =>
+  dump({ groups }, { lineWidth: -1, noRefs: true });

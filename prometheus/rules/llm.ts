@@ -91,8 +91,9 @@ const RECORDS: RecordingRule[] = [
   { record: "llm:up", expr: `max by (${BY_CONTAINER}) (up{${JOB}})` },
   {
     record: ANSWERED,
-    // The record goes on while the server does not answer, for as long as it is a target, and under the name that it then has.
-    expr: `timestamp(llm:up == 1) or llm:up * 0 + on (host, id) group_left () max by (host, id) (last_over_time(${ANSWERED}[1d]))`,
+    // The record goes on while the server does not answer (llm:up is 0), for as long as it is a target, and under the name that it
+    // then has.
+    expr: `timestamp(llm:up == 1) or llm:up + on (host, id) group_left () max by (host, id) (last_over_time(${ANSWERED}[1d]))`,
   },
   {
     record: LOADED,

@@ -1,4 +1,6 @@
+import { load } from "js-yaml";
 import { docker, inspect } from "../support/docker";
+import { eventually } from "../support/eventually";
 import { failed, Stack, succeeded } from "../support/stack";
 import { changeTwentyTimes, relabel } from "../support/configurationChanges";
 
@@ -100,4 +102,39 @@ test("a rejected configuration fails the update, and the next good one is loaded
   await stack.configure({ scrapeJobs: [] });
   await succeeded(stack.up());
   await succeeded(stack.preview("--expect-no-changes"));
+});
+
+const inFolder = (script: string) =>
+  docker("exec", stack.resource("prometheus"), "sh", "-c", `cd /etc/prometheus; ${script}`);
+const filesInForce = () => inFolder("cat prometheus.yml rules.yml");
+const NOTHING_LEFT = "applied\nprometheus.yml\nrules.yml\ntargets";
+
+test("a configuration that promtool accepts and Prometheus does not load is undone, with its rules", async () => {
+  const [before, filesBefore] = [await loaded(), await filesInForce()];
+  const files = await stack.configFiles({ alerts: { containerRestarts: 7 } });
+  // Only the server opens the file.
+  const bad = files.replace("  global:\n", "  global:\n    query_log_file: /absent/queries.log\n");
+  expect(await failed(stack.loadConfig(bad))).toMatch(
+    /Prometheus did not load this configuration, and the old one was restored: see the log of \S+-prometheus/,
+  );
+  expect(await filesInForce()).toBe(filesBefore);
+  expect(await inFolder("ls")).toBe(NOTHING_LEFT);
+  await eventually(async () => {
+    expect(await loaded()).toBe(before);
+  });
+});
+
+test("two updates at once, after one that ended with its container, leave the files of one of them", async () => {
+  await inFolder("ln -s /proc/4194304 lock");
+  const inputs = await Promise.all(
+    [8, 9].map((n) => stack.configFiles({ retentionTime: `${n}d`, alerts: { containerRestarts: n } })),
+  );
+  await Promise.all(inputs.map((input) => succeeded(stack.loadConfig(input))));
+  const texts = inputs.map((input) =>
+    Object.values(load(input) as Record<string, string>)
+      .join("")
+      .trim(),
+  );
+  expect(texts).toContain(await filesInForce());
+  expect(await inFolder("ls")).toBe(NOTHING_LEFT);
 });

@@ -31,6 +31,16 @@ async function oldestSample(): Promise<number> {
   return Number((await query(stack.prometheus, times))[0]?.value[1]);
 }
 
+/** Since when an alert is pending or fires, by the id of the container. */
+async function activeSince(alert: string): Promise<Record<string, string>> {
+  const response = await fetch(`${stack.prometheus}/api/v1/alerts`);
+  const { data } = (await response.json()) as {
+    data: { alerts: { activeAt: string; labels: Record<string, string> }[] };
+  };
+  const found = data.alerts.filter(({ labels }) => labels["alertname"] === alert);
+  return Object.fromEntries(found.map(({ activeAt, labels }) => [labels["id"] ?? "", activeAt]));
+}
+
 describe("Changed setting", () => {
   it("shows in the preview and is loaded without a restart", async () => {
     const before = await idOf("prometheus");
@@ -80,7 +90,8 @@ describe("Changed setting", () => {
     const start = (...labels: string[]) =>
       docker("run", "-d", "--memory", "64m", ...labels, "example/web:1", "sh", "-c", "sleep 1000");
     const started = [await start(), await start("--label", "llm-metrics.alerts=none")];
-    await stack.configure({ alerts: { containerMemoryRatio: 0.0001, containerMemoryFor: "1s" } });
+    const alerts = { containerMemoryRatio: 0.0001, containerMemoryFor: "1s" };
+    await stack.configure({ alerts });
     await succeeded(up());
     expect(await idOf("prometheus")).toBe(before);
     const [alerted = "", exempt = ""] = started.map((id) => `id=~".*${id}.*"`);
@@ -91,6 +102,13 @@ describe("Changed setting", () => {
       expect(await count(`container:memory_limit_used:ratio{alerts="none",${exempt}} > 0.0001`)).toBe(1);
     });
     expect(await count(`ALERTS{${exempt}}`)).toBe(0);
+
+    const active = await activeSince("ContainerMemoryNearLimit");
+    expect(active).not.toEqual({});
+    await succeeded(
+      stack.loadConfig(await stack.configFiles({ alerts: { ...alerts, containerDropsFor: "9m" } })),
+    );
+    expect(await activeSince("ContainerMemoryNearLimit")).toMatchObject(active);
     await docker("rm", "-f", ...started);
     await stack.configure({ alerts: undefined });
   });

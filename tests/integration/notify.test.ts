@@ -229,7 +229,7 @@ describe("Receivers of alerts", () => {
       /amtool refuses this configuration, and the old one stays in force:[^]*undefined receiver "missing"/,
     );
     expect(await inForce()).toContain("group_interval: 6s");
-    expect(await inAlertmanager("ls", "/etc/alertmanager")).not.toContain(".new");
+    expect(await inAlertmanager("ls", "/etc/alertmanager")).not.toContain("candidate");
     expect(await running()).toBe(started);
   });
 

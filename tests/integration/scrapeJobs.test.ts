@@ -77,7 +77,7 @@ describe("Scrape jobs of the user", () => {
         /nothing was changed:\s+the scrape job bad: relabel configuration for replace action requires 'target_label'/,
       );
     expect((await inspect(stack.resource("prometheus"))).Id).toBe(before);
-    expect(await inPrometheus("ls", "/etc/prometheus")).not.toContain(".new");
+    expect(await inPrometheus("ls", "/etc/prometheus")).not.toContain("candidate");
   });
 
   it("with a secret in plaintext are refused, with the command that encrypts it", async () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { rulesFile, withSettings } from "../../prometheus/rules";
+import { RULES_FILE, rulesYaml, withSettings } from "../../prometheus/rules";
 import { ALERT_DEFAULTS, ALERT_NAMES } from "../../settings";
 import { failedTests, runPromtool } from "../support/promtool";
 import { ALWAYS_FIRING, CASES, promtoolTests, RULES, rulesOf } from "./alertCases";
@@ -46,15 +46,15 @@ describe("The queries of the runbooks", () => {
     const queries = readFileSync("docs/runbooks.md", "utf8").matchAll(/^- Query: `(.+)`$/gm);
     const rules = [...queries].map(([, expr = ""], n) => ({ record: `query:${n}`, expr }));
     expect(rules.length).toBeGreaterThan(ALERT_NAMES.length);
-    const { name, text } = rulesFile([{ name: "runbooks", rules }]);
-    expect(await runPromtool({ [name]: text }, "check", "rules", name)).toContain("SUCCESS");
+    const files = { [RULES_FILE]: rulesYaml([{ name: "runbooks", rules }]) };
+    expect(await runPromtool(files, "check", "rules", RULES_FILE)).toContain("SUCCESS");
   });
 });
 
 describe("The file of rules", () => {
   it("passes promtool's checks, all of them fatal", async () => {
-    const { name, text } = rulesFile(withSettings(RULES, ALERT_DEFAULTS));
-    const output = await runPromtool({ [name]: text }, "check", "rules", "--lint=all", "--lint-fatal", name);
+    const files = { [RULES_FILE]: rulesYaml(withSettings(RULES, ALERT_DEFAULTS)) };
+    const output = await runPromtool(files, "check", "rules", "--lint=all", "--lint-fatal", RULES_FILE);
     expect(output).toContain("SUCCESS");
   });
 });

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
-import { containerRules, rulesFile } from "../../prometheus/rules";
+import { containerRules } from "../../prometheus/rules";
 import { testRules } from "../support/promtool";
+
+const RULES = [containerRules("30s")];
 
 const CONTAINER = 'id="/docker/a",name="chat",host="h"';
 const TARGET = 'job="cadvisor",instance="cadvisor:8080"';
@@ -53,7 +55,7 @@ describe("Out-of-memory kills in the last hour", () => {
   ];
 
   it.each(CASES)("%s", async (_, values, eval_time, kills) => {
-    await testRules(rulesFile([containerRules("30s")]), [
+    await testRules(RULES, [
       {
         interval: "30s",
         input_series: [UP, series("container_oom_events_total", values)],
@@ -63,7 +65,7 @@ describe("Out-of-memory kills in the last hour", () => {
   });
 
   it("count none of before Prometheus was installed", async () => {
-    await testRules(rulesFile([containerRules("30s")]), [
+    await testRules(RULES, [
       {
         interval: "30s",
         input_series: [
@@ -87,7 +89,7 @@ describe("An alert about a kill", () => {
       eval_time,
       exp_samples: [{ labels: "{}", value }],
     });
-    await testRules(rulesFile([containerRules("30s")]), [
+    await testRules(RULES, [
       {
         interval: "30s",
         input_series: [
@@ -108,9 +110,7 @@ describe("An alert about a kill", () => {
 describe("Documented queries", () => {
   const ask = async (question: string, inputs: object[], ...expected: object[]) => {
     expect(documented(question)).not.toBe("");
-    await testRules(rulesFile([containerRules("30s")]), [
-      { interval: "30s", input_series: inputs, promql_expr_test: expected },
-    ]);
+    await testRules(RULES, [{ interval: "30s", input_series: inputs, promql_expr_test: expected }]);
   };
 
   it("give the CPU use of a container exactly, whose samples are of the time of their scrape", async () => {

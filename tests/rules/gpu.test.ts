@@ -1,5 +1,7 @@
-import { gpuRules, rulesFile } from "../../prometheus/rules";
+import { gpuRules } from "../../prometheus/rules";
 import { testRules } from "../support/promtool";
+
+const RULES = [gpuRules()];
 
 describe("GPU rules", () => {
   it("record CPU and memory of containers with GPUs beside their GPU use, over all their GPUs", async () => {
@@ -15,7 +17,7 @@ describe("GPU rules", () => {
       eval_time: "10m",
       exp_samples: [{ labels: `gpu_container:${record}{${labels(name)}}`, value }],
     });
-    await testRules(rulesFile([gpuRules()]), [
+    await testRules(RULES, [
       {
         interval: "30s",
         input_series: [

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
-import { hostRules, rulesFile } from "../../prometheus/rules";
+import { hostRules, RULES_FILE, rulesYaml } from "../../prometheus/rules";
 import { runPromtool, testRules } from "../support/promtool";
+
+const RULES = [hostRules()];
 
 const of = (job: string, metric: string, values: string, more = "") => ({
   series: `${metric}{job="${job}",instance="${job}:1",host="h"${more}}`,
@@ -21,7 +23,7 @@ const SWAP = { total: "node_memory_SwapTotal_bytes", free: "node_memory_SwapFree
 describe("Records of the host", () => {
   it("have the use of CPU, memory, swap, disks and network, without labels of a scrape", async () => {
     const disk = ',mountpoint="/data",fstype="ext4",device="/dev/sda"';
-    await testRules(rulesFile([hostRules()]), [
+    await testRules(RULES, [
       {
         interval: "30s",
         input_series: [
@@ -60,7 +62,7 @@ describe("Records of the host", () => {
   });
 
   it("are absent, not 0, where the host has no swap, no pressure and no fixed number of inodes", async () => {
-    await testRules(rulesFile([hostRules()]), [
+    await testRules(RULES, [
       {
         interval: "30s",
         input_series: [
@@ -85,7 +87,7 @@ describe("The documented queries about the host", () => {
     const queries = [...section.matchAll(/^\| [^`|]+\? *(?:In seconds\.)? *\| `(.+)` +\|$/gm)];
     expect(queries.length).toBeGreaterThan(3);
     const rules = queries.map(([, expr = ""], n) => ({ record: `query:${n}`, expr }));
-    const { name, text } = rulesFile([{ name: "host", rules }]);
-    expect(await runPromtool({ [name]: text }, "check", "rules", name)).toContain("SUCCESS");
+    const files = { [RULES_FILE]: rulesYaml([{ name: "host", rules }]) };
+    expect(await runPromtool(files, "check", "rules", RULES_FILE)).toContain("SUCCESS");
   });
 });

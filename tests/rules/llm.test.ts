@@ -1,6 +1,6 @@
 import { dump } from "js-yaml";
 import { llmRelabeling } from "../../prometheus/relabeling";
-import { llmRules, rulesFile } from "../../prometheus/rules";
+import { llmRules, RULES_FILE, rulesYaml } from "../../prometheus/rules";
 import { samples, stored, type Histogram, type Sample } from "../support/exposition";
 import { LLM_PAGES, type LlmPage } from "../support/llmPages";
 import { runPromtool } from "../support/promtool";
@@ -246,14 +246,12 @@ const pages = Object.entries(LLM_PAGES);
 
 /** Runs promtool's tests of the rules; values may differ in the last digits. */
 async function testLlmRules(tests: object[], interval = "30s"): Promise<void> {
-  const { name, text } = rulesFile([llmRules()]);
   const file = dump(
-    { rule_files: [name], evaluation_interval: interval, fuzzy_compare: true, tests },
+    { rule_files: [RULES_FILE], evaluation_interval: interval, fuzzy_compare: true, tests },
     { lineWidth: -1 },
   );
-  expect(await runPromtool({ [name]: text, "llm.yml": file }, "test", "rules", "llm.yml")).toContain(
-    "SUCCESS",
-  );
+  const files = { [RULES_FILE]: rulesYaml([llmRules()]), "llm.yml": file };
+  expect(await runPromtool(files, "test", "rules", "llm.yml")).toContain("SUCCESS");
 }
 
 /** The samples that a record must have over all pages, and no others. */

@@ -1,4 +1,4 @@
-import { rulesFile, scrapeLimitRules } from "../../prometheus/rules";
+import { scrapeLimitRules } from "../../prometheus/rules";
 import { testRules } from "../support/promtool";
 
 const MIB = 1024 ** 2;
@@ -8,7 +8,7 @@ const JOBS = [
   { job_name: "unlimited", body_size_limit: "0" },
   { job_name: "default" },
 ];
-const rules = rulesFile([scrapeLimitRules(JOBS, "30s")]);
+const rules = [scrapeLimitRules(JOBS, "30s")];
 
 /** Samples of one target, every 30 s. */
 const target = (job: string, samples: Record<string, string>) =>

@@ -4,6 +4,7 @@ import path from "node:path";
 import { dump } from "js-yaml";
 import { buildPrometheus, type PrometheusRelease } from "../../airgap/toolchain/prometheus";
 import { run } from "../../lib/run";
+import { RULES_FILE, rulesYaml, type RuleGroup } from "../../prometheus/rules";
 import { promtoolInput, promtoolResults, RESULTS, type TestedRules } from "./ruleTests";
 import { settings } from "./settings";
 
@@ -39,12 +40,10 @@ export async function standInForDocker(): Promise<void> {
 }
 
 /** Runs promtool's own unit tests of rules, which are evaluated every 30 s. */
-export async function testRules(
-  { name, text }: { name: string; text: string },
-  tests: object[],
-): Promise<void> {
-  const file = dump({ rule_files: [name], evaluation_interval: "30s", tests });
-  const output = await runPromtool({ [name]: text, "test.yml": file }, "test", "rules", "test.yml");
+export async function testRules(groups: readonly RuleGroup[], tests: object[]): Promise<void> {
+  const file = dump({ rule_files: [RULES_FILE], evaluation_interval: "30s", tests });
+  const files = { [RULES_FILE]: rulesYaml(groups), "test.yml": file };
+  const output = await runPromtool(files, "test", "rules", "test.yml");
   expect(output).toContain("SUCCESS");
 }
 

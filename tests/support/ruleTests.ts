@@ -1,6 +1,6 @@
 import { XMLParser } from "fast-xml-parser";
 import { dump } from "js-yaml";
-import { rulesFile, type RuleGroup } from "../../prometheus/rules";
+import { rulesYaml, type RuleGroup } from "../../prometheus/rules";
 
 /** Rules, with promtool's tests of them. */
 export interface TestedRules {
@@ -18,9 +18,9 @@ export function promtoolInput(tested: readonly TestedRules[]): {
 } {
   const files: Record<string, string> = {};
   const cases = tested.map(({ groups, tests }, n) => {
-    const { name, text } = rulesFile(groups);
-    files[name] = text;
-    files[`cases.${n}.yml`] = dump({ rule_files: [name], evaluation_interval: "30s", tests });
+    const rules = `rules.${n}.yml`;
+    files[rules] = rulesYaml(groups);
+    files[`cases.${n}.yml`] = dump({ rule_files: [rules], evaluation_interval: "30s", tests });
     return `cases.${n}.yml`;
   });
   return { files, args: ["test", "rules", "--junit", RESULTS, ...cases] };

@@ -252,10 +252,7 @@ test("a manual edit of the configuration makes the step run again that loads the
 
 test("alerts about the monitoring are there without GPUs, and name the host", async () => {
   const { configuration } = await declare({ hostLabel: "rack-7" });
-  const {
-    rule_files: [rules = ""],
-  } = prometheusYml(configuration);
-  expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain('host="rack-7"}[120s]');
+  expect(files(configuration)["rules.yml"]).toContain('host="rack-7"}[120s]');
 });
 
 test("the probe expects what is declared, and runs again when a container or the configuration changes", async () => {

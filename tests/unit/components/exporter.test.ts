@@ -133,12 +133,8 @@ test("with GPUs, Prometheus scrapes the exporter and records what GPU containers
     "llm-servers",
     "dcgm",
   ]);
-  const {
-    rule_files: [rules = ""],
-    scrape_configs,
-  } = prometheusYml(configuration);
-  expect(files(configuration)[rules.replace("/etc/prometheus/", "")]).toContain(
-    "gpu_container:gpu_memory_used_bytes:sum",
-  );
+  const { rule_files, scrape_configs } = prometheusYml(configuration);
+  expect(rule_files).toEqual(["rules.yml"]);
+  expect(files(configuration)["rules.yml"]).toContain("gpu_container:gpu_memory_used_bytes:sum");
   expect(scrape_configs[3]).toMatchObject({ static_configs: [{ targets: ["exporter:23400"] }] });
 });

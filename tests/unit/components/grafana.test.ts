@@ -82,7 +82,7 @@ describe("Grafana", () => {
     });
   });
 
-  it("is replaced by a changed scrape interval, and starts when its datasource with this interval is installed", async () => {
+  it("is replaced by a changed scrape interval, and starts when its data source with this interval is installed", async () => {
     const scripts: string[] = [];
     for (const scrapeInterval of ["15s", "30s"]) {
       await declare({ grafana: "on", scrapeInterval });

@@ -34,7 +34,7 @@ describe.each(DASHBOARDS)("Dashboard %s", (name) => {
     ]);
   });
 
-  it("takes datasource and host from variables, and queries no datasource by its name", () => {
+  it("takes data source and host from variables, and queries no data source by its name", () => {
     expect(templating.list.slice(0, 2)).toMatchObject([
       { name: "datasource", type: "datasource", query: "prometheus" },
       { name: "host", type: "query", datasource: { uid: "${datasource}" } },
@@ -121,7 +121,7 @@ describe("Files that provision Grafana", () => {
   const files = deployedFiles("1s");
   const read = (file: string) => load(files[file] ?? "") as Record<string, unknown>;
 
-  it("name the datasource that the dashboards choose first, which is the stack's Prometheus", () => {
+  it("name the data source that the dashboards choose first, which is the stack's Prometheus", () => {
     const { apiVersion, datasources } = read("provisioning/datasources/llm-metrics.yaml");
     expect(apiVersion).toBe(1);
     expect(datasources).toEqual([

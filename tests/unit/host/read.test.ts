@@ -198,7 +198,7 @@ describe("The loaded configuration", () => {
     const configuration = path.join(folder, "prometheus");
     mkdirSync(path.join(configuration, "applied"), { recursive: true });
     for (const place of ["", "applied"])
-      writeFileSync(path.join(configuration, place, "rules.1.yml"), "groups: []\n");
+      writeFileSync(path.join(configuration, place, "rules.yml"), "groups: []\n");
     writeFileSync(path.join(configuration, "applied/prometheus.yml"), config("a"));
     writeFileSync(path.join(configuration, "prometheus.yml"), edited);
     // docker exec CONTAINER sh -c SCRIPT

@@ -1,0 +1,237 @@
+import { container, EXEMPT, exporter, GIB, named, repeated, seen, type AlertCases } from "./series";
+
+const GPU = 'gpu="0",gpu_uuid="GPU-0",gpu_model="NVIDIA H200"';
+const MIG = 'gpu="0:1",gpu_uuid="MIG-0",gpu_model="NVIDIA H200 MIG"';
+/** A series of a GPU, and one of a container's GPU. */
+const gpu = (metric: string, more = "", device = GPU) => exporter(metric, device + (more && `,${more}`));
+const gpuOf = (metric: string, more = "", name = "chat") =>
+  exporter(metric, `${named(name)},${GPU}${more && `,${more}`}`);
+
+const throttledFor = (reason: string, values: string) => ({
+  [gpu("gpu_throttle_reason_active", `reason="${reason}"`)]: values,
+});
+
+export const GPU_CASES = {
+  GpuDriverDown: [
+    {
+      name: "after two minutes",
+      series: { [exporter("gpu_exporter_driver_up")]: "1x20 0x50" },
+      silent: ["12m"],
+      fires: ["13m"],
+    },
+    {
+      name: "after a slow answer",
+      series: { [exporter("gpu_exporter_driver_up")]: "1x20 0x2 1x50" },
+      silent: ["12m", "14m"],
+    },
+  ],
+  GpuMetricsMissing: [
+    {
+      name: "where the exporter reports nothing of a container that has a GPU",
+      series: {
+        [container("container_last_seen")]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x20 stale",
+      },
+      silent: ["15m"],
+      fires: ["16m"],
+    },
+    {
+      name: "about a container that ended",
+      series: {
+        [container("container_last_seen")]: `${seen(20)} stale`,
+        [container("container_last_seen", "web")]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x20 stale",
+      },
+      silent: ["20m"],
+    },
+    {
+      name: "about a container that is done with a GPU that was not allocated to it",
+      series: {
+        [container("container_last_seen")]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="none"')]: "1x20 stale",
+      },
+      silent: ["20m"],
+    },
+    {
+      name: "about a container whose MIG device is gone, and one with its metrics",
+      series: {
+        [container("container_last_seen")]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x20 stale",
+        [exporter("container_gpu_unmatched_devices", named("chat"))]: "_x21 1x100",
+        [container("container_last_seen", "web")]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="device_request"', "web")]: "1x100",
+      },
+      silent: ["20m"],
+    },
+    {
+      name: "about a container with the label alerts=none",
+      series: {
+        [container("container_last_seen", "chat", EXEMPT)]: seen(100),
+        [gpuOf("container_gpu_info", 'allocation="device_request",alerts="none"')]: "1x20 stale",
+      },
+      silent: ["20m"],
+    },
+  ],
+  GpuLost: [
+    {
+      name: "after a minute",
+      series: { [gpu("gpu_up")]: "1x20 0x50", [exporter("gpu_exporter_driver_up")]: "1x70" },
+      silent: ["11m"],
+      fires: ["12m"],
+    },
+    {
+      name: "where the whole driver is down",
+      series: { [gpu("gpu_up")]: "1x20 0x50", [exporter("gpu_exporter_driver_up")]: "1x20 0x50" },
+      silent: ["15m"],
+    },
+    {
+      name: "about a MIG device",
+      series: { [gpu("gpu_up", "", MIG)]: "1x20 0x50", [exporter("gpu_exporter_driver_up")]: "1x70" },
+      silent: ["15m"],
+    },
+  ],
+  GpuEccErrorsUncorrected: [
+    {
+      name: "for an hour after an error",
+      series: { [gpu("gpu_ecc_errors_total", 'type="uncorrected"')]: "3x20 4x200" },
+      silent: ["9m", "75m"],
+      fires: ["11m", "60m"],
+    },
+    {
+      name: "about corrected errors, errors of before, and a driver that is loaded again",
+      series: {
+        [gpu("gpu_ecc_errors_total", 'type="corrected"')]: "0+5x100",
+        [gpu("gpu_ecc_errors_total", 'type="uncorrected"')]: "7x40 0x60",
+      },
+      silent: ["15m", "30m"],
+    },
+  ],
+  GpuThrottled: [
+    ...["hw_thermal_slowdown", "sw_thermal_slowdown", "hw_power_brake_slowdown"].map((reason) => ({
+      name: `where the driver reports ${reason}`,
+      series: throttledFor(reason, "0x40 1x100"),
+      silent: ["29m"],
+      fires: ["33m"],
+    })),
+    {
+      name: "at the power limit, without load, and while the clocks are set",
+      series: {
+        ...throttledFor("sw_power_cap", "1x100"),
+        ...throttledFor("gpu_idle", "1x100"),
+        ...throttledFor("applications_clocks_setting", "1x100"),
+      },
+      silent: ["40m"],
+    },
+    {
+      name: "about heat for four minutes",
+      series: throttledFor("hw_thermal_slowdown", "0x40 1x8 0x100"),
+      silent: ["26m", "32m"],
+    },
+  ],
+  GpuHot: [
+    {
+      name: "above 85 °C for ten minutes",
+      series: { [gpu("gpu_temperature_celsius")]: "70x20 90x100" },
+      silent: ["20m"],
+      fires: ["22m"],
+    },
+    {
+      name: "at the 83 °C that the fans of some GPUs aim at, and in a peak",
+      series: {
+        [gpu("gpu_temperature_celsius")]: "83x200",
+        [gpu("gpu_temperature_celsius", "", MIG)]: "70x20 95x10 70x100",
+      },
+      silent: ["15m", "40m"],
+    },
+  ],
+  GpuMemoryHeldByHost: [
+    {
+      name: "above a gibibyte for ten minutes",
+      series: { [gpu("gpu_host_memory_used_bytes")]: `0x20 ${1.5 * GIB}x100` },
+      silent: ["20m"],
+      fires: ["22m"],
+    },
+    {
+      name: "about a desktop, and about containers that fill the GPU",
+      series: {
+        [gpu("gpu_host_memory_used_bytes")]: `${0.7 * GIB}x100`,
+        [gpu("gpu_memory_used_bytes")]: `${140 * GIB}x100`,
+        [gpuOf("container_gpu_memory_used_bytes")]: `${139 * GIB}x100`,
+        [gpuOf("container_gpu_memory_total_bytes")]: `${140 * GIB}x100`,
+      },
+      silent: ["40m"],
+    },
+  ],
+  GpuAllocationUnmatched: [
+    {
+      name: "after two minutes",
+      series: { [exporter("container_gpu_unmatched_devices", named("chat"))]: "1x50" },
+      silent: ["1m30s"],
+      fires: ["3m"],
+    },
+    {
+      name: "while a MIG device is created, without such devices, and with the label alerts=none",
+      series: {
+        [exporter("container_gpu_unmatched_devices", named("web"))]: "0x50",
+        [exporter("container_gpu_unmatched_devices", named("chat"))]: "2x1 stale",
+        [exporter("container_gpu_unmatched_devices", `${named("dev")},${EXEMPT}`)]: "2x50",
+      },
+      silent: ["3m", "10m"],
+    },
+  ],
+  GpuAllocatedIdle: [
+    {
+      name: "after the time of the settings",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: "0x500",
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x500",
+      },
+      silent: ["2h50m"],
+      fires: ["3h10m"],
+    },
+    {
+      name: "after the last use, which counts for an hour",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: "0x120 0.5x0 0x800",
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x900",
+      },
+      silent: ["4h50m"],
+      fires: ["5h10m"],
+    },
+    {
+      name: "about a server with a request each fifty minutes, and in spite of failed scrapes",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: repeated("0x99 0.3x0", 8),
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x800",
+      },
+      silent: ["3h10m", "6h30m"],
+    },
+    {
+      name: "about a GPU that is not allocated, and a container with the label alerts=none",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: "0x500",
+        [gpuOf("container_gpu_info", 'allocation="none"')]: "1x500",
+        [gpuOf("container_gpu_utilization_ratio", EXEMPT, "dev")]: "0x500",
+        [gpuOf("container_gpu_info", `allocation="cdi",${EXEMPT}`, "dev")]: "1x500",
+      },
+      silent: ["3h30m"],
+    },
+  ],
+  GpuUsedWithoutAllocation: [
+    {
+      name: "after ten minutes",
+      series: { [gpuOf("container_gpu_info", 'allocation="none"')]: "1x50" },
+      silent: ["9m30s"],
+      fires: ["11m"],
+    },
+    {
+      name: "about an allocated GPU, a short test, and a container with the label alerts=none",
+      series: {
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x50",
+        [gpuOf("container_gpu_info", 'allocation="none"', "test")]: "1x10 stale",
+        [gpuOf("container_gpu_info", `allocation="none",${EXEMPT}`, "dcgm")]: "1x50",
+      },
+      silent: ["11m", "20m"],
+    },
+  ],
+} satisfies AlertCases;
