@@ -1206,6 +1206,7 @@ const llm = (metric: string, more = "", name = "chat") => {
 const QUEUES = [
   ["vllm:num_requests_waiting", "vllm:generation_tokens_total"],
   ["sglang:num_queue_reqs", "sglang:generation_tokens_total"],
+  ["sglang:num_requests_waiting", "sglang:generation_tokens_total"],
   ["tgi_queue_size", "tgi_request_generated_tokens*"],
   ["llamacpp:requests_deferred", "llamacpp:tokens_predicted_total"],
   ['nv_trt_llm_request_metrics{request_type="waiting"}', "nv_llm_output_token_len*"],
@@ -1237,8 +1238,7 @@ const REQUESTS = [
   ],
   ["tgi_request_failure", "tgi_request_count"],
   ["nv_inference_request_failure", "nv_inference_request_success"],
-  // SGLang exposes no errors.
-  ["tgi_request_failure", "sglang:num_requests_total"],
+  ['sglang:http_responses_total{status_code="503",endpoint="/generate"}', "sglang:num_requests_total"],
 ] as const;
 
 /** Tokens: none for a while, then some with each scrape, then no more. */
@@ -1472,6 +1472,16 @@ const LLM_SERVERS = {
       fires: ["22m"],
     })),
     {
+      name: "while requests are preempted: blocks in use, of a server that exposes no fraction of them",
+      series: {
+        [llm('nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="used"}')]: "96x100",
+        [llm('nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="max"}')]: "100x100",
+        [llm("vllm:num_preemptions_total")]: "0+1x100",
+      },
+      silent: ["9m"],
+      fires: ["12m"],
+    },
+    {
       name: "while no request is preempted, or the cache has room",
       series: {
         [llm("vllm:kv_cache_usage_perc")]: "0.99x100",
@@ -1529,6 +1539,25 @@ const LLM_SERVERS = {
       series: { [llm(errors)]: "0+4x120", [llm(requests)]: "0+100x120" },
       silent: ["20m", "50m"],
     })),
+    {
+      name: "above 5 % of the requests for all models, where errors have no model",
+      series: {
+        [llm('sglang:http_responses_total{status_code="500",endpoint="/generate"}')]: "0+6x120",
+        [llm("sglang:num_requests_total", 'model="a"')]: "0+50x120",
+        [llm("sglang:num_requests_total", 'model="b"')]: "0+49x120",
+      },
+      silent: ["5m"],
+      fires: ["7m"],
+    },
+    {
+      name: "about answers that are no errors, and failed health checks",
+      series: {
+        [llm('sglang:http_responses_total{status_code="400",endpoint="/generate"}')]: "0+50x120",
+        [llm('sglang:http_responses_total{status_code="503",endpoint="/health_generate"}')]: "0+50x120",
+        [llm("sglang:num_requests_total")]: "0+100x120",
+      },
+      silent: ["20m"],
+    },
     {
       name: "without requests, and about a container with the label alerts=none",
       series: {
