@@ -1223,6 +1223,18 @@ const CACHES = [
   ['nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="fraction"}', "vllm:num_preemptions_total"],
 ] as const;
 
+/** Blocks of the KV cache of a server that preempts requests. */
+const blocks = (used: number, free: number) => {
+  const types = { tokens_per: 64, used, free, max: used + free };
+  return Object.fromEntries([
+    ...Object.entries(types).map(([type, count]) => [
+      llm(`nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="${type}"}`),
+      `${count}x100`,
+    ]),
+    [llm("vllm:num_preemptions_total"), "0+1x100"],
+  ]) as Record<string, string>;
+};
+
 /** The histograms of engines of the time to the first token, with the number of their units in a second. */
 const FIRST_TOKENS = [
   ["vllm:time_to_first_token_seconds", 1],
@@ -1473,14 +1485,11 @@ const LLM_SERVERS = {
     })),
     {
       name: "while requests are preempted: blocks in use, of a server that exposes no fraction of them",
-      series: {
-        [llm('nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="used"}')]: "96x100",
-        [llm('nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="max"}')]: "100x100",
-        [llm("vllm:num_preemptions_total")]: "0+1x100",
-      },
+      series: blocks(96, 4),
       silent: ["9m"],
       fires: ["12m"],
     },
+    { name: "while half of the blocks are in use", series: blocks(50, 50), silent: ["30m"] },
     {
       name: "while no request is preempted, or the cache has room",
       series: {
@@ -1539,6 +1548,16 @@ const LLM_SERVERS = {
       series: { [llm(errors)]: "0+4x120", [llm(requests)]: "0+100x120" },
       silent: ["20m", "50m"],
     })),
+    {
+      name: "above 5 % of the requests for a model, among more for another",
+      series: {
+        [llm("nv_inference_request_failure", 'model="a"')]: "0+6x120",
+        [llm("nv_inference_request_success", 'model="a"')]: "0+100x120",
+        [llm("nv_inference_request_success", 'model="b"')]: "0+900x120",
+      },
+      silent: ["5m"],
+      fires: ["7m"],
+    },
     {
       name: "above 5 % of the requests for all models, where errors have no model",
       series: {
