@@ -21,8 +21,13 @@ interface Load {
   metric: string;
   /** Reads the counter: seconds of CPU, or bytes. */
   read: () => Promise<number>;
-  /** Readings, oldest first: Unix seconds. */
-  readings: { time: number; value: number }[];
+  readings: Reading[];
+}
+
+/** The value of a counter at a time, in Unix seconds. */
+export interface Reading {
+  time: number;
+  value: number;
 }
 
 /**
@@ -83,10 +88,9 @@ async function rateDeviations(
   }
   console.log(`rate(...[2m]) against the kernel's counters, ${minutes} minutes, scrapes every 30 s:`);
   for (const load of loads) {
-    const { largest, steps, kernel } = await deviation(load, begin + RAMP, end - STEP);
-    console.log(
-      `  ${load.name.padEnd(8)} largest deviation ${(largest * 100).toFixed(2)} % in ${steps} steps, at ${kernel.toPrecision(5)} a second`,
-    );
+    const promql = `sum by (name) (rate(${load.metric}[${WINDOW}s]))`;
+    const compared = await deviation(promql, WINDOW, load.readings, begin + RAMP, end - STEP);
+    console.log(`  ${load.name.padEnd(8)} ${compared}`);
   }
 
   await docker("rm", "-f", ended);
@@ -95,25 +99,29 @@ async function rateDeviations(
   console.log(`samples of a container 35 s after its end: ${left.length}`);
 }
 
-/** The largest relative deviation of Prometheus's rate from the kernel's, over the steps between two times. */
-async function deviation(
-  { metric, readings }: Load,
+/**
+ * The largest relative deviation of a rate in Prometheus from that of readings, over the steps between two times.
+ *
+ * @param window seconds that the rate looks back
+ * @param readings oldest first
+ */
+export async function deviation(
+  promql: string,
+  window: number,
+  readings: readonly Reading[],
   from: number,
   to: number,
-): Promise<{ largest: number; steps: number; kernel: number }> {
+): Promise<string> {
   const times = { start: String(from), end: String(to), step: String(STEP) };
-  const [result] = await queryPrometheus("query_range", {
-    query: `sum by (name) (rate(${metric}[${WINDOW}s]))`,
-    ...times,
-  });
+  const [result] = await queryPrometheus("query_range", { query: promql, ...times });
   const values = result?.values ?? [];
-  const kernel = (time: number) => (valueAt(readings, time) - valueAt(readings, time - WINDOW)) / WINDOW;
-  const deviations = values.map(([time, rate]) => Math.abs(Number(rate) / kernel(time) - 1));
-  return { largest: Math.max(...deviations), steps: values.length, kernel: kernel(to) };
+  const counted = (time: number) => (valueAt(readings, time) - valueAt(readings, time - window)) / window;
+  const largest = Math.max(...values.map(([time, rate]) => Math.abs(Number(rate) / counted(time) - 1)));
+  return `largest deviation ${(largest * 100).toFixed(2)} % in ${values.length} steps, at ${counted(to).toPrecision(5)} a second`;
 }
 
 /** The value of a counter at a time between two readings. */
-function valueAt(readings: Load["readings"], time: number): number {
+function valueAt(readings: readonly Reading[], time: number): number {
   const next = readings.findIndex((reading) => reading.time >= time);
   const [before, after] = [readings[next - 1], readings[next]];
   if (!before || !after) return NaN;
@@ -199,7 +207,7 @@ interface Series {
   values?: [number, string][];
 }
 
-async function queryPrometheus(api: "query" | "query_range", parameters: Record<string, string>) {
+export async function queryPrometheus(api: "query" | "query_range", parameters: Record<string, string>) {
   const response = await fetch(`${PROMETHEUS}/api/v1/${api}?${new URLSearchParams(parameters).toString()}`);
   const { data } = (await response.json()) as { data: { result: Series[] } };
   return data.result;

@@ -1,5 +1,6 @@
 import { run } from "../lib/run";
 import { exporterCost } from "./exporter";
+import { LLM_LOAD, llmLoad, llmTokens } from "./llm";
 import { pageCost, pictures } from "./page";
 import { rates } from "./rates";
 import { dockerDaemon } from "../cli/prerequisites/docker";
@@ -13,15 +14,18 @@ const POLICIES = ["--policy-pack", POLICY_PACK];
 const MINUTES = 10;
 
 /**
- * `npm run bench [-- exporter|page|deploy|rates [MINUTES]]` measures the cost of the exporter, of the page and of deployments,
+ * `npm run bench [-- exporter|page|llm|deploy|rates [MINUTES]]` measures the cost of the exporter, of the page and of deployments,
  * and how exact rates are, with loads that run for 10 minutes. `npm run bench -- pictures` makes the pictures of the documentation.
  */
 export default async (args: string[]): Promise<number> => {
   if (args.length === 0 || args.includes("exporter")) await exporterCost();
   if (args.length === 0 || args.includes("page")) await pageCost();
+  if (args.length === 0 || args.includes("llm")) await llmTokens();
+  if (args.includes(LLM_LOAD)) await onStack((pulumi) => deployed(pulumi, llmLoad));
   if (args.includes("pictures")) await pictures();
   if (args.length === 0 || args.includes("deploy")) await onStack(deployTimes);
-  if (args.length === 0 || args.includes("rates")) await onStack((pulumi) => ratesOfStack(pulumi, args[1]));
+  if (args.length === 0 || args.includes("rates"))
+    await onStack((pulumi) => deployed(pulumi, () => rates(Number(args[1] ?? MINUTES))));
   return 0;
 };
 
@@ -45,9 +49,9 @@ async function onStack(work: (pulumi: RunPulumi) => Promise<void>): Promise<void
   }
 }
 
-async function ratesOfStack(pulumi: RunPulumi, minutes = String(MINUTES)): Promise<void> {
+async function deployed(pulumi: RunPulumi, work: () => Promise<void>): Promise<void> {
   await pulumi("up", "--yes", "--skip-preview", ...POLICIES);
-  await rates(Number(minutes));
+  await work();
 }
 
 /**

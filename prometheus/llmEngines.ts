@@ -2,7 +2,7 @@
  * Where an engine exposes a quantity: a metric with or without matchers of labels, as PromQL. Or, where it exposes something else:
  *
  * - `sumOf`: a histogram whose observations add up to the quantity
- * - `part`, and `of` or `rest`: two counters, of which the quantity is the ratio of the part to the whole
+ * - `part`, and `of` or `rest`: two counters, or two gauges, of which the quantity is the ratio of the part to the whole
  * - `milliseconds`: a histogram in milliseconds
  */
 export type Source =
@@ -44,9 +44,9 @@ export type Quantity = keyof typeof QUANTITIES;
 /**
  * The engines, by the label `llm_server`. A metric that an engine renames is one more name in this table. Sources of the names:
  * vllm-project/vllm, vllm/engine/metrics.py (0.6) and vllm/v1/metrics/loggers.py (0.8 and newer); sgl-project/sglang,
- * python/sglang/srt/metrics/collector.py and srt/observability/metrics_collector.py; huggingface/text-generation-inference,
- * router/src/server.rs; ggml-org/llama.cpp, tools/server; triton-inference-server/server, docs/user_guide/metrics.md, and
- * triton-inference-server/tensorrtllm_backend, README.md.
+ * python/sglang/srt/metrics/collector.py, srt/observability/metrics_collector.py and srt/utils/common.py;
+ * huggingface/text-generation-inference, router/src/server.rs; ggml-org/llama.cpp, tools/server;
+ * triton-inference-server/server, docs/user_guide/metrics.md, and triton-inference-server/tensorrtllm_backend, README.md.
  */
 export const LLM_ENGINES: Readonly<Record<string, LlmEngine>> = {
   vllm: {
@@ -76,8 +76,8 @@ export const LLM_ENGINES: Readonly<Record<string, LlmEngine>> = {
     metrics: { port: 30_000, path: "/metrics" },
     sources: {
       // With priorities, there are also series by priority.
-      requestsRunning: ['sglang:num_running_reqs{priority=""}'],
-      requestsWaiting: ['sglang:num_queue_reqs{priority=""}'],
+      requestsRunning: ['sglang:num_running_reqs{priority=""}', "sglang:num_requests_running"],
+      requestsWaiting: ['sglang:num_queue_reqs{priority=""}', "sglang:num_requests_waiting"],
       promptTokens: ["sglang:prompt_tokens_total"],
       generatedTokens: ["sglang:generation_tokens_total"],
       timeToFirstToken: ["sglang:time_to_first_token_seconds"],
@@ -87,6 +87,8 @@ export const LLM_ENGINES: Readonly<Record<string, LlmEngine>> = {
       prefixCacheHits: ["sglang:cache_hit_rate"],
       preemptions: ["sglang:num_retracted_requests_total"],
       requests: ["sglang:num_requests_total"],
+      // Requests that are aborted are counted elsewhere.
+      requestErrors: ['sglang:http_responses_total{status_code=~"5..",endpoint!~"/health.*"}'],
     },
   },
   tgi: {
@@ -128,7 +130,13 @@ export const LLM_ENGINES: Readonly<Record<string, LlmEngine>> = {
       promptTokens: [{ sumOf: "nv_llm_input_token_len" }],
       generatedTokens: [{ sumOf: "nv_llm_output_token_len" }],
       timeToFirstToken: [{ milliseconds: "nv_inference_first_response_histogram_ms" }],
-      kvCacheUsage: ['nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="fraction"}'],
+      kvCacheUsage: [
+        'nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="fraction"}',
+        {
+          part: 'nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="used"}',
+          of: 'nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="max"}',
+        },
+      ],
       requests: ["nv_inference_request_success"],
       requestErrors: ["nv_inference_request_failure"],
     },

@@ -115,6 +115,8 @@ const OWN_METRICS = [
   "ALERTS.*",
 ].join("|");
 
+const SGLANG_METRICS = anyOf(LLM_METRICS.filter((name) => name.startsWith("sglang:")));
+
 /**
  * Relabeling of the series of LLM servers: each engine's label of the model becomes `model`.
  *
@@ -130,8 +132,13 @@ export const llmRelabeling = (all: boolean): RelabelConfig[] => [
   },
   all ? { source_labels: ["__name__"], regex: OWN_METRICS, action: "drop" } : keepMetrics(LLM_METRICS),
   { source_labels: ["model_name"], regex: BEGINNING_OF_ANY, target_label: "model" },
-  // SGLang 0.4 and older name the model so; `name` is the container's.
-  { source_labels: ["__name__", "exported_name"], regex: "sglang:.*;(.+)", target_label: "model" },
-  { regex: "model_name|exported_name", action: "labeldrop" },
+  // SGLang of 2024 names the model so, where Prometheus has the container's `name`. In other metrics, it is a function of SGLang.
+  {
+    source_labels: ["__name__", "exported_name"],
+    regex: `(?:${SGLANG_METRICS});(.+)`,
+    target_label: "model",
+  },
+  { source_labels: ["__name__"], regex: SGLANG_METRICS, target_label: "exported_name", replacement: "" },
+  { regex: "model_name", action: "labeldrop" },
   cutLabel("model", BEGINNING),
 ];

@@ -37,6 +37,8 @@ const NAMES: Readonly<Record<Quantity, string>> = {
 /** A record that alerts read. */
 const TIME_TO_FIRST_TOKEN_P95 = `${NAMES.timeToFirstToken}:p95`;
 
+const ERRORS = NAMES.requestErrors + ALERTED;
+
 /** The last time at which a server answered a scrape. */
 const ANSWERED = "llm:answered_timestamp_seconds";
 const LOADED = "llm:loaded_timestamp_seconds";
@@ -59,8 +61,9 @@ const quantile = (selector: string, q: number) => `histogram_quantile(${q}, ${su
 function valueOf(source: Source, quantity: Quantity, q: number): string {
   if (typeof source === "object" && "sumOf" in source) return sum(`histogram_sum(${rate(source.sumOf)})`);
   if (typeof source === "object" && "part" in source) {
-    const part = sum(rate(source.part));
-    const whole = "of" in source ? sum(rate(source.of)) : `${part} + ${sum(rate(source.rest))}`;
+    const value = QUANTITIES[quantity] === "max" ? select : rate;
+    const part = sum(value(source.part));
+    const whole = "of" in source ? sum(value(source.of)) : `${part} + ${sum(value(source.rest))}`;
     return `${part} / (${whole} > 0)`;
   }
   if (typeof source === "object") return `${quantile(source.milliseconds, q)} / 1000 < +Inf`;
@@ -72,7 +75,8 @@ function valueOf(source: Source, quantity: Quantity, q: number): string {
     case "max":
       return `max by (${LABELS}) (${select(source)})`;
     case "ratio":
-      return `max by (${LABELS}) (${select(source)} >= 0)`;
+      // Without a prefix cache, vLLM exposes -1. SGLang of 2024 exposed percents.
+      return `max by (${LABELS}) (${select(source)} >= 0 <= 1)`;
     case "quantiles":
       // Without requests, it is not a number, which is not less than any.
       return `${quantile(source, q)} < +Inf`;
@@ -216,7 +220,8 @@ const loadAlerts = (alerts: AlertSettings): AlertingRule[] => [
   },
   {
     alert: "LlmErrors",
-    expr: `${NAMES.requestErrors}${ALERTED} / ${NAMES.requests} > ${alerts.llmErrorRatio}`,
+    // SGLang counts errors of all models together.
+    expr: `(${ERRORS} / ${NAMES.requests} or ${ERRORS} / sum without (model) (${NAMES.requests})) > ${alerts.llmErrorRatio}`,
     for: alerts.llmErrorsFor,
     labels: { severity: "warning" },
     annotations: {

@@ -39,6 +39,8 @@ const ALERTS = {
   gpuLostFor: "2s",
   gpuDriverDownFor: "2s",
   gatewayRefusedWindow: `${WINDOW}s`,
+  llmDownFor: "2s",
+  llmStalledFor: "2s",
 };
 
 const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
@@ -47,7 +49,7 @@ let receiver: WebhookReceiver;
 let stack: Stack;
 /** A disk of 64 MB. */
 let disk: string;
-let names: Record<"oom" | "crash" | "sick" | "gpu", string>;
+let names: Record<"oom" | "crash" | "sick" | "gpu" | "down" | "stalled", string>;
 
 /** A host with two GPUs. */
 const described = (changes: Partial<EmulatedHost> = {}): EmulatedHost => ({
@@ -56,6 +58,17 @@ const described = (changes: Partial<EmulatedHost> = {}): EmulatedHost => ({
   processes: [],
   ...changes,
 });
+
+/** Commands of an LLM server under the name of vLLM. */
+const SERVE = "httpd -f -p 8000 -h /pages";
+const writePage = (waiting: number) =>
+  `echo "vllm:num_requests_waiting ${waiting}" > /pages/metrics; echo "vllm:generation_tokens_total 7" >> /pages/metrics`;
+const startLlmServer = () =>
+  startContainer(
+    "vllm/vllm-openai:v0.11.0",
+    [],
+    ["sh", "-c", `mkdir /pages; ${writePage(0)}; ${SERVE} & echo $! > /pid; sleep 100000`],
+  );
 
 beforeAll(async () => {
   await configureRuntime("nvidia", gpuHost.runtime);
@@ -76,6 +89,8 @@ beforeAll(async () => {
       ...["--health-cmd", "[ ! -e /sick ]", "--health-interval", "1s", "--health-retries", "1"],
     ]),
     gpu: await startContainer("vllm/vllm-openai:v0.11.0", ["--gpus", "device=1"]),
+    down: await startLlmServer(),
+    stalled: await startLlmServer(),
   };
   stack = await Stack.create(
     {
@@ -91,6 +106,12 @@ beforeAll(async () => {
     { secrets: { users: `ann:${HASH}\n`, "notify[0].webhook.url": receiver.url("/") } },
   );
   await succeeded(stack.up());
+  const { networkName } = await stack.outputs<{ networkName: string }>();
+  for (const name of [names.down, names.stalled]) await docker("network", "connect", networkName, name);
+  await eventually(async () => {
+    for (const name of [names.down, names.stalled])
+      expect(await valueOf(`llm:generated_tokens:rate5m{name="${name}"}`)).toBe(0);
+  });
 });
 afterAll(async () => {
   await stack.remove();
@@ -185,6 +206,22 @@ const FIRST: Fault[] = [
     lasts: 2,
     provoke: () => gpuHost.describe(described({ gpus: [h100(0), h100(1, { lost: true })] })),
     repair: () => gpuHost.describe(described()),
+  },
+  {
+    alert: "LlmServerDown",
+    labels: () => ({ name: names.down, llm_server: "vllm" }),
+    severity: "critical",
+    lasts: 2,
+    provoke: () => docker("exec", names.down, "sh", "-c", "kill $(cat /pid)"),
+    repair: () => docker("exec", "-d", names.down, ...SERVE.split(" ")),
+  },
+  {
+    alert: "LlmAdmissionStalled",
+    labels: () => ({ name: names.stalled, llm_server: "vllm" }),
+    severity: "critical",
+    lasts: 2,
+    provoke: () => docker("exec", names.stalled, "sh", "-c", writePage(3)),
+    repair: () => docker("exec", names.stalled, "sh", "-c", writePage(0)),
   },
   {
     alert: "GatewayLoginsRefused",

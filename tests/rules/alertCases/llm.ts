@@ -33,6 +33,18 @@ const CACHES = [
   ['nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="fraction"}', "vllm:num_preemptions_total"],
 ] as const;
 
+/** Blocks of the KV cache of a server that preempts requests. */
+const blocks = (used: number, free: number) => {
+  const types = { tokens_per: 64, used, free, max: used + free };
+  return Object.fromEntries([
+    ...Object.entries(types).map(([type, count]) => [
+      llm(`nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="${type}"}`),
+      `${count}x100`,
+    ]),
+    [llm("vllm:num_preemptions_total"), "0+1x100"],
+  ]) as Record<string, string>;
+};
+
 /** The histograms of engines of the time to the first token, with the number of their units in a second. */
 const FIRST_TOKENS = [
   ["vllm:time_to_first_token_seconds", 1],
@@ -48,8 +60,7 @@ const REQUESTS = [
   ],
   ["tgi_request_failure", "tgi_request_count"],
   ["nv_inference_request_failure", "nv_inference_request_success"],
-  // SGLang exposes no errors.
-  ["tgi_request_failure", "sglang:num_requests_total"],
+  ['sglang:http_responses_total{status_code="503",endpoint="/generate"}', "sglang:num_requests_total"],
 ] as const;
 
 /** Tokens: none for a while, then some with each scrape, then no more. */
@@ -296,6 +307,13 @@ export const LLM_CASES = {
       fires: ["22m"],
     })),
     {
+      name: "while requests are preempted: blocks in use, of a server that exposes no fraction of them",
+      series: blocks(96, 4),
+      silent: ["9m"],
+      fires: ["12m"],
+    },
+    { name: "while half of the blocks are in use", series: blocks(50, 50), silent: ["30m"] },
+    {
       name: "while no request is preempted, or the cache has room",
       series: {
         [llm("vllm:kv_cache_usage_perc")]: "0.99x100",
@@ -353,6 +371,35 @@ export const LLM_CASES = {
       series: { [llm(errors)]: "0+4x120", [llm(requests)]: "0+100x120" },
       silent: ["20m", "50m"],
     })),
+    {
+      name: "above 5 % of the requests for a model, among more for another",
+      series: {
+        [llm("nv_inference_request_failure", 'model="a"')]: "0+6x120",
+        [llm("nv_inference_request_success", 'model="a"')]: "0+100x120",
+        [llm("nv_inference_request_success", 'model="b"')]: "0+900x120",
+      },
+      silent: ["5m"],
+      fires: ["7m"],
+    },
+    {
+      name: "above 5 % of the requests for all models, where errors have no model",
+      series: {
+        [llm('sglang:http_responses_total{status_code="500",endpoint="/generate"}')]: "0+6x120",
+        [llm("sglang:num_requests_total", 'model="a"')]: "0+50x120",
+        [llm("sglang:num_requests_total", 'model="b"')]: "0+49x120",
+      },
+      silent: ["5m"],
+      fires: ["7m"],
+    },
+    {
+      name: "about answers that are no errors, and failed health checks",
+      series: {
+        [llm('sglang:http_responses_total{status_code="400",endpoint="/generate"}')]: "0+50x120",
+        [llm('sglang:http_responses_total{status_code="503",endpoint="/health_generate"}')]: "0+50x120",
+        [llm("sglang:num_requests_total")]: "0+100x120",
+      },
+      silent: ["20m"],
+    },
     {
       name: "without requests, and about a container with the label alerts=none",
       series: {
