@@ -41,7 +41,7 @@ const SERVER_COLUMNS = {
   gpuUse: { title: "GPU use" },
   gpuMemory: { title: "GPU memory" },
   cpu: { title: "CPU", className: "wide" },
-  memory: { title: "Memory" },
+  memory: { title: "Memory", className: "wide" },
   state: { title: "State" },
   uptime: { title: "Uptime", className: "wide" },
 } as const;
