@@ -136,13 +136,13 @@ const PHONE = 390;
 
 /** The pictures, by their names. */
 const PICTURES: Record<string, Picture> = {
-  light: { host: GPU_HOST, height: 1290 },
-  dark: { host: GPU_HOST, colorScheme: "dark", height: 1290 },
+  light: { host: GPU_HOST, height: 1270 },
+  dark: { host: GPU_HOST, colorScheme: "dark", height: 1270 },
   phone: { host: GPU_HOST, width: PHONE, height: 844 },
   server: { host: GPU_HOST, hash: "#/container/chat-vllm?range=6h", height: 1160 },
-  faults: { host: FAULTY_HOST, height: 1100 },
+  faults: { host: FAULTY_HOST, height: 1090 },
   small: { host: SMALL_HOST, height: 1000 },
-  empty: { host: EMPTY_HOST, height: 700 },
+  empty: { host: EMPTY_HOST, height: 890 },
 };
 
 /** Makes the pictures of the documentation: the page of described hosts. */

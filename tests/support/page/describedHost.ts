@@ -392,5 +392,25 @@ export const EMPTY_HOST: DescribedHost = {
   cores: 8,
   gibibytes: 32,
   used: { cpu: 0.03, memory: 0.09, disks: { "/": 0.21 } },
-  containers: STACK.map((container) => ({ ...container, hours: 0.2 })),
+  containers: [
+    ...STACK,
+    {
+      name: "llm-metrics-dev-exporter",
+      image: "node:24.11.1-bookworm-slim",
+      cores: 0.003,
+      cpuLimit: 0.5,
+      gibibytes: 0.014,
+      limitGibibytes: 0.25,
+      healthy: true,
+    },
+    {
+      name: "llm-metrics-dev-node-exporter",
+      image: "prom/node-exporter:v1.12.1",
+      cores: 0.002,
+      cpuLimit: 0.5,
+      gibibytes: 0.012,
+      limitGibibytes: 0.0625,
+      healthy: true,
+    },
+  ].map((container) => ({ ...container, hours: 0.2 })),
 };
