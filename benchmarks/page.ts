@@ -138,7 +138,7 @@ const PHONE = 390;
 const PICTURES: Record<string, Picture> = {
   light: { host: GPU_HOST, height: 1270 },
   dark: { host: GPU_HOST, colorScheme: "dark", height: 1270 },
-  phone: { host: GPU_HOST, width: PHONE, height: 844 },
+  phone: { host: GPU_HOST, width: PHONE, height: 1290 },
   server: { host: GPU_HOST, hash: "#/container/chat-vllm?range=6h", height: 1160 },
   faults: { host: FAULTY_HOST, height: 1090 },
   small: { host: SMALL_HOST, height: 1000 },
