@@ -1,8 +1,15 @@
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { openPage, startBrowser } from "../tests/support/page/browser";
-import { GPU_HOST, largeHost } from "../tests/support/page/describedHost";
+import {
+  EMPTY_HOST,
+  FAULTY_HOST,
+  GPU_HOST,
+  largeHost,
+  SMALL_HOST,
+  type DescribedHost,
+} from "../tests/support/page/describedHost";
 import { installBrowser } from "../tests/support/page/install";
 import { startPageServer, type PageServer } from "../tests/support/page/pageServer";
 
@@ -18,7 +25,7 @@ export async function pageCost(): Promise<void> {
   const browser = await startBrowser();
   try {
     console.log(
-      `the page with ${CONTAINERS} containers, 8 GPUs and ${HOURS} hours of samples, ${RUNS} runs:`,
+      `the page with ${CONTAINERS} containers, of which 20 are LLM servers, 8 GPUs and ${HOURS} hours of samples, ${RUNS} runs:`,
     );
     const firstViews: number[] = [];
     for (let i = 0; i < RUNS; i++) {
@@ -114,22 +121,60 @@ async function cpuOf(server: PageServer, page: Page): Promise<void> {
   );
 }
 
-/** Makes the pictures of the documentation: the page of a described host, light and dark. */
+/** A picture of the documentation. */
+interface Picture {
+  host: DescribedHost;
+  /** The view; by default, the first screen. */
+  hash?: string;
+  colorScheme?: "light" | "dark";
+  width?: number;
+  height: number;
+}
+
+const WIDTH = 1200;
+const PHONE = 390;
+
+/** The pictures, by their names. */
+const PICTURES: Record<string, Picture> = {
+  light: { host: GPU_HOST, height: 1270 },
+  dark: { host: GPU_HOST, colorScheme: "dark", height: 1270 },
+  phone: { host: GPU_HOST, width: PHONE, height: 1290 },
+  server: { host: GPU_HOST, hash: "#/container/chat-vllm?range=6h", height: 1160 },
+  faults: { host: FAULTY_HOST, height: 1090 },
+  small: { host: SMALL_HOST, height: 1000 },
+  empty: { host: EMPTY_HOST, height: 890 },
+};
+
+/** Makes the pictures of the documentation: the page of described hosts. */
 export async function pictures(): Promise<void> {
   await installBrowser();
-  const server = await startPageServer(GPU_HOST);
   const browser = await startBrowser();
   try {
-    for (const colorScheme of ["light", "dark"] as const) {
-      const context = await browser.newContext({ colorScheme, viewport: { width: 1200, height: 1180 } });
-      const { page } = await openPage(context, server.url);
-      await rowsOf(page).first().waitFor();
-      await page.screenshot({ path: path.resolve(`docs/page-${colorScheme}.png`) });
-      console.log(`docs/page-${colorScheme}.png`);
-      await context.close();
+    for (const host of new Set(Object.values(PICTURES).map((picture) => picture.host))) {
+      const server = await startPageServer(host);
+      try {
+        for (const [name, picture] of Object.entries(PICTURES))
+          if (picture.host === host) await take(browser, server.url, name, picture);
+      } finally {
+        await server.stop();
+      }
     }
   } finally {
     await browser.close();
-    await server.stop();
   }
+}
+
+async function take(
+  browser: Browser,
+  url: string,
+  name: string,
+  { hash = "", colorScheme = "light", width = WIDTH, height }: Picture,
+): Promise<void> {
+  const context = await browser.newContext({ colorScheme, viewport: { width, height } });
+  const { page } = await openPage(context, url + hash);
+  await page.locator("main[aria-busy=false]").waitFor();
+  const file = `docs/page-${name}.png`;
+  await page.screenshot({ path: path.resolve(file) });
+  console.log(file);
+  await context.close();
 }

@@ -4,7 +4,10 @@ import {
   DESCRIPTIONS,
   GPU_QUERIES,
   HOST_QUERIES,
+  LAST_ANSWER,
+  LLM_QUERIES,
   SAMPLE_AGE,
+  type Query,
 } from "../prometheus/queries";
 import type { Grid, Labels, PrometheusAlert, PrometheusTarget, Range, Sample } from "./api";
 import { groupBy } from "./group";
@@ -22,6 +25,12 @@ export const sparklineGrid = (now: number): Grid => ({
 
 const prefixed = (prefix: string, queries: Readonly<Record<string, { expr: () => string }>>) =>
   Object.fromEntries(Object.entries(queries).map(([field, { expr }]) => [`${prefix}${field}`, expr()]));
+
+/** Sums over the LLM servers of a host. */
+const ofAllServers = (queries: Readonly<Record<string, Query>>) =>
+  Object.fromEntries(
+    Object.entries(queries).map(([field, { expr }]) => [`host.${field}`, expr({ by: "host" })]),
+  );
 
 const { cpu, memory, cpuLimit, throttled, memoryLimit, memoryLimitUsed } = CONTAINER_QUERIES;
 const { health, restarts, oomKills, exitCode, oomKilled } = CONTAINER_QUERIES;
@@ -43,7 +52,12 @@ export const OVERVIEW = {
       memoryTotal: CONTAINER_GPU_QUERIES.memoryTotal,
       idle: CONTAINER_GPU_QUERIES.idle,
     }),
-    ...prefixed("host.", { cores: HOST_QUERIES.cores, memoryTotal: HOST_QUERIES.memoryTotal }),
+    ...prefixed("llm.", { prompts: LLM_QUERIES.prompts, answered: LAST_ANSWER }),
+    ...prefixed("host.", {
+      cores: HOST_QUERIES.cores,
+      memoryTotal: HOST_QUERIES.memoryTotal,
+      gpusMeasured: HOST_QUERIES.gpusMeasured,
+    }),
     age: SAMPLE_AGE,
   }),
   /** Values with a sparkline, whose last point is the value now. */
@@ -56,12 +70,26 @@ export const OVERVIEW = {
       temperature: GPU_QUERIES.temperature,
     }),
     ...prefixed("containerGpu.", { memory: CONTAINER_GPU_QUERIES.memory, use: CONTAINER_GPU_QUERIES.use }),
+    ...prefixed("llm.", {
+      generated: LLM_QUERIES.generated,
+      running: LLM_QUERIES.running,
+      waiting: LLM_QUERIES.waiting,
+      firstToken: LLM_QUERIES.firstTokenP95,
+      kvCache: LLM_QUERIES.kvCache,
+    }),
     ...prefixed("host.", {
+      gpusBusy: HOST_QUERIES.gpusBusy,
       containersCpu: HOST_QUERIES.containersCpu,
       containersMemory: HOST_QUERIES.containersMemory,
       cpu: HOST_QUERIES.cpu,
       memory: HOST_QUERIES.memory,
       disks: HOST_QUERIES.disks,
+    }),
+    ...ofAllServers({
+      generated: LLM_QUERIES.generated,
+      prompts: LLM_QUERIES.prompts,
+      running: LLM_QUERIES.running,
+      waiting: LLM_QUERIES.waiting,
     }),
   }),
 } as const;

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { hashOf, viewOf, type OverviewView, type View } from "./address";
 import { loadOverview } from "./load";
 import type { Overview } from "./overview";
@@ -7,6 +7,7 @@ import { Alerts, Notices } from "./views/alertList";
 import { ContainerPage } from "./views/container";
 import { Containers, isLlmServer, LlmServers } from "./views/containerTables";
 import { Gpus } from "./views/gpuTable";
+import { FirstLine } from "./views/firstLine";
 import { Failure, Header } from "./views/header";
 import { HostSection } from "./views/host";
 
@@ -43,6 +44,8 @@ function useView(): [View, (view: View) => void] {
 function OverviewPage({ view, onView }: { view: OverviewView; onView: (view: View) => void }) {
   const loaded = useRefreshed(loadOverview, "overview");
   const { data } = loaded;
+  // A sort or a search of the containers draws nothing else again.
+  const aboveContainers = useMemo(() => data && <AboveContainers data={data} />, [data]);
   useEffect(() => {
     document.title = data ? titleOf(data) : "Containers";
   }, [data]);
@@ -53,10 +56,7 @@ function OverviewPage({ view, onView }: { view: OverviewView; onView: (view: Vie
         <Failure loaded={loaded} at={data?.at} />
         {data ? (
           <>
-            <Notices notices={data.notices} />
-            <Alerts alerts={data.alerts} now={data.at} />
-            <LlmServers containers={data.containers.filter(isLlmServer)} now={data.at} />
-            <Gpus gpus={data.gpus} missing={data.whyNoGpus} />
+            {aboveContainers}
             <Containers
               containers={data.containers.filter((container) => !isLlmServer(container))}
               now={data.at}
@@ -73,6 +73,25 @@ function OverviewPage({ view, onView }: { view: OverviewView; onView: (view: Vie
     </>
   );
 }
+
+/** All parts of the first screen above the table of containers. */
+const AboveContainers = ({
+  data: { host, containers, gpus, notices, alerts, whyNoGpus, at },
+}: {
+  data: Overview;
+}) => (
+  <>
+    <FirstLine
+      host={host}
+      hasServers={containers.some(({ server }) => server !== undefined)}
+      hasGpus={gpus.length > 0}
+    />
+    <Notices notices={notices} />
+    <Alerts alerts={alerts} now={at} />
+    <LlmServers containers={containers.filter(isLlmServer)} now={at} />
+    <Gpus gpus={gpus} missing={whyNoGpus} />
+  </>
+);
 
 /** What a tab in the background shows. */
 function titleOf({ alerts, host }: Overview): string {

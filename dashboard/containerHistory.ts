@@ -4,6 +4,7 @@ import {
   containerGpuSeries,
   DESCRIPTIONS,
   stoppedSeries,
+  type Query,
   type Unit,
 } from "../prometheus/queries";
 import { RANGES, type RangeName } from "./address";
@@ -11,6 +12,14 @@ import { alertsOf, type Alert } from "./alerts";
 import type { Grid, Labels, PrometheusAlert, Range, Sample } from "./api";
 import { describedBy } from "./answers";
 import type { Stopped } from "./containers";
+import {
+  serverCharts,
+  serverDescriptions,
+  serverOf,
+  serverQueries,
+  type ServerField,
+  type ServerHistory,
+} from "./serverHistory";
 import { isMeasured, reasonFor } from "./unavailable";
 import { seriesOf, combined, FIELD, onGrid, points, valuesNow, type Series } from "./tagged";
 
@@ -28,7 +37,7 @@ export function chartGrid(range: RangeName, now: number): Grid {
 }
 
 /** A query of a container's view, for a name: containers that were replaced have the same. */
-interface HistoryQuery {
+export interface HistoryQuery {
   title: string;
   unit: Unit;
   expr: string;
@@ -39,25 +48,21 @@ type ContainerField = Exclude<
   "memoryLimitUsed" | "health" | "restarts" | "exitCode" | "oomKilled"
 >;
 
+type Field = ContainerField | ServerField | "gpuMemory" | "gpuUse";
+
 /** The matcher of a container's name. PromQL reads the escapes of JSON. */
 export const named = (name: string): string => `name=${JSON.stringify(name)}`;
 
 /** The queries of a container's charts. */
-export function historyQueries(
-  name: string,
-  { step }: Grid,
-): Record<ContainerField | "gpuMemory" | "gpuUse", HistoryQuery> {
+export function historyQueries(name: string, { step }: Grid): Record<Field, HistoryQuery> {
   const matchers = named(name);
   const window = `${Math.max(SHORTEST_WINDOW, step)}s`;
-  const of = (
-    { title, unit, expr }: (typeof CONTAINER_QUERIES)[ContainerField],
-    seconds = window,
-  ): HistoryQuery => ({
+  const of = ({ title, unit, expr }: Query, seconds = window): HistoryQuery => ({
     title,
     unit,
     expr: expr({ matchers, by: "name", window: seconds }),
   });
-  const ofGpu = ({ title, unit, expr }: (typeof CONTAINER_GPU_QUERIES)["memory" | "use"]): HistoryQuery => ({
+  const ofGpu = ({ title, unit, expr }: Query): HistoryQuery => ({
     title,
     unit,
     expr: expr({ matchers, by: "gpu" }),
@@ -78,6 +83,7 @@ export function historyQueries(
     oomKills: of(queries.oomKills, `${step}s`),
     gpuMemory: ofGpu(CONTAINER_GPU_QUERIES.memory),
     gpuUse: ofGpu(CONTAINER_GPU_QUERIES.use),
+    ...serverQueries(of),
   };
 }
 
@@ -95,6 +101,7 @@ export function descriptionQuery(name: string): string {
     }),
     containerGpus: containerGpuSeries(matchers),
     notRunning: `max by (${DESCRIBING}, state) (${stoppedSeries(matchers)})`,
+    ...serverDescriptions(matchers),
     exitCode: CONTAINER_QUERIES.exitCode.expr({ matchers }),
     oomKilled: CONTAINER_QUERIES.oomKilled.expr({ matchers }),
     unavailable: DESCRIPTIONS.unavailable,
@@ -136,6 +143,8 @@ export interface ContainerHistory {
   /** Unix seconds. */
   started?: number | undefined;
   gpus: Labels[];
+  /** Its LLM server; undefined where it runs none. */
+  server?: ServerHistory | undefined;
   alerts: Alert[];
   charts: Chart[];
   marks: Mark[];
@@ -192,6 +201,7 @@ export function containerHistory({
     missing: reasonFor(metric, reasons) ?? missing,
   });
   const none = "No samples in this time range.";
+  const ofServer = serverCharts(queries, line, described.containerGpus.length);
   const hasCpuLimit = byField.get("cpuLimit", {}) !== undefined;
   const hasGpus =
     described.containerGpus.length > 0 || ranges.some(({ metric }) => metric[FIELD] === "gpuMemory");
@@ -202,8 +212,12 @@ export function containerHistory({
     stopped: running ? undefined : notRunning && stoppedOf(notRunning.labels, descriptions),
     started: running?.value,
     gpus: described.containerGpus.map(({ labels }) => labels),
+    server: running?.labels["llm_server"]
+      ? serverOf({ described, descriptions, running, charts: ofServer, at: grid.end })
+      : undefined,
     alerts: alertsOf(alerts).filter(({ container }) => container?.name === name),
     charts: [
+      ...ofServer.filter(({ lines }) => lines.length > 0),
       ...(hasGpus
         ? [
             chart("GPU memory", "gpuMemory", gpuLines("gpuMemory"), "container_gpu_memory_used_bytes", none),

@@ -2,6 +2,7 @@ import type { Alert } from "./alerts";
 import { groupBy } from "./group";
 import type { AllValues, Described } from "./answers";
 import type { Labels } from "./api";
+import type { ServerReport } from "./llmServers";
 import { last, type Series } from "./tagged";
 import { isMeasured, reasonFor } from "./unavailable";
 
@@ -53,14 +54,25 @@ export interface Container {
   restarts: number;
   oomKills: number;
   gpus: GpuUse[];
+  /** What its LLM server reports; only where it runs one. */
+  server?: ServerReport | undefined;
   /** Devices that it requests and the host does not have. */
   unmatchedGpus: number;
   alerts: Alert[];
   labels: Labels;
 }
 
-/** The containers that run, and those that Docker has and that do not run. */
-export function containersOf(described: Described, values: AllValues, alerts: readonly Alert[]): Container[] {
+/**
+ * The containers that run, and those that Docker has and that do not run.
+ *
+ * @param serverOf what the LLM server in a container reports
+ */
+export function containersOf(
+  described: Described,
+  values: AllValues,
+  alerts: readonly Alert[],
+  serverOf: (labels: Labels, started: number) => ServerReport,
+): Container[] {
   const gpus = groupBy(described.containerGpus, ({ labels }) => labels["id"]);
   const ofContainer = groupBy(alerts, ({ container }) => container?.name);
   const unmatched = new Map(described.unmatched.map(({ labels, value }) => [labels["id"], value]));
@@ -74,12 +86,13 @@ export function containersOf(described: Described, values: AllValues, alerts: re
   return [...described.containers, ...notRunning].map(({ labels, value }) => {
     const now = (field: string) => values.now.container.get(field, labels);
     const series = (field: string) => values.series.container.get(field, labels);
-    const { id = "", name = "", image = "" } = labels;
+    const { id = "", name = "", image = "", llm_server: llmServer = "" } = labels;
+    const isRunning = !labels["state"];
     return {
       id,
       name,
       image,
-      llmServer: labels["llm_server"] ?? "",
+      llmServer,
       project: labels["compose_project"] ?? "",
       service: labels["compose_service"] ?? "",
       stopped: labels["state"]
@@ -89,7 +102,7 @@ export function containersOf(described: Described, values: AllValues, alerts: re
             oomKilled: now("oomKilled") === 1,
           }
         : undefined,
-      started: labels["state"] ? undefined : value,
+      started: isRunning ? value : undefined,
       cpu: series("cpu"),
       cpuLimit: now("cpuLimit"),
       throttled: now("throttled"),
@@ -100,6 +113,7 @@ export function containersOf(described: Described, values: AllValues, alerts: re
       restarts: now("restarts") ?? 0,
       oomKills: now("oomKills") ?? 0,
       gpus: (gpus.get(id) ?? []).map((gpu) => gpuUse(gpu.labels, values)).sort(byGpu),
+      server: llmServer && isRunning ? serverOf(labels, value) : undefined,
       unmatchedGpus: unmatched.get(id) ?? 0,
       alerts: ofContainer.get(name) ?? [],
       labels,

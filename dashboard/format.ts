@@ -52,10 +52,16 @@ export function duration(seconds: number): string {
 export const clock = (unixSeconds: number): string => new Date(unixSeconds * 1000).toLocaleTimeString();
 export const dateAndTime = (unixSeconds: number): string => new Date(unixSeconds * 1000).toLocaleString();
 
+/** A short length of time, such as `32 ms` or `1.25 s`. */
+const seconds = (value: number): string =>
+  value > 0 && value < 1 ? `${digits(value * 1000)} ms` : `${digits(value)} s`;
+
 const FORMATS: Record<Unit, (value: number) => string> = {
   cores: (value) => `${cores(value)} ${value === 1 ? "core" : "cores"}`,
   bytes,
   "bytes per second": (value) => `${bytes(value)}/s`,
+  "per second": (value) => `${digits(value)}/s`,
+  seconds,
   ratio: percent,
   watts: (value) => `${Math.round(value)} W`,
   celsius: (value) => `${Math.round(value)} °C`,

@@ -13,18 +13,20 @@ import { combined } from "./tagged";
 
 /** Queries Prometheus for the first screen: five requests, and one more while a target is down. */
 export async function loadOverview(): Promise<Overview> {
-  const descriptions = await api.query(OVERVIEW.descriptions);
+  const described = api.query(OVERVIEW.descriptions);
   // By the clock of Prometheus: the reader's may be wrong.
-  const now = descriptions[0]?.value[0] ?? Date.now() / 1000;
-  const grid = sparklineGrid(now);
-  const [values, containers, others, alerts, targets] = await Promise.all([
+  const gridOfNow = described.then((samples) => sparklineGrid(samples[0]?.value[0] ?? Date.now() / 1000));
+  const overTime = async (expr: string) => api.queryRange(expr, await gridOfNow);
+  const [grid, descriptions, now, containers, others, alerts, targets] = await Promise.all([
+    gridOfNow,
+    described,
     api.query(OVERVIEW.now),
-    api.queryRange(OVERVIEW.containers, grid),
-    api.queryRange(OVERVIEW.others, grid),
+    overTime(OVERVIEW.containers),
+    overTime(OVERVIEW.others),
     api.alerts(),
-    hasDownTarget(descriptions) ? api.targets() : [],
+    described.then((samples) => (hasDownTarget(samples) ? api.targets() : [])),
   ]);
-  return overview({ grid, descriptions, now: values, containers, others, alerts, targets });
+  return overview({ grid, descriptions, now, containers, others, alerts, targets });
 }
 
 /** Queries Prometheus for the view of a container. */

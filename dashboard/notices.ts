@@ -1,6 +1,6 @@
 import { OWN_JOBS } from "../prometheus/queries";
 import { groupBy } from "./group";
-import type { Answers, Described } from "./answers";
+import type { Answers, Described, Description } from "./answers";
 import type { Values } from "./tagged";
 import { isWatched } from "./alerts";
 import { duration } from "./format";
@@ -44,7 +44,7 @@ const warning = (text: string): Notice => ({ severity: "warning", text });
 const critical = (text: string): Notice => ({ severity: "critical", text });
 const info = (text: string): Notice => ({ severity: "info", text });
 
-function targetNotices({ targets }: Described, ages: Values<number>, answers: Answers): Notice[] {
+function targetNotices({ targets, containers }: Described, ages: Values<number>, answers: Answers): Notice[] {
   if (targets.length === 0)
     return [
       critical(
@@ -57,8 +57,11 @@ function targetNotices({ targets }: Described, ages: Values<number>, answers: An
       lastError,
     ]),
   );
+  const listed = new Set(containers.map(({ labels }) => labels["id"]));
+  // The table of LLM servers has the reason beside the server.
+  const isInTable = ({ labels }: Description) => labels["job"] === OWN_JOBS.llm && listed.has(labels["id"]);
   const down = targets
-    .filter(({ value }) => value === 0)
+    .filter((target) => target.value === 0 && !isInTable(target))
     .map(({ labels: { job = "", instance = "" } }) => {
       const lacks = LACKS[job] ?? `The target ${instance} of the job ${job} is down`;
       const error = errors.get(`${job} ${instance}`);

@@ -4,6 +4,7 @@ import type { Sample } from "./api";
 import { describedBy, valuesOf, type AllValues, type Answers, type Described } from "./answers";
 import { containersOf, type Container } from "./containers";
 import { gpusOf, type Gpu } from "./gpus";
+import { serverReports } from "./llmServers";
 import { noticesOf, whyNoGpus, type Notice } from "./notices";
 import { FIELD, onGrid, type Series } from "./tagged";
 
@@ -17,6 +18,15 @@ export interface Host {
   cpu?: Series | undefined;
   memory?: Series | undefined;
   disks: { mountpoint: string; used: Series }[];
+  /** Tokens per second of all LLM servers. */
+  generated?: Series | undefined;
+  prompts?: Series | undefined;
+  /** Requests of all LLM servers. */
+  running?: Series | undefined;
+  waiting?: Series | undefined;
+  gpusBusy?: Series | undefined;
+  /** The GPUs whose use the driver reports. */
+  gpusMeasured?: number | undefined;
 }
 
 /** What the first screen shows. */
@@ -41,9 +51,11 @@ export function overview(answers: Answers): Overview {
   const described = describedBy(answers.descriptions);
   const values = valuesOf(answers);
   const alerts = alertsOf(answers.alerts);
-  const containers = containersOf(described, values, alerts);
+  const at = answers.grid.end;
+  const serverOf = serverReports(described, values, answers.targets, at);
+  const containers = containersOf(described, values, alerts, serverOf);
   return {
-    at: answers.grid.end,
+    at,
     alerts,
     notices: noticesOf(described, values.now.target, answers),
     containers,
@@ -53,20 +65,27 @@ export function overview(answers: Answers): Overview {
   };
 }
 
-function hostOf({ targets }: Described, { now, series }: AllValues, { others, grid }: Answers): Host {
+function hostOf({ targets }: Described, { now, series: all }: AllValues, { others, grid }: Answers): Host {
   // Targets of a user's own job can be on another host.
   const name = targets.find(({ labels }) => labels["job"] === OWN_JOBS.cadvisor)?.labels["host"] ?? "";
   const labels = { host: name };
+  const series = (field: string) => all.host.get(`host.${field}`, labels);
   return {
     name,
     cores: now.host.get("host.cores", labels),
     memoryTotal: now.host.get("host.memoryTotal", labels),
-    containersCpu: series.host.get("host.containersCpu", labels),
-    containersMemory: series.host.get("host.containersMemory", labels),
-    cpu: series.host.get("host.cpu", labels),
-    memory: series.host.get("host.memory", labels),
+    containersCpu: series("containersCpu"),
+    containersMemory: series("containersMemory"),
+    cpu: series("cpu"),
+    memory: series("memory"),
     disks: others
       .filter(({ metric }) => metric[FIELD] === "host.disks")
       .map((range) => ({ mountpoint: range.metric["mountpoint"] ?? "", used: onGrid(range, grid) })),
+    generated: series("generated"),
+    prompts: series("prompts"),
+    running: series("running"),
+    waiting: series("waiting"),
+    gpusBusy: series("gpusBusy"),
+    gpusMeasured: now.host.get("host.gpusMeasured", labels),
   };
 }

@@ -4,6 +4,8 @@ import {
   CONTAINER_QUERIES,
   containerGpuSeries,
   firingAlerts,
+  LLM_QUERIES,
+  type Query,
 } from "../prometheus/queries";
 import { containerVariable, createDashboard, ON_HOST, UIDS } from "./dashboards";
 import { chart, DATASOURCE, labelRows, rows } from "./panels";
@@ -13,6 +15,7 @@ const matchers = `${ON_HOST},name="$name"`;
 const scope = { matchers, by: "name" };
 const ofGpus = { matchers, by: "gpu" };
 const NO_SAMPLES = "There are no samples of the container in this time range.";
+const NO_SERVER = "The container runs no LLM server, or its engine does not expose this.";
 const NO_GPU = "The container has no GPU and uses none.";
 
 /** The dashboard of one container: its CPU, memory, network, disk and GPUs over time, with restarts and out-of-memory kills as marks. */
@@ -104,6 +107,70 @@ export function containerDashboard() {
         [{ query: disk, scope, legend: "used" }],
       ),
     )
+    .withRow(new RowBuilder("LLM server"))
+    .withPanel(
+      ofServer(
+        "Tokens generated",
+        "Tokens per second, and the same divided by the number of its GPUs.",
+        { legend: "in total", query: LLM_QUERIES.generated },
+        { legend: "per GPU", query: LLM_QUERIES.generatedPerGpu },
+      ),
+    )
+    .withPanel(
+      ofServer("Tokens of prompts", "Tokens per second that the server reads.", {
+        legend: "in total",
+        query: LLM_QUERIES.prompts,
+      }),
+    )
+    .withPanel(
+      ofServer(
+        "Requests running and waiting",
+        "Requests that run, and those that wait.",
+        { legend: "running", query: LLM_QUERIES.running },
+        { legend: "waiting", query: LLM_QUERIES.waiting },
+      ),
+    )
+    .withPanel(
+      ofServer(
+        "Time to first token",
+        "Median, and the time that one request in twenty exceeds.",
+        { legend: "median", query: LLM_QUERIES.firstTokenP50 },
+        { legend: "p95", query: LLM_QUERIES.firstTokenP95 },
+      ),
+    )
+    .withPanel(
+      ofServer(
+        "Time per output token",
+        "Time of each token after the first one.",
+        { legend: "median", query: LLM_QUERIES.outputTokenP50 },
+        { legend: "p95", query: LLM_QUERIES.outputTokenP95 },
+      ),
+    )
+    .withPanel(
+      ofServer(
+        "Duration of requests",
+        "From the arrival of a request to its last token.",
+        { legend: "median", query: LLM_QUERIES.durationP50 },
+        { legend: "p95", query: LLM_QUERIES.durationP95 },
+      ),
+    )
+    .withPanel(
+      ofServer(
+        "KV cache",
+        "Part that is in use, and part of the prompts' tokens that a cache already had.",
+        { legend: "in use", query: LLM_QUERIES.kvCache },
+        { legend: "prefix cache hits", query: LLM_QUERIES.prefixCacheHits },
+      ),
+    )
+    .withPanel(
+      ofServer(
+        "Requests per second",
+        "Requests per second that ended, that failed, and that were preempted.",
+        { legend: "ended", query: LLM_QUERIES.requests },
+        { legend: "failed", query: LLM_QUERIES.errors },
+        { legend: "preempted", query: LLM_QUERIES.preemptions },
+      ),
+    )
     .withRow(new RowBuilder("GPUs"))
     .withPanel(
       chart(
@@ -142,6 +209,17 @@ export function containerDashboard() {
       ),
     );
 }
+
+interface ServerLine {
+  legend: string;
+  query: Query;
+}
+
+const inScope = ({ legend, query }: ServerLine) => ({ query, scope, legend });
+
+/** A chart of what an LLM server reports. */
+const ofServer = (title: string, description: string, first: ServerLine, ...others: ServerLine[]) =>
+  chart({ title, description, missing: NO_SERVER }, [inScope(first), ...others.map(inScope)]);
 
 function container() {
   const { started, health, restarts, memoryLimitUsed } = CONTAINER_QUERIES;

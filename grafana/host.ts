@@ -6,16 +6,23 @@ import {
   firingAlerts,
   GPU_QUERIES,
   HOST_QUERIES,
+  LLM_QUERIES,
+  MODEL_MEMORY,
+  notScraped,
   stoppedSeries,
+  type Query,
 } from "../prometheus/queries";
 import { createDashboard, gpuVariable, ON_HOST, UIDS } from "./dashboards";
-import { chart, labelRows, linkNames, rows, states } from "./panels";
+import { chart, labelRows, linkNames, numbers, rows, states } from "./panels";
 import { ALERT_LABELS, HEALTH } from "./words";
 
 const LLM_SERVERS = `${ON_HOST},llm_server!=""`;
 const OTHERS = `${ON_HOST},llm_server=""`;
 const NOT_MEASURED = "Nothing measures the whole host. The table at the end may have the reason.";
 const NO_GPU = "No GPU is measured on this host. The table at the end has the reason.";
+
+const NO_SERVER = "No LLM server on this host reports it. The row LLM servers has the reasons.";
+const UNEXPOSED = "No engine on this host exposes it: docs/metrics.md has a table of what each one does.";
 
 /** The dashboard of a host: alerts, LLM servers, GPUs, other containers, and the host itself. */
 export const hostDashboard = () =>
@@ -25,6 +32,50 @@ export const hostDashboard = () =>
     "What runs on a host: firing alerts, LLM servers, GPUs with their memory by container, all other containers, and the host.",
   )
     .withVariable(gpuVariable())
+    .withPanel(
+      numbers(
+        {
+          title: "Tokens of all LLM servers",
+          description: "Tokens per second that were generated, and those of prompts.",
+          missing: NO_SERVER,
+        },
+        [
+          { query: LLM_QUERIES.generated, scope: ofHost, legend: "generated" },
+          { query: LLM_QUERIES.prompts, scope: ofHost, legend: "prompts" },
+        ],
+      ).span(10),
+    )
+    .withPanel(
+      numbers(
+        {
+          title: "Requests of all LLM servers",
+          description: "Requests that run, and those that wait.",
+          missing: NO_SERVER,
+        },
+        [
+          { query: LLM_QUERIES.running, scope: ofHost, legend: "running" },
+          { query: LLM_QUERIES.waiting, scope: ofHost, legend: "waiting" },
+        ],
+      ).span(8),
+    )
+    .withPanel(
+      numbers(
+        {
+          title: "Busy GPUs",
+          description:
+            "GPUs that ran kernels for more than 5 % of the last five minutes, and all whose use the driver reports.",
+          missing: NO_GPU,
+        },
+        [
+          { query: HOST_QUERIES.gpusBusy, scope: { matchers: ON_HOST, window: "5m" }, legend: "busy" },
+          {
+            query: HOST_QUERIES.gpusMeasured,
+            scope: { matchers: ON_HOST, window: "5m" },
+            legend: "in total",
+          },
+        ],
+      ).span(6),
+    )
     .withPanel(
       labelRows(
         {
@@ -40,6 +91,49 @@ export const hostDashboard = () =>
       ),
     )
     .withPanel(llmServers())
+    .withPanel(reportedByServers())
+    .withRow(new RowBuilder("LLM servers"))
+    .withPanel(
+      ofServers(
+        LLM_QUERIES.generated,
+        "Tokens per second that each server generates. A server is a container.",
+      ),
+    )
+    .withPanel(ofServers(LLM_QUERIES.prompts, "Tokens of prompts per second that each server reads."))
+    .withPanel(ofServers(LLM_QUERIES.running, "Requests that each server works on."))
+    .withPanel(ofServers(LLM_QUERIES.waiting, "Requests that wait in the queue of each server."))
+    .withPanel(
+      ofServers(
+        LLM_QUERIES.firstTokenP95,
+        "One request in twenty waits longer for its first token.",
+        UNEXPOSED,
+      ),
+    )
+    .withPanel(ofServers(LLM_QUERIES.kvCache, "Part of each server's KV cache that is in use.", UNEXPOSED))
+    .withPanel(
+      chart(
+        {
+          title: MODEL_MEMORY.title,
+          description:
+            "GPU memory of the containers that serve a model. A container that serves several models counts for each.",
+          missing: NO_SERVER,
+        },
+        [{ query: MODEL_MEMORY, scope: { matchers: ON_HOST }, legend: "{{model}}" }],
+      ),
+    )
+    .withPanel(
+      labelRows(
+        {
+          title: "LLM servers without metrics of their own",
+          description:
+            "LLM servers that Prometheus does not scrape, with the reasons, which docs/metrics.md explains.",
+          missing: "Prometheus scrapes every LLM server of this host, or none runs.",
+        },
+        notScraped(ON_HOST),
+        { name: "Container", llm_server: "Server", reason: "Reason" },
+        { sortBy: "Container", height: 8 },
+      ).span(12),
+    )
     .withRow(new RowBuilder("GPUs"))
     .withPanel(gpus())
     .withPanel(gpusOfContainers())
@@ -159,6 +253,45 @@ export const hostDashboard = () =>
     );
 
 const ofGpus = { matchers: ON_HOST, by: "gpu" };
+const ofHost = { matchers: ON_HOST, by: "host" };
+
+/** A chart with a line for each LLM server. */
+const ofServers = (query: Query, description: string, missing = NO_SERVER) =>
+  chart({ title: `${query.title}, by server`, description, missing }, [
+    { query, scope: { matchers: ON_HOST, by: "name" }, legend: "{{name}}" },
+  ]);
+
+/** What LLM servers report of themselves. */
+function reportedByServers() {
+  const scope = { matchers: ON_HOST, by: "name" };
+  const { generated, generatedPerGpu, prompts, running, waiting, errors, preemptions } = LLM_QUERIES;
+  const { firstTokenP95, outputTokenP95, kvCache, prefixCacheHits } = LLM_QUERIES;
+  return linkNames(
+    rows(
+      {
+        title: "What LLM servers report",
+        description: "Requests, tokens, times and caches of each server, as far as its engine exposes them.",
+        missing: NO_SERVER,
+      },
+      { name: "Container" },
+      [
+        { query: generated, scope },
+        { query: generatedPerGpu, scope },
+        { query: prompts, scope },
+        { query: running, scope },
+        { query: waiting, scope },
+        { query: firstTokenP95, scope },
+        { query: outputTokenP95, scope },
+        { query: kvCache, scope },
+        { query: prefixCacheHits, scope },
+        { query: preemptions, scope },
+        { query: errors, scope },
+      ],
+      { sortBy: generated.title },
+    ),
+    UIDS.container,
+  );
+}
 
 function llmServers() {
   const scope = { matchers: LLM_SERVERS, by: "name" };

@@ -3,6 +3,7 @@ import * as common from "@grafana/grafana-foundation-sdk/common";
 import type { DynamicConfigValue } from "@grafana/grafana-foundation-sdk/dashboard";
 import * as dashboard from "@grafana/grafana-foundation-sdk/dashboard";
 import * as prometheus from "@grafana/grafana-foundation-sdk/prometheus";
+import * as stat from "@grafana/grafana-foundation-sdk/stat";
 import * as statetimeline from "@grafana/grafana-foundation-sdk/statetimeline";
 import * as table from "@grafana/grafana-foundation-sdk/table";
 import * as timeseries from "@grafana/grafana-foundation-sdk/timeseries";
@@ -14,6 +15,8 @@ const UNITS: Record<Unit, string> = {
   cores: units.Short,
   bytes: units.BytesIEC,
   "bytes per second": units.BytesPerSecondIEC,
+  "per second": "suffix:/s",
+  seconds: units.Seconds,
   ratio: units.PercentUnit,
   watts: units.Watt,
   celsius: units.Celsius,
@@ -113,6 +116,25 @@ const LIMIT: DynamicConfigValue[] = [
   { id: "custom.fillOpacity", value: 0 },
   { id: "custom.stacking", value: { mode: common.StackingMode.None } },
 ];
+
+/** Numbers of now with their last hours, side by side. The first one has its unit. */
+export const numbers = (
+  { title, description, missing }: About,
+  lines: [Line, ...Line[]],
+): stat.PanelBuilder =>
+  new stat.PanelBuilder()
+    .title(title)
+    .description(description)
+    .noValue(missing)
+    .datasource(DATASOURCE)
+    .unit(UNITS[lines[0].query.unit])
+    .min(0)
+    .span(HALF / 2)
+    .height(4)
+    .graphMode(common.BigValueGraphMode.Area)
+    .colorMode(common.BigValueColorMode.None)
+    .reduceOptions(new common.ReduceDataOptionsBuilder().calcs(["last"]))
+    .targets(lines.map(overTime));
 
 /** A chart of what is so at which time: 1, or 0. */
 export function states({ title, description, missing }: About, line: Line): statetimeline.PanelBuilder {

@@ -4,7 +4,17 @@ export { OWN_JOBS };
 
 /** What a value is counted in. */
 export type Unit =
-  "cores" | "bytes" | "bytes per second" | "ratio" | "watts" | "celsius" | "time" | "count" | "state";
+  | "cores"
+  | "bytes"
+  | "bytes per second"
+  | "per second"
+  | "seconds"
+  | "ratio"
+  | "watts"
+  | "celsius"
+  | "time"
+  | "count"
+  | "state";
 
 /** Which things a query is about, and the labels that distinguish its results. */
 export interface Scope {
@@ -183,6 +193,84 @@ export const GPU_QUERIES = {
   ),
 } as const satisfies Record<string, Query>;
 
+const ofServer = query("id");
+
+/**
+ * The queries about what LLM servers report of themselves, by records that are the same for every engine. A server of several
+ * models has a series for each of them; of times, the longest counts.
+ */
+export const LLM_QUERIES = {
+  generated: ofServer("Tokens generated", "per second", "sum", recorded("llm:generated_tokens:rate5m")),
+  generatedPerGpu: ofServer(
+    "Tokens generated per GPU",
+    "per second",
+    "sum",
+    recorded("llm:generated_tokens_per_gpu:rate5m"),
+  ),
+  prompts: ofServer("Tokens of prompts", "per second", "sum", recorded("llm:prompt_tokens:rate5m")),
+  running: ofServer("Requests running", "count", "sum", recorded("llm:requests_running:sum")),
+  waiting: ofServer("Requests waiting", "count", "sum", recorded("llm:requests_waiting:sum")),
+  firstTokenP50: ofServer(
+    "First token, median",
+    "seconds",
+    "max",
+    recorded("llm:time_to_first_token_seconds:p50"),
+  ),
+  firstTokenP95: ofServer(
+    "First token, p95",
+    "seconds",
+    "max",
+    recorded("llm:time_to_first_token_seconds:p95"),
+  ),
+  outputTokenP50: ofServer(
+    "Each further token, median",
+    "seconds",
+    "max",
+    recorded("llm:time_per_output_token_seconds:p50"),
+  ),
+  outputTokenP95: ofServer(
+    "Each further token, p95",
+    "seconds",
+    "max",
+    recorded("llm:time_per_output_token_seconds:p95"),
+  ),
+  durationP50: ofServer("Request, median", "seconds", "max", recorded("llm:request_duration_seconds:p50")),
+  durationP95: ofServer("Request, p95", "seconds", "max", recorded("llm:request_duration_seconds:p95")),
+  kvCache: ofServer("KV cache", "ratio", "max", recorded("llm:kv_cache_usage:ratio")),
+  prefixCacheHits: ofServer(
+    "Prefix cache hits",
+    "ratio",
+    "max",
+    recorded("llm:prefix_cache_hits:ratio_rate5m"),
+  ),
+  requests: ofServer("Requests", "per second", "sum", recorded("llm:requests:rate5m")),
+  preemptions: ofServer("Preemptions", "per second", "sum", recorded("llm:preemptions:rate5m")),
+  errors: ofServer("Errors", "per second", "sum", recorded("llm:request_errors:rate5m")),
+} as const satisfies Record<string, Query>;
+
+/** The last time at which an LLM server answered a scrape. */
+export const LAST_ANSWER: Query = ofServer(
+  "Last answer",
+  "time",
+  "max",
+  recorded("llm:answered_timestamp_seconds"),
+);
+
+/** The GPU memory of the servers of a model. */
+export const MODEL_MEMORY: Query = query("model")(
+  "GPU memory by model",
+  "bytes",
+  "sum",
+  recorded("llm:gpu_memory_used_bytes:sum"),
+);
+
+/** The part of the last minutes in which a GPU has to run kernels to be busy; above what a desktop or a monitor uses. */
+const BUSY = 0.05;
+
+function useOfGpus(matchers: string, window: string): string {
+  return `avg_over_time(${exported("gpu_utilization_ratio")(matchers)}[${window}])`;
+}
+
 /** The queries about the host. */
 export const HOST_QUERIES = {
   cores: ofHost("CPU cores", "cores", "max", measured("machine_cpu_cores")),
@@ -197,13 +285,24 @@ export const HOST_QUERIES = {
   cpu: ofHost("CPU", "ratio", "max", recorded("host:cpu_used:ratio")),
   memory: ofHost("Memory", "ratio", "max", recorded("host:memory_used:ratio")),
   disks: query("host, mountpoint")("Disks", "ratio", "max", recorded("host:filesystem_used:ratio")),
+  gpusBusy: ofHost(
+    "GPUs busy",
+    "count",
+    "sum",
+    (matchers, window) => `${useOfGpus(matchers, window)} > bool ${BUSY}`,
+  ),
+  /** Those whose use the driver reports: not MIG devices and their GPUs. */
+  gpusMeasured: ofHost("GPUs", "count", "count", useOfGpus),
 } as const satisfies Record<string, Query>;
 
 /** The alerts that fire, as series, but the one that always does. */
 export const firingAlerts = (matchers = ""): string =>
   selector("ALERTS", 'alertstate="firing"', 'alertname!="Watchdog"', matchers);
 
-/** The series whose labels describe containers, GPUs, the GPUs of containers, and the sources of all these. */
+/** The LLM servers that Prometheus does not scrape, with the reasons. */
+export const notScraped = (matchers = ""): string => `${exported("llm_server_scraped")(matchers)} == 0`;
+
+/** The series whose labels describe containers, GPUs, the GPUs of containers, LLM servers, and the sources of all these. */
 export const DESCRIPTIONS = {
   containers: containerSeries(""),
   notRunning: stoppedSeries(""),
@@ -212,6 +311,9 @@ export const DESCRIPTIONS = {
   containerGpus: containerGpuSeries(""),
   throttling: `${GPU_QUERIES.throttled.expr({ by: "gpu_uuid, reason" })} == 1`,
   unmatched: exported("container_gpu_unmatched_devices")(""),
+  llmUp: "max by (id) (llm:up)",
+  notScraped: `max by (id, reason) (${notScraped()})`,
+  models: 'count by (id, model) (llm:requests_waiting:sum{model!=""})',
   driver: exported("gpu_driver_info")(""),
   driverUp: exported("gpu_exporter_driver_up")(""),
   dockerUp: exported("gpu_exporter_docker_up")(""),

@@ -5,6 +5,7 @@ import { stateText } from "../containers";
 import type { Chart, ContainerHistory, Mark } from "../containerHistory";
 import { dateAndTime, duration, format, shortId } from "../format";
 import { loadContainer } from "../load";
+import { modelsText } from "../llmServers";
 import { prometheusPage } from "../prometheusPage";
 import { useRefreshed } from "../refresh";
 import { last } from "../tagged";
@@ -51,7 +52,7 @@ export function ContainerPage({ view, onView }: { view: ContainerView; onView: (
 }
 
 function History({ history, range }: { history: ContainerHistory; range: RangeName }) {
-  const { labels, started, stopped, alerts, charts, marks, noMarks, grid } = history;
+  const { labels, started, stopped, server, alerts, charts, marks, noMarks, grid } = history;
   return (
     <>
       {labels ? (
@@ -61,6 +62,7 @@ function History({ history, range }: { history: ContainerHistory; range: RangeNa
             {" "}
             · {shortId(labels["id"] ?? "")}
             {started === undefined ? "" : ` · up ${duration(grid.end - started)}`}
+            {server && server.models.length > 0 ? ` · ${modelsText(server.models)}` : ""}
           </span>
         </p>
       ) : null}
@@ -70,6 +72,7 @@ function History({ history, range }: { history: ContainerHistory; range: RangeNa
           charts show what ran before.
         </p>
       ) : null}
+      {server?.missing ? <p class="calm">{server.missing}</p> : null}
       {alerts.length > 0 ? (
         <Section id="alerts" title="Alerts">
           <ul class="alerts">

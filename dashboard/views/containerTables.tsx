@@ -14,12 +14,16 @@ import {
   type SortKey,
 } from "../containers";
 import { bytes, duration, format, percent } from "../format";
+import { modelsText, type ServerReport } from "../llmServers";
+import { last } from "../tagged";
+import { Waiting } from "./firstLine";
 import {
   Badge,
   Cell,
   ContainerLink,
   Hidden,
   Meter,
+  NoValues,
   Section,
   Table,
   Trend,
@@ -30,11 +34,14 @@ import {
 
 const SERVER_COLUMNS = {
   name: { title: "Server" },
-  gpus: { title: "GPUs" },
-  gpuMemory: { title: "GPU memory" },
+  tokens: { title: "Tokens" },
+  requests: { title: "Requests" },
+  firstToken: { title: "First token p95" },
+  kvCache: { title: "KV cache" },
   gpuUse: { title: "GPU use" },
+  gpuMemory: { title: "GPU memory" },
   cpu: { title: "CPU", className: "wide" },
-  memory: { title: "Memory" },
+  memory: { title: "Memory", className: "wide" },
   state: { title: "State" },
   uptime: { title: "Uptime", className: "wide" },
 } as const;
@@ -52,14 +59,12 @@ export const LlmServers = ({ containers, now }: { containers: readonly Container
         {sorted(containers, "importance", "descending").map((container) => (
           <tr key={container.id} role="row">
             <NameCell container={container} />
-            <Cell column={SERVER_COLUMNS.gpus}>
-              {container.gpus.length > 0 ? container.gpus.map(({ gpu }) => gpu).join(", ") : "none"}
+            <ServerCells server={container.server} />
+            <Cell column={SERVER_COLUMNS.gpuUse}>
+              <GpuUse container={container} />
             </Cell>
             <Cell column={SERVER_COLUMNS.gpuMemory}>
               <GpuMemory container={container} />
-            </Cell>
-            <Cell column={SERVER_COLUMNS.gpuUse}>
-              <GpuUse container={container} />
             </Cell>
             <Cell column={SERVER_COLUMNS.cpu}>
               <Cpu container={container} />
@@ -80,17 +85,61 @@ export const LlmServers = ({ containers, now }: { containers: readonly Container
   </Section>
 );
 
-const GpuUse = ({ container: { gpus } }: { container: Container }) =>
-  gpus.length === 0 ? null : (
-    <Trend
-      series={combine(
-        gpus.map(({ use }) => use),
-        "average",
-      )}
-      unit="ratio"
-      max={1}
-    />
+/** The number of columns with what a server reports about itself. */
+const REPORTED_COLUMNS = 4;
+
+/** What a server reports about itself, or why it reports nothing. */
+function ServerCells({ server }: { server: ServerReport | undefined }) {
+  if (!server || server.missing)
+    return (
+      <NoValues columns={REPORTED_COLUMNS}>
+        <span class="quiet">{server?.missing}</span>
+      </NoValues>
+    );
+  const { generated, prompts, running, waiting, firstToken, kvCache } = server;
+  return (
+    <>
+      <Cell column={SERVER_COLUMNS.tokens}>
+        <Trend series={generated} unit="per second" />
+        {prompts === undefined ? null : (
+          <span class="below">
+            prompts <Value value={prompts} unit="per second" />
+          </span>
+        )}
+      </Cell>
+      <Cell column={SERVER_COLUMNS.requests}>
+        <Trend series={running} other={waiting} unit="count">
+          {" running"}
+        </Trend>
+        <span class="below">
+          <Waiting value={last(waiting)} />
+        </span>
+      </Cell>
+      <Cell column={SERVER_COLUMNS.firstToken}>
+        <Trend series={firstToken} unit="seconds" />
+      </Cell>
+      <Cell column={SERVER_COLUMNS.kvCache}>
+        <Trend series={kvCache} unit="ratio" max={1} />
+      </Cell>
+    </>
   );
+}
+
+function GpuUse({ container: { gpus } }: { container: Container }) {
+  if (gpus.length === 0) return <>no GPU</>;
+  const average = combine(
+    gpus.map(({ use }) => use),
+    "average",
+  );
+  return (
+    <>
+      <Trend series={average} unit="ratio" max={1} />
+      <span class="below">
+        {gpus.length === 1 ? "GPU" : "GPUs"} {gpus.map(({ gpu }) => gpu).join(", ")}
+      </span>
+    </>
+  );
+}
 
 function GpuMemory({ container: { gpus } }: { container: Container }) {
   if (gpus.length === 0) return null;
@@ -100,9 +149,10 @@ function GpuMemory({ container: { gpus } }: { container: Container }) {
   );
   const total = sum(gpus.map(({ memoryTotal }) => memoryTotal));
   return (
-    <Trend series={used} unit="bytes" max={total}>
-      {total === undefined ? null : <span class="quiet"> of {bytes(total)}</span>}
-    </Trend>
+    <>
+      <Trend series={used} unit="bytes" max={total} />
+      {total === undefined ? null : <span class="below">of {bytes(total)}</span>}
+    </>
   );
 }
 
@@ -118,7 +168,7 @@ const COLUMNS: Record<SortKey, Column> = {
 const SORT_KEYS = Object.keys(COLUMNS) as SortKey[];
 
 /** The number of containers that are shown at first, so that the page stays quick. */
-const SHOWN = 100;
+const SHOWN = 50;
 
 /** All other containers, sorted, searched and grouped. */
 export function Containers({
@@ -288,9 +338,10 @@ class Row extends Component<{ container: Container; now: number }> {
   }
 }
 
-const NameCell = ({ container: { name, image } }: { container: Container }) => (
+const NameCell = ({ container: { name, image, server } }: { container: Container }) => (
   <th role="rowheader" scope="row" class="name">
     <ContainerLink name={name} />
+    {server && server.models.length > 0 ? <span class="model">{modelsText(server.models)}</span> : null}
     <span class="image">{image}</span>
   </th>
 );
@@ -298,13 +349,12 @@ const NameCell = ({ container: { name, image } }: { container: Container }) => (
 const Cpu = ({ container: { stopped, cpu } }: { container: Container }) =>
   stopped ? null : <Trend series={cpu} unit="cores" />;
 
-const Memory = ({ container }: { container: Container }) =>
-  container.stopped ? null : (
-    <Trend series={container.memory} unit="bytes">
-      {container.memoryLimit === undefined ? null : (
-        <span class="quiet"> of {bytes(container.memoryLimit)}</span>
-      )}
-    </Trend>
+const Memory = ({ container: { stopped, memory, memoryLimit } }: { container: Container }) =>
+  stopped ? null : (
+    <>
+      <Trend series={memory} unit="bytes" />
+      {memoryLimit === undefined ? null : <span class="below">of {bytes(memoryLimit)}</span>}
+    </>
   );
 
 function Limit({ container: { stopped, memoryLimit, memoryLimitUsed } }: { container: Container }) {

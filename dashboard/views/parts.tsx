@@ -22,14 +22,20 @@ export const Unknown = () => (
 export const Value = ({ value, unit }: { value: number | undefined; unit: Unit }) =>
   value === undefined ? <Unknown /> : <>{format(value, unit)}</>;
 
-/** A value of now beside its last hour. */
+/**
+ * A value of now beside its last hour.
+ *
+ * @param other a second line of the last hour, whose value is among the children
+ */
 export const Trend = ({
   series,
+  other,
   unit,
   max,
   children,
 }: {
   series: Series | undefined;
+  other?: Series | undefined;
   unit: Unit;
   max?: number | undefined;
   children?: ComponentChildren;
@@ -39,7 +45,7 @@ export const Trend = ({
       <Value value={last(series)} unit={unit} />
       {children}
     </span>
-    <Sparkline series={series} max={max} />
+    <Sparkline series={series} other={other} max={max} />
   </div>
 );
 
@@ -85,6 +91,13 @@ export interface Column {
 /** A cell. On a phone, where there are no columns, the column's title stands above it. */
 export const Cell = ({ column, children }: { column: Column; children?: ComponentChildren }) => (
   <td role="cell" class={column.className} data-label={column.title}>
+    {children}
+  </td>
+);
+
+/** A cell with a text instead of the values of several columns. */
+export const NoValues = ({ columns, children }: { columns: number; children: ComponentChildren }) => (
+  <td role="cell" class="no-values" colSpan={columns}>
     {children}
   </td>
 );

@@ -2,6 +2,16 @@ import { DASHBOARDS, dashboard, dashboardQueries } from "../support/dashboards";
 import { GPU_HOST, type DescribedContainer } from "../support/page/describedHost";
 import { startPageServer, type PageServer } from "../support/page/pageServer";
 import { query } from "../support/prometheus";
+import {
+  CONTAINER_GPU_QUERIES,
+  CONTAINER_QUERIES,
+  DESCRIPTIONS,
+  GPU_QUERIES,
+  HOST_QUERIES,
+  LAST_ANSWER,
+  LLM_QUERIES,
+  SAMPLE_AGE,
+} from "../../prometheus/queries";
 
 jest.setTimeout(300_000);
 
@@ -27,10 +37,29 @@ const CONTAINER: DescribedContainer = {
     { gpu: 0, gibibytes: 4, use: 0.1 },
     { gpu: 1, gibibytes: 6, use: 0.2 },
   ],
+  server: {
+    model: "a",
+    generated: 900,
+    prompts: 3000,
+    running: 9,
+    waiting: 2,
+    firstToken: 0.2,
+    outputToken: 0.02,
+    duration: 4,
+    kvCache: 0.5,
+    cacheHits: 0.3,
+    requests: 2,
+    preemptions: 0.1,
+    errors: 0.1,
+  },
 };
 const HOST = {
   ...GPU_HOST,
   containers: [CONTAINER, ...GPU_HOST.containers],
+  stopped: [
+    { name: "killed", image: "example/batch:1", state: "exited", exitCode: 137, oomKilled: true },
+    ...(GPU_HOST.stopped ?? []),
+  ],
   unavailable: [{ metric: "container_oom_events_total", reason: "no kernel log" }],
 };
 
@@ -54,6 +83,22 @@ describe("Queries of the dashboards", () => {
       "container: Firing alerts, A",
       "container: Writable layer, A",
     ]);
+  });
+
+  it("of the page all return data, except those about what a described host does not have", async () => {
+    const exprs = {
+      ...Object.fromEntries(
+        [CONTAINER_QUERIES, CONTAINER_GPU_QUERIES, GPU_QUERIES, HOST_QUERIES, LLM_QUERIES].flatMap(
+          (queries) => Object.values(queries).map(({ title, expr }) => [title, expr()]),
+        ),
+      ),
+      ...DESCRIPTIONS,
+      lastAnswer: LAST_ANSWER.expr(),
+      sampleAge: SAMPLE_AGE,
+    };
+    const empty: string[] = [];
+    for (const [title, expr] of Object.entries(exprs)) if ((await ask(expr)).length === 0) empty.push(title);
+    expect(empty).toEqual(["Writable layer", "unmatched"]);
   });
 
   it("have one value for each row of a table, and the numbers of the host", async () => {
@@ -81,6 +126,10 @@ describe("Queries of the dashboards", () => {
     });
     expect(await values("host: Containers on GPUs, D", "name", "gpu")).toEqual({ "draft-ollama 3": 1 });
     expect(await values("host: GPUs, I", "gpu")).toEqual({ "3": 1 });
+    const { generated = 0 } = CONTAINER.server ?? {};
+    const reported = await values("host: What LLM servers report, A", "name");
+    expect(Object.keys(reported).sort()).toEqual(["chat", "chat-vllm", "rerank-sglang", "summary"]);
+    expect(reported["chat"]).toBeGreaterThan(generated / 2);
     expect(await values("host: Other containers, A", "name")).not.toHaveProperty("chat");
     expect(await values("container: CPU, B", "name")).toEqual({ chat: 2 });
   });

@@ -1,6 +1,7 @@
 import type { Browser, Response } from "playwright-core";
-import { bytes } from "../../dashboard/format";
-import { GPU_HOST, largeHost, uuidOf, type DescribedHost } from "../support/page/describedHost";
+import { bytes, format } from "../../dashboard/format";
+import { FAULTY_HOST, GPU_HOST, largeHost, type DescribedHost } from "../support/page/describedHost";
+import { uuidOf } from "../support/page/hostSamples";
 import { openPage, seriousFindings, startBrowser } from "../support/page/browser";
 import { startPageServer, type PageServer } from "../support/page/pageServer";
 import { eventually } from "../support/eventually";
@@ -55,6 +56,45 @@ describe("First screen of a GPU host", () => {
     expect(faults).toEqual({ errors: [], foreign: [] });
   });
 
+  it("begins with the tokens and requests of all LLM servers and the busy GPUs, as the API has them", async () => {
+    const { page } = await open();
+    const values = async () => {
+      const of = async (expr: string) =>
+        Number((await query(server().url.slice(0, -1), `${expr} > -1`))[0]?.value[1]);
+      return [
+        format(await of("sum(llm:generated_tokens:rate5m)"), "per second"),
+        format(await of("sum(llm:prompt_tokens:rate5m)"), "per second"),
+        `${await of("sum(llm:requests_running:sum)")} running, ${await of("sum(llm:requests_waiting:sum)")} waiting`,
+        `${await of("count(avg_over_time(gpu_utilization_ratio[5m]) > 0.05)")} of 4 busy`,
+      ];
+    };
+    // The samples of a described host change within each minute.
+    await eventually(async () => {
+      await page.getByRole("button", { name: "Refresh" }).click();
+      const shown = await page.getByRole("region", { name: "At a glance" }).locator("dd").allInnerTexts();
+      expect(shown.map((text) => text.trim())).toEqual(await values());
+    });
+  });
+
+  it("has of each LLM server what it reports, with its model, or the reason why it reports nothing", async () => {
+    const { page } = await open();
+    const cellsOf = async (name: string) => {
+      const row = page.locator("section[aria-labelledby=servers] tbody tr", { hasText: name });
+      return (await row.locator("th, td").allInnerTexts()).map((text) => text.replace(/\s+/g, " ").trim());
+    };
+    expect((await cellsOf("chat-vllm")).slice(0, 5)).toEqual([
+      "chat-vllm meta-llama/Llama-3.3-70B-Instruct vllm/vllm-openai:v0.11.0",
+      expect.stringMatching(/^\d{4}\/s prompts \d{4}\/s$/),
+      expect.stringMatching(/^\d+ running \d+ waiting$/),
+      expect.stringMatching(/^\d+ ms$/),
+      expect.stringMatching(/^\d\d %$/),
+    ]);
+    expect((await cellsOf("summary")).slice(3, 5)).toEqual(["– unknown", "– unknown"]);
+    expect((await cellsOf("draft-ollama"))[1]).toBe(
+      "Its own metrics are not scraped: its engine exposes none.",
+    );
+  });
+
   it("begins with alerts and the next steps, and lists LLM servers apart from other containers", async () => {
     const { page } = await open();
     const headings = await page.getByRole("heading", { level: 2 }).allTextContents();
@@ -65,7 +105,12 @@ describe("First screen of a GPU host", () => {
     );
     const names = (section: string) =>
       page.locator(`section[aria-labelledby=${section}] th.name a`).allTextContents();
-    expect((await names("servers")).sort()).toEqual(["chat-vllm", "draft-ollama", "embed", "rerank-sglang"]);
+    expect((await names("servers")).sort()).toEqual([
+      "chat-vllm",
+      "draft-ollama",
+      "rerank-sglang",
+      "summary",
+    ]);
     expect((await names("containers"))[0]).toBe("rag-ingest");
     expect(await names("containers")).toHaveLength(GPU_HOST.containers.length - 4 + 2);
     const worker = page.locator("section[aria-labelledby=containers] tr", { hasText: "rag-worker" });
@@ -110,6 +155,32 @@ describe("First screen of a GPU host", () => {
     expect(caption).toContain(`used ${bytes(Number(sample?.value[1]))}`.slice(0, 8));
     expect(parameters.get("g0.range_input")).toBe("6h");
     expect(await seriousFindings(page)).toEqual([]);
+    expect(faults).toEqual({ errors: [], foreign: [] });
+  });
+
+  it("opens an LLM server with charts of what it reports, and names what its engine does not expose", async () => {
+    const { page, faults } = await open();
+    const titles = async (name: string) => {
+      await page.goto(`${server().url}#/container/${name}`);
+      await page.getByRole("heading", { level: 1, name }).waitFor();
+      await page.locator("figure canvas").first().waitFor();
+      const all = await page.locator("figure:has(canvas) h2").allTextContents();
+      return all.slice(0, all.indexOf("GPU memory"));
+    };
+    expect(await titles("chat-vllm")).toEqual([
+      "Tokens generated",
+      "Tokens of prompts",
+      "Requests running and waiting",
+      "Time to first token",
+      "Time per output token",
+      "Duration of requests",
+      "KV cache",
+      "Requests per second",
+    ]);
+    await page.getByText("meta-llama/Llama-3.3-70B-Instruct").waitFor();
+    expect(await seriousFindings(page)).toEqual([]);
+    expect(await titles("summary")).not.toContain("KV cache");
+    await page.getByText("No samples in this time range: Time to first token, KV cache.").waitFor();
     expect(faults).toEqual({ errors: [], foreign: [] });
   });
 
@@ -170,6 +241,22 @@ describe("First screen of a GPU host", () => {
   });
 });
 
+describe("First screen of a host whose LLM servers have faults", () => {
+  const server = serve(FAULTY_HOST);
+
+  it("has the reasons beside the servers, and the alerts", async () => {
+    const { page } = await openPage(await browser.newContext(), server().url);
+    const servers = page.locator("section[aria-labelledby=servers]");
+    await servers.getByText("It has not answered scrapes for 1").waitFor();
+    await servers
+      .getByText("Its own metrics are not scraped: it is not on a network of the stack.")
+      .waitFor();
+    await page.getByText("The LLM server chat-vllm on llm-1 does not answer").waitFor();
+    expect(await page.getByText("The target chat-vllm").count()).toBe(0);
+    expect(await seriousFindings(page)).toEqual([]);
+  });
+});
+
 describe("First screen of a host without GPUs and without other containers", () => {
   const server = serve({ name: "empty", cores: 4, gibibytes: 8, containers: [], down: ["cadvisor"] });
 
@@ -178,6 +265,8 @@ describe("First screen of a host without GPUs and without other containers", () 
     await page.getByText("cAdvisor is down: no CPU, memory, network or disk").waitFor();
     await page.getByText("No NVIDIA GPU is measured").waitFor();
     await page.getByText("No other container runs.").waitFor();
+    await page.getByText("No container runs an LLM server.").waitFor();
+    expect(await page.getByRole("region", { name: "At a glance" }).count()).toBe(0);
     expect(await page.locator("main").innerText()).not.toMatch(/\b0 (cores|B)\b/);
     expect(await seriousFindings(page)).toEqual([]);
   });
@@ -201,6 +290,15 @@ describe("First screen of a host with hostile names", () => {
         gibibytes: 7.9,
         limitGibibytes: 8,
         gpus: [{ gpu: 0, gibibytes: 9, use: 0.5 }],
+        server: { model: markup(9), generated: 5, running: 1, waiting: 0 },
+      },
+      {
+        name: markup(10),
+        image: "image",
+        llmServer: "vllm",
+        cores: 1,
+        gibibytes: 1,
+        server: { notScraped: markup(11) },
       },
     ],
     unavailable: [{ metric: markup(7), reason: markup(8) }],
@@ -209,12 +307,13 @@ describe("First screen of a host with hostile names", () => {
   it("shows them as text, in every view", async () => {
     const { page, faults } = await openPage(await browser.newContext(), server().url);
     await page.getByRole("heading", { level: 2, name: "Containers" }).waitFor();
-    for (const n of [1, 5]) {
+    for (const n of [9, 11]) await page.getByText(markup(n)).first().waitFor();
+    for (const n of [1, 5, 10]) {
       await page
         .locator("th.name")
-        .getByRole("link", { name: markup(n) })
+        .getByRole("link", { name: markup(n), exact: true })
         .click();
-      await page.getByRole("heading", { level: 1, name: markup(n) }).waitFor();
+      await page.getByRole("heading", { level: 1, name: markup(n), exact: true }).waitFor();
       await page.locator("figure canvas").first().waitFor();
       await page.getByRole("link", { name: "all containers" }).click();
       await page.getByRole("heading", { level: 2, name: "Containers" }).waitFor();
@@ -246,9 +345,9 @@ describe("First screen of a host with 300 containers and 8 GPUs", () => {
     // As they are before compression.
     expect(sizes.reduce((total, size) => total + size, 0)).toBeLessThan(1_000_000);
     const rows = page.locator("section[aria-labelledby=containers] th.name");
-    expect(await rows.count()).toBe(100);
-    await page.getByRole("button", { name: "Show 184 more" }).click();
-    expect(await rows.count()).toBe(284);
-    expect(await page.locator("section[aria-labelledby=servers] tbody tr").count()).toBe(16);
+    expect(await rows.count()).toBe(50);
+    await page.getByRole("button", { name: "Show 230 more" }).click();
+    expect(await rows.count()).toBe(280);
+    expect(await page.locator("section[aria-labelledby=servers] tbody tr").count()).toBe(20);
   });
 });

@@ -13,6 +13,7 @@ const llm = (metric: string, more = "", name = "chat") => {
 const QUEUES = [
   ["vllm:num_requests_waiting", "vllm:generation_tokens_total", "vllm:prompt_tokens_total"],
   ["sglang:num_queue_reqs", "sglang:generation_tokens_total", "sglang:prompt_tokens_total"],
+  ["sglang:num_requests_waiting", "sglang:generation_tokens_total", "sglang:prompt_tokens_total"],
   ["tgi_queue_size", "tgi_request_generated_tokens*", "tgi_request_input_length*"],
   ["llamacpp:requests_deferred", "llamacpp:tokens_predicted_total", "llamacpp:prompt_tokens_total"],
   [

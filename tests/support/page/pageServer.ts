@@ -16,7 +16,9 @@ import { SERVERS, target } from "../../../lib/names";
 import { run } from "../../../lib/run";
 import { buildConfiguration } from "../../../prometheus/config";
 import { settings } from "../settings";
-import { openMetrics, type DescribedHost, type Span } from "./describedHost";
+import type { DescribedHost } from "./describedHost";
+import { hostSamples } from "./hostSamples";
+import { openMetrics, type Span } from "./samples";
 
 /** A Prometheus with the samples of a described host, behind a gateway with the page, without an engine. */
 export interface PageServer {
@@ -63,7 +65,8 @@ export async function startPageServer(
   const folder = await mkdtemp(path.join(os.tmpdir(), "page-"));
   const data = path.join(folder, "data");
   const samples = path.join(folder, "samples.om");
-  await pipeline(Readable.from(openMetrics(host, spanOf(hours))), createWriteStream(samples));
+  const span = spanOf(hours);
+  await pipeline(Readable.from(openMetrics(hostSamples(host, span), span)), createWriteStream(samples));
   await run(path.join(programs, "promtool"), [
     "tsdb",
     "create-blocks-from",

@@ -38,12 +38,23 @@ describe("Numbers of the page", () => {
     expect(duration(value)).toBe(text);
   });
 
+  it.each([
+    [0.0318, "31.8 ms"],
+    [0.84, "840 ms"],
+    [1.254, "1.25 s"],
+    [75, "75 s"],
+  ])("have a latency of %d s in %s", (value, text) => {
+    expect(format(value, "seconds")).toBe(text);
+  });
+
   it("have the units that people use", () => {
-    expect([format(312.4, "watts"), format(61.2, "celsius"), format(2048, "bytes per second")]).toEqual([
-      "312 W",
-      "61 °C",
-      "2 KiB/s",
-    ]);
+    expect([
+      format(312.4, "watts"),
+      format(61.2, "celsius"),
+      format(2048, "bytes per second"),
+      format(1834.4, "per second"),
+      format(0.251, "per second"),
+    ]).toEqual(["312 W", "61 °C", "2 KiB/s", "1834/s", "0.251/s"]);
   });
 
   it("have an id as Docker shows it, by any cgroup driver", () => {

@@ -110,6 +110,9 @@ describe("Units of the dashboards", () => {
     ["Power", "watt"],
     ["Temperature", "celsius"],
     ["Started", "dateTimeFromNow"],
+    ["Tokens generated", "suffix:/s"],
+    ["Time to first token", "s"],
+    ["KV cache", "percentunit"],
   ])("%s is in %s", (column, unit) => {
     const units = unitsOf(panels, column);
     expect(units.length).toBeGreaterThan(0);

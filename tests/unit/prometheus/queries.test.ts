@@ -7,6 +7,7 @@ import {
   GPU_DRIVER_METRICS,
   GPU_METRICS,
   HOST_METRICS,
+  LLM_SERVER_METRICS,
 } from "../../../prometheus/catalogue";
 import { OVERVIEW } from "../../../dashboard/answers";
 import { descriptionQuery, historyQueries } from "../../../dashboard/containerHistory";
@@ -15,6 +16,7 @@ import {
   CONTAINER_QUERIES,
   GPU_QUERIES,
   HOST_QUERIES,
+  LLM_QUERIES,
 } from "../../../prometheus/queries";
 import { RULES } from "../../rules/alertCases";
 import { dashboardQueries } from "../../support/dashboards";
@@ -36,8 +38,8 @@ const PAGE = [
   ...Object.values(historyQueries("chat", { start: 0, end: 3600, step: 15 })).map(({ expr }) => expr),
 ];
 const OF_DASHBOARDS = dashboardQueries({ host: "h", name: "n", gpu: "0" }).map(({ expr }) => expr);
-const TABLE = [CONTAINER_QUERIES, CONTAINER_GPU_QUERIES, GPU_QUERIES, HOST_QUERIES].flatMap((queries) =>
-  Object.values(queries).map(({ expr }) => expr()),
+const TABLE = [CONTAINER_QUERIES, CONTAINER_GPU_QUERIES, GPU_QUERIES, HOST_QUERIES, LLM_QUERIES].flatMap(
+  (queries) => Object.values(queries).map(({ expr }) => expr()),
 );
 const RULE_QUERIES = RULES.flatMap(({ rules }) => rules.map(({ expr }) => expr));
 const RECORDS = RULES.flatMap(({ rules }) =>
@@ -68,6 +70,7 @@ describe("Queries of the page and of the dashboards", () => {
         ...GPU_DRIVER_METRICS,
         ...CONTAINER_STATE_METRICS,
         ...EXPORTER_METRICS,
+        ...LLM_SERVER_METRICS,
       }),
       ...HOST_METRICS,
       ...RECORDS,
@@ -85,7 +88,7 @@ describe("Queries of the page and of the dashboards", () => {
   it("are about this host: metrics of a server are those of its own job", () => {
     const jobs: [RegExp, string][] = [
       [
-        /\b(?:container_(?:state|exit_code|oom_killed|health_status|gpu_)|gpu_)\w*(?![\w"])(?:\{([^}]*)\})?/g,
+        /(?<![\w:])(?:container_(?:state|exit_code|oom_killed|health_status|gpu_)|gpu_|llm_server_scraped)\w*(?![\w"])(?:\{([^}]*)\})?/g,
         "exporter",
       ],
       [

@@ -1,0 +1,99 @@
+import { LAST_ANSWER, LLM_QUERIES, notScraped, type Query } from "../prometheus/queries";
+import type { Sample } from "./api";
+import type { Described, Description } from "./answers";
+import type { Chart, HistoryQuery, Line } from "./containerHistory";
+import { modelNames, whyMissing, WITHOUT_METRICS } from "./llmServers";
+import { valuesNow } from "./tagged";
+
+export type ServerField = keyof typeof LLM_QUERIES;
+
+/** The queries of the charts of what an LLM server reports. */
+export function serverQueries(of: (query: Query) => HistoryQuery): Record<ServerField, HistoryQuery> {
+  const queries = Object.entries(LLM_QUERIES).map(([field, query]) => [field, of(query)]);
+  return Object.fromEntries(queries) as Record<ServerField, HistoryQuery>;
+}
+
+/** The series that describe the LLM server of a container. */
+export const serverDescriptions = (matchers: string): Record<string, string> => ({
+  llmUp: `max by (id) (llm:up{${matchers}})`,
+  notScraped: `max by (id, reason) (${notScraped(matchers)})`,
+  models: `count by (id, model) (llm:requests_waiting:sum{${matchers},model!=""})`,
+  answered: LAST_ANSWER.expr({ matchers }),
+});
+
+/** What the view of a container shows of its LLM server beside the charts. */
+export interface ServerHistory {
+  models: string[];
+  /** What it does not report, and why; "" where it reports everything. */
+  missing: string;
+}
+
+/**
+ * The charts of what an LLM server reports; those without lines have no samples.
+ *
+ * @param gpus the number of its GPUs
+ */
+export function serverCharts(
+  queries: Record<ServerField, HistoryQuery>,
+  line: (label: string, field: ServerField) => Line[],
+  gpus: number,
+): Chart[] {
+  const chart = (title: string, fields: Partial<Record<ServerField, string>>): Chart => {
+    const [first] = Object.keys(fields) as ServerField[];
+    const { unit, expr } = queries[first ?? "generated"];
+    const lines = Object.entries(fields).flatMap(([field, label]) => line(label, field as ServerField));
+    return { title, unit, expr, lines, missing: "" };
+  };
+  return [
+    chart("Tokens generated", {
+      generated: "in total",
+      ...(gpus > 1 && { generatedPerGpu: "per GPU" }),
+    }),
+    chart("Tokens of prompts", { prompts: "in total" }),
+    chart("Requests running and waiting", { running: "running", waiting: "waiting" }),
+    chart("Time to first token", { firstTokenP50: "median", firstTokenP95: "p95" }),
+    chart("Time per output token", { outputTokenP50: "median", outputTokenP95: "p95" }),
+    chart("Duration of requests", { durationP50: "median", durationP95: "p95" }),
+    chart("KV cache", { kvCache: "in use", prefixCacheHits: "prefix cache hits" }),
+    chart("Requests per second", { requests: "ended", errors: "failed", preemptions: "preempted" }),
+  ];
+}
+
+/**
+ * The LLM server of a container.
+ *
+ * @param charts all charts of servers
+ */
+export function serverOf({
+  described,
+  descriptions,
+  running: { labels, value },
+  charts,
+  at,
+}: {
+  described: Described;
+  descriptions: readonly Sample[];
+  running: Description;
+  charts: readonly Chart[];
+  at: number;
+}): ServerHistory {
+  const isOfIt = (one: Description) => one.labels["id"] === labels["id"];
+  const up = described.llmUp.find(isOfIt);
+  const scrapes = {
+    reason: described.notScraped.find(isOfIt)?.labels["reason"],
+    isUp: up && up.value === 1,
+    answered: valuesNow(descriptions, ["id"]).get("answered", labels),
+    started: value,
+  };
+  const empty = charts.filter(({ lines }) => lines.length === 0).map(({ title }) => title);
+  const isSilent = empty.length === charts.length;
+  // The times of requests have no value while there are none.
+  const absent =
+    empty.length > 0
+      ? `No samples in this time range: ${empty.join(", ")}. The engine does not expose them, or there was no request.`
+      : "";
+  return {
+    models: modelNames(described.models.filter(isOfIt)),
+    missing: whyMissing(scrapes, at) ?? (isSilent ? WITHOUT_METRICS : absent),
+  };
+}
