@@ -112,10 +112,12 @@ export class LlmForwarder extends pulumi.ComponentResource {
   }
 }
 
+type Subnets = docker.types.output.NetworkIpamConfig[];
+
 /** The IPv4 subnet that Docker chose for a network. */
 const subnetOf = ({ name, ipamConfigs }: docker.Network): pulumi.Output<string> =>
-  pulumi.all([name, ipamConfigs]).apply(([network, configs = []]) => {
-    const subnet = configs.map((config) => config.subnet ?? "").find((one) => one.includes("."));
+  pulumi.all([name, ipamConfigs]).apply(([network, configs]: [string, Subnets | undefined]) => {
+    const subnet = (configs ?? []).map((config) => config.subnet ?? "").find((one) => one.includes("."));
     if (!subnet)
       throw new Error(
         `the state of the network ${network} has no IPv4 subnet: run \`npm run up\`, which refreshes it`,

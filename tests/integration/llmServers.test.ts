@@ -385,20 +385,35 @@ describe("LLM servers on networks of their own", () => {
       ...["--network", `container:${attacker}`, "--cap-add", "NET_ADMIN"],
     ]);
     started.push(router);
-    const inRouter = (...command: string[]) => docker("exec", router, "busybox", ...command);
-    await inRouter("ip", "route", "add", subnet, "via", on);
+    await docker("exec", router, "busybox", "ip", "route", "add", subnet, "via", on);
+    const answerOf = async (host: string, port: number, target: string) => {
+      const message = `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+      return (await converse(router, { host, port }, [[message]]))[0];
+    };
+    expect(await answerOf(await addressOn(own.rag, rag), 8000, "/metrics")).toContain("200 OK");
     const prometheus = await addressOn(stack.resource("prometheus"), network);
-    for (const url of [
-      `http://${prometheus}:9090/-/ready`,
-      `http://${inStack}:${SERVERS.llmForwarder.port}${metrics}`,
-      `http://${inStack}:${SERVERS.llmForwarder.port}/healthz`,
-    ])
-      await expect(inRouter("wget", "-T", "3", "-O-", url)).rejects.toThrow(/wget: /);
+    expect(await answerOf(prometheus, SERVERS.prometheus.port, "/-/ready")).toBe("");
+    for (const target of [metrics, "/healthz"])
+      expect(await answerOf(inStack, SERVERS.llmForwarder.port, target)).toBe("");
     // The names lead the forwarder nowhere, also when it starts again.
     await docker("restart", "--time", "0", forwarder);
     await isUp(own.rag);
     const received = await receivedRequests(attacker);
     expect(received.filter(({ request }) => request !== "GET /metrics")).toEqual([]);
+  });
+
+  it("cost their own scrape, and no other, when they are hostile", async () => {
+    const hostile = await startHostileServers(folder, chat);
+    await eventually(async () => {
+      const up = Object.fromEntries(HOSTILITIES.map((one) => [hostile[one], Number(one === "time")]));
+      expect(await byName(`up{name=~"${Object.values(hostile).join("|")}"}`)).toEqual(up);
+    });
+    for (const name of Object.values(own)) await isUp(name);
+    const forwarder = stack.resource("llm-forwarder");
+    expect(await docker("inspect", "--format", "{{.RestartCount}} {{.State.OOMKilled}}", forwarder)).toBe(
+      "0 false",
+    );
+    await docker("rm", "-f", ...Object.values(hostile));
   });
 
   it("are reported by the update when their network is gone, and scraped again once it is back", async () => {
@@ -412,7 +427,7 @@ describe("LLM servers on networks of their own", () => {
     );
     await docker("network", "create", chat);
     own.chat = await record(5, compose("chat"));
-    await succeeded(stack.repairAndUp());
+    await succeeded(stack.up());
     await isUp(own.chat);
   });
 });

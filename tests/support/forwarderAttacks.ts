@@ -42,7 +42,7 @@ const targets = ({ id, name, address, host, others }: Known): string[] => [
   `//${id}`,
   `//169.254.169.254/${id}`,
   `\\${id}`,
-  `${id}`,
+  id,
   // Other ids.
   `/${name}`,
   `/${id.slice(0, 12)}`,
