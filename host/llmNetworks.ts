@@ -37,7 +37,7 @@ function whyNotJoined({ driver, joinable, hasIpv4, labels }: HostNetwork): strin
   if (ENVIRONMENT_LABEL in labels)
     return `but that is a network of the stack ${labels[ENVIRONMENT_LABEL] ?? ""}: remove it; servers on the stack's network are scraped without this setting`;
   if (!joinable)
-    return "but only services of the swarm can join it: create it with `docker network create --driver overlay --attachable`, or remove it";
+    return "but containers cannot join it: create it with `docker network create --attachable` where it is a swarm's, or remove it";
   if (!hasIpv4) return "but it has no IPv4 addresses: create it with IPv4, or remove it";
   return undefined;
 }

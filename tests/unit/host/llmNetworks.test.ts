@@ -32,8 +32,8 @@ describe("The setting llmNetworks", () => {
     ["host", "but servers in the host's network are scraped without this setting: remove it"],
     ["none", "but containers on it have no network: remove it"],
     ["llm-metrics-dev", "but that is a network of the stack dev: remove it"],
-    ["services", "but only services of the swarm can join it: create it with"],
-    ["template", "but only services of the swarm can join it"],
+    ["services", "but containers cannot join it: create it with `docker network create --attachable`"],
+    ["template", "but containers cannot join it"],
     ["six", "but it has no IPv4 addresses"],
   ])("is refused with %s", (name, reason) => {
     expect(() => choose("bridge", name)).toThrow(`llm-metrics:llmNetworks[1] is "${name}", ${reason}`);
