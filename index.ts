@@ -6,6 +6,7 @@ import { requireAccepted } from "./host/configurationCheck";
 import { requireNoConflicts } from "./host/conflicts";
 import { gpuTrial } from "./host/gpuTrial";
 import { loadedConfiguration, type LoadedConfiguration } from "./host/loadedConfiguration";
+import { llmNetworks } from "./host/llmNetworks";
 import { ownResources, type OwnResources } from "./host/ownResources";
 import { readHost, type Host } from "./host/read";
 import { describeUnavailable } from "./host/unavailable";
@@ -31,7 +32,14 @@ async function program(): Promise<Record<string, unknown>> {
     ownResources(),
   ]);
   const gpu = gpuPlan(settings.gpu, host.facts, await gpuFailure(name, settings, host, own));
-  const args = { settings, environment, host: host.facts, gpu, configurationDrift: loaded.drift };
+  const args = {
+    settings,
+    environment,
+    host: host.facts,
+    gpu,
+    llmNetworks: settings.llmServers === "off" ? [] : llmNetworks(settings.llmNetworks, host.networks),
+    configurationDrift: loaded.drift,
+  };
   await requireNoConflicts(requiredResources(name, settings), own, host.usage);
   await requireAccepted(stackConfiguration(args).files, loaded, {
     running: host.usage.containers.find((container) => container.name === `${name}-prometheus`),
@@ -43,7 +51,7 @@ async function program(): Promise<Record<string, unknown>> {
 
   const stack = new ContainerMetrics(name, args);
   const { gateway, cadvisor, prometheus, configuration } = stack;
-  const { exporter, dockerProxy, nodeExporter, alertmanager, grafana } = stack;
+  const { exporter, dockerProxy, llmForwarder, nodeExporter, alertmanager, grafana } = stack;
   for (const what of describeUnavailable(stack.unavailable))
     void pulumi.log.info(`not available on this host: ${what}`);
   logConfigurationChanges(loaded, configuration);
@@ -63,6 +71,7 @@ async function program(): Promise<Record<string, unknown>> {
       // The name of this output when only hosts with GPUs had an exporter.
       gpuExporter: gpu.access && exporter.container.name,
       dockerProxy: dockerProxy?.container.name,
+      llmForwarder: llmForwarder?.container.name,
       nodeExporter: nodeExporter?.container.name,
       alertmanager: alertmanager?.container.name,
       grafana: grafana?.container.name,
@@ -74,6 +83,7 @@ async function program(): Promise<Record<string, unknown>> {
       exporter: settings.exporterImage,
       gpuExporter: gpu.access && settings.exporterImage,
       dockerProxy: dockerProxy && settings.caddyImage,
+      llmForwarder: llmForwarder && settings.caddyImage,
       nodeExporter: nodeExporter && settings.nodeExporterImage,
       alertmanager: alertmanager && settings.alertmanagerImage,
       grafana: grafana && settings.grafanaImage,

@@ -23,7 +23,6 @@ const ON_ENGINE_29 = [
   "configuration",
   "environments",
   "firstHour",
-  "llmServers",
   "notify",
   "plainPulumi",
   "policies",

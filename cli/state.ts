@@ -9,7 +9,7 @@ export interface Resource {
   type: string;
   id?: string;
   protect?: boolean;
-  inputs?: { name?: string; networksAdvanced?: { name: string; aliases?: string[] }[] };
+  inputs?: { name?: string; networksAdvanced?: { name: string; aliases?: string[]; ipv4Address?: string }[] };
   outputs?: Record<string, unknown>;
 }
 

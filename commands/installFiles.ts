@@ -19,8 +19,8 @@ interface Installation {
 }
 
 /**
- * Installs files in a volume, by a container without network: with FOLDER, those on standard input, by name, where only the gateway can
- * read them; with PAGE, the page; with GRAFANA, the dashboards of Grafana and what provisions them.
+ * Installs files in a volume, by a container without network: with FOLDER, those on standard input, by name, where only the gateway or
+ * the forwarder to LLM servers can read them; with PAGE, the page; with GRAFANA, the dashboards of Grafana and what provisions them.
  */
 async function main(environment: NodeJS.ProcessEnv): Promise<void> {
   const { VOLUME = "", IMAGE = "" } = environment;
@@ -52,7 +52,7 @@ async function installation({
     return { files, what: "the dashboards of Grafana", script: installDashboards(files) };
   }
   const files = JSON.parse(await text(process.stdin)) as Record<string, string>;
-  return { files, what: "the gateway's secrets", script: installSecrets(files, FOLDER), changesOwners: true };
+  return { files, what: "the secrets", script: installSecrets(files, FOLDER), changesOwners: true };
 }
 
 /** A shell script that writes the files to a new folder. The previous folder stays, for a gateway that is not replaced yet; older ones are removed. */

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { HostFacts } from "../host/facts";
@@ -5,6 +6,9 @@ import { NETWORKS_LABEL, NOBODY } from "../lib/names";
 
 /** Labels of Docker resources. */
 export type Labels = { label: string; value: string }[];
+
+/** A network of the stack, or one that exists. */
+export type NetworkReference = docker.Network | { id: string; name: string };
 
 /** The inputs of a container of the stack, in addition to docker.ContainerArgs. */
 export interface StackContainerArgs extends Omit<
@@ -16,7 +20,7 @@ export interface StackContainerArgs extends Omit<
   memory: number;
   /** CPU limit, such as "0.5". */
   cpus: string;
-  networks: { network: docker.Network; aliases?: string[] }[];
+  networks: { network: NetworkReference; aliases?: string[]; ipv4Address?: string }[];
   labels: Labels;
 }
 
@@ -41,7 +45,7 @@ export function createContainer(
       logDriver: "json-file",
       logOpts: { "max-size": "10m", "max-file": "3" },
       memorySwap: args.memory,
-      networksAdvanced: networks.map(({ network, ...aliases }) => ({ name: network.name, ...aliases })),
+      networksAdvanced: networks.map(({ network, ...endpoint }) => ({ name: network.name, ...endpoint })),
       labels: [...labels, networksLabel(networks.map(({ network }) => network))],
       name,
       ...args,
@@ -58,7 +62,7 @@ export function onlyCapabilities(...adds: string[]): docker.types.input.Containe
 }
 
 /** A network that was removed and created again has another id, and only a container that is replaced joins it. */
-const networksLabel = (networks: docker.Network[]) => ({
+const networksLabel = (networks: NetworkReference[]) => ({
   label: NETWORKS_LABEL,
   value: pulumi.all(networks.map(({ id }) => id)).apply((ids) => ids.map((id) => id.slice(0, 12)).join(".")),
 });
@@ -111,12 +115,12 @@ const CADDY_FILE = "/dev/shm/caddy.json";
  *
  * @param before a shell command that runs first
  */
-export const caddyInputs = (config: object, before = ":") => ({
-  envs: [`CONFIG=${JSON.stringify(config, undefined, 2)}`],
+export const caddyInputs = (config: pulumi.Input<object>, before: pulumi.Input<string> = ":") => ({
+  envs: [pulumi.interpolate`CONFIG=${pulumi.jsonStringify(config, undefined, 2)}`],
   command: [
     "sh",
     "-c",
-    `${before}; printf %s "$CONFIG" > ${CADDY_FILE}; exec caddy run --config ${CADDY_FILE}`,
+    pulumi.interpolate`${before}; printf %s "$CONFIG" > ${CADDY_FILE}; exec caddy run --config ${CADDY_FILE}`,
   ],
   user: `${NOBODY}:${NOBODY}`,
   // The program file in the official image has this capability, and does not start where it is out of the bounding set. As
@@ -137,6 +141,23 @@ export const createNetwork = (
     { name, driver: "bridge", ...args },
     { parent, deleteBeforeReplace: true, ...opts },
   );
+
+/** Addresses of a network that the program chooses, so that a container can have a fixed one. */
+export interface FixedAddresses {
+  subnet: string;
+  /** The address with this number, from 1 to 6. */
+  at: (number: number) => string;
+}
+
+/** Addresses for a small network, from the range of RFC 2544, which is not routed. Each network name has addresses of its own. */
+export function fixedAddresses(networkName: string): FixedAddresses {
+  const place = createHash("sha256").update(networkName).digest().readUInt16BE() % 16_384;
+  const at = (number: number) => {
+    const offset = place * 8 + number;
+    return `198.${18 + (offset >> 16)}.${(offset >> 8) & 255}.${offset & 255}`;
+  };
+  return { subnet: `${at(0)}/29`, at };
+}
 
 /** Creates a volume of that name. */
 export const createVolume = (

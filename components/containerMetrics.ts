@@ -4,7 +4,7 @@ import { alertmanagerConfiguration } from "../alertmanager/config";
 import { gatewayAccess, type GatewayAccess } from "../caddy/gatewayAccess";
 import { EXPORTER_DOCKER_API } from "../exporter/dockerApi";
 import type { RequiredResources } from "../host/conflicts";
-import type { HostFacts } from "../host/facts";
+import type { HostFacts, HostNetwork } from "../host/facts";
 import { unavailableMetrics } from "../host/unavailable";
 import { ENVIRONMENT_LABEL } from "../lib/names";
 import { durationSeconds } from "../lib/units";
@@ -21,6 +21,7 @@ import { Gateway } from "./gateway";
 import { DRIVER_REMEDY, Exporter, type GpuPlan } from "./exporter";
 import { Grafana } from "./grafana";
 import { HealthProbe } from "./healthProbe";
+import { LlmForwarder } from "./llmForwarder";
 import { NodeExporter } from "./nodeExporter";
 import { PrometheusServer } from "./prometheusServer";
 
@@ -32,6 +33,8 @@ export interface ContainerMetricsArgs {
   host: HostFacts;
   /** How GPUs are measured, or why they are not. */
   gpu: GpuPlan;
+  /** The networks of the setting `llmNetworks`; none where LLM servers are not scraped. */
+  llmNetworks?: readonly HostNetwork[];
   /** Edits of Prometheus's configuration since it was loaded; "" for none. */
   configurationDrift: string;
 }
@@ -45,6 +48,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   readonly prometheus: PrometheusServer;
   /** With the setting dockerAccess "proxy". */
   readonly dockerProxy?: DockerProxy | undefined;
+  /** With the settings llmNetworks and llmKeys. */
+  readonly llmForwarder?: LlmForwarder | undefined;
   readonly exporter: Exporter;
   /** With the setting hostMetrics. */
   readonly nodeExporter?: NodeExporter | undefined;
@@ -84,6 +89,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.gateway = this.createGateway(access);
     this.dockerProxy = this.createDockerProxy();
     this.cadvisor = this.createCadvisor();
+    this.llmForwarder = this.createLlmForwarder();
     this.exporter = this.createExporter();
     this.nodeExporter = this.createNodeExporter();
     this.prometheus = this.createPrometheus();
@@ -148,6 +154,24 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     );
   }
 
+  private createLlmForwarder(): LlmForwarder | undefined {
+    const { settings, host, llmNetworks = [] } = this.args;
+    const keys = settings.llmServers === "off" ? {} : settings.llmKeys;
+    if (llmNetworks.length + Object.keys(keys).length === 0) return undefined;
+    return new LlmForwarder(
+      `${this.name}-llm-forwarder`,
+      {
+        image: settings.caddyImage,
+        host,
+        network: this.network,
+        networks: llmNetworks,
+        keys,
+        labels: this.labels,
+      },
+      { parent: this },
+    );
+  }
+
   private createExporter(): Exporter {
     const { settings, host, gpu } = this.args;
     return new Exporter(
@@ -159,6 +183,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         host,
         network: this.network,
         llmNetwork: settings.llmServers === "off" ? undefined : this.network,
+        llmForwarder: this.llmForwarder,
         proxy: this.dockerProxy,
         labels: this.labels,
       },
@@ -254,14 +279,15 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   /** The post-deploy checks, which run again when a container was replaced. */
   private runChecks({ probe }: GatewayAccess): HealthProbe {
     const { settings, environment, host, gpu } = this.args;
-    const { cadvisor, prometheus, gateway, exporter, dockerProxy, nodeExporter, alertmanager, grafana } =
-      this;
+    const { cadvisor, prometheus, gateway, exporter, dockerProxy } = this;
+    const { llmForwarder, nodeExporter, alertmanager, grafana } = this;
     const parts = [
       cadvisor,
       prometheus,
       gateway,
       exporter,
       dockerProxy,
+      llmForwarder,
       nodeExporter,
       alertmanager,
       grafana,
@@ -287,6 +313,9 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           scrapeJobs: settings.scrapeJobs.map((job) => job.job_name),
           unavailable: [...this.unavailable],
           gpu: gpu.access ? { measured: true } : { measured: false, reason: gpu.reason },
+          ...(settings.llmServers !== "off" && {
+            llmServers: { ...(llmForwarder && { forwarder: `${this.name}-llm-forwarder` }) },
+          }),
           ...(nodeExporter && {
             host: {
               exporter: `${this.name}-node-exporter`,
@@ -341,11 +370,12 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
       "docker-proxy",
       "gateway",
       "exporter",
+      "llm-forwarder",
       "node-exporter",
       "grafana",
       "prometheus",
     ),
-    networks: [name, ...named("alertmanager", "gateway", "docker", "outbound")],
+    networks: [name, ...named("alertmanager", "gateway", "docker", "llm-forwarder", "outbound")],
     volumes: named(
       "alertmanager-config",
       "alertmanager-state",
@@ -353,6 +383,7 @@ export function requiredResources(name: string, settings: Settings): RequiredRes
       "prometheus-config",
       "gateway-files",
       "exporter-program",
+      "llm-forwarder-keys",
       "gateway-page",
       "grafana-files",
       "docker-proxy-containerd",

@@ -16,6 +16,7 @@ import {
 } from "./container";
 import { deployStep } from "./deployStep";
 import type { DockerProxy } from "./dockerProxy";
+import type { LlmForwarder } from "./llmForwarder";
 
 const { alias, port } = SERVERS.exporter;
 
@@ -69,6 +70,8 @@ export interface ExporterArgs {
   network: docker.Network;
   /** The network on which it lists LLM servers for Prometheus; undefined where they are not scraped. */
   llmNetwork?: docker.Network | undefined;
+  /** The forwarder to LLM servers on other networks, to which it returns where a server is. */
+  llmForwarder?: LlmForwarder | undefined;
   /** The proxy to the Docker API; by default, the exporter mounts the socket. */
   proxy?: DockerProxy | undefined;
   labels: Labels;
@@ -81,7 +84,7 @@ export class Exporter extends pulumi.ComponentResource {
   /** @param name also the container's name, and the prefix of its volume */
   constructor(name: string, args: ExporterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:Exporter", name, {}, opts);
-    const { image, memory, access, host, network, llmNetwork, proxy, labels } = args;
+    const { image, memory, access, host, network, llmForwarder, proxy, labels } = args;
     const { file } = exporterBundle();
 
     const program = createVolume(this, `${name}-program`, { labels });
@@ -91,11 +94,12 @@ export class Exporter extends pulumi.ComponentResource {
       memory,
       cpus: "0.5",
       labels: [...labels, { label: GPU_LABEL, value: "none" }],
-      networks: [{ network, aliases: [alias] }, ...(proxy ? [{ network: proxy.network }] : [])],
-      envs: [
-        ...environment(access, proxy),
-        ...(llmNetwork ? [pulumi.interpolate`LLM_NETWORK=${llmNetwork.name}`] : []),
+      networks: [
+        { network, aliases: [alias] },
+        ...(proxy ? [{ network: proxy.network }] : []),
+        ...(llmForwarder ? [{ network: llmForwarder.link, ipv4Address: llmForwarder.exporterAddress }] : []),
       ],
+      envs: [...environment(access, proxy), ...llmEnvironment(args)],
       // The deploy step below installs the program right after the container has started.
       command: [...["sh", "-c", startScript(proxy), `/exporter/${file}`], ...NODE_OPTIONS],
       user: `${NOBODY}:${NOBODY}`,
@@ -153,6 +157,17 @@ function environment(access?: GpuAccess, proxy?: DockerProxy): string[] {
   if ("cdiDevice" in access) return dockerHost;
   return ["NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=utility", ...dockerHost];
 }
+
+/** Where the exporter lists LLM servers. Docker's names of networks and containers have no commas. */
+const llmEnvironment = ({ llmNetwork, llmForwarder }: ExporterArgs): pulumi.Input<string>[] => [
+  ...(llmNetwork ? [pulumi.interpolate`LLM_NETWORK=${llmNetwork.name}`] : []),
+  ...(llmForwarder
+    ? [
+        `LLM_FORWARDED_NETWORKS=${llmForwarder.networks.join(",")}`,
+        `LLM_KEYED_CONTAINERS=${llmForwarder.keyed.join(",")}`,
+      ]
+    : []),
+];
 
 /**
  * The inputs by which NVIDIA's toolkit adds `nvidia-smi` and every GPU to the container; a CDI device adds all that its

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { gatewayConfig, GATEWAY_FOLDER, PAGE_FOLDER } from "../caddy/gateway";
@@ -12,6 +11,7 @@ import {
   createContainer,
   createNetwork,
   createVolume,
+  fixedAddresses,
   healthcheck,
   type Labels,
 } from "./container";
@@ -134,19 +134,8 @@ const clientEnvironment = (
   ...(login && { GATEWAY_LOGIN: pulumi.secret(login) }),
 });
 
-/**
- * Addresses of a network whose default router does not exist, so that its containers reach no other network. They are from the
- * range of RFC 2544, which is not routed; each network name has addresses of its own.
- */
+/** Addresses of a network whose default router does not exist, so that its containers reach no other network. */
 function withoutRouter(networkName: string): docker.types.input.NetworkIpamConfig {
-  const place = createHash("sha256").update(networkName).digest().readUInt16BE() % 16_384;
-  const address = (last: number) => {
-    const offset = place * 8 + last;
-    return `198.${18 + (offset >> 16)}.${(offset >> 8) & 255}.${offset & 255}`;
-  };
-  return {
-    subnet: `${address(0)}/29`,
-    gateway: address(1),
-    auxAddress: { DefaultGatewayIPv4: address(6) },
-  };
+  const { subnet, at } = fixedAddresses(networkName);
+  return { subnet, gateway: at(1), auxAddress: { DefaultGatewayIPv4: at(6) } };
 }

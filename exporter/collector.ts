@@ -1,7 +1,7 @@
 import type { Containers, ListedContainers } from "./containers";
 import type { ScrapeError } from "./errorLog";
 import type { Gpus, GpuSnapshot } from "./gpus";
-import { llmServers, targetGroups, type LlmServer, type TargetGroup } from "./llmTargets";
+import { llmServers, targetGroups, type LlmNetworks, type LlmServer, type TargetGroup } from "./llmTargets";
 
 /** The data of one scrape. */
 export interface Snapshot {
@@ -18,12 +18,12 @@ export interface Snapshot {
 export class Collector {
   /**
    * @param gpus undefined where GPUs are not measured
-   * @param network the network on which Prometheus scrapes LLM servers; "" where it scrapes none
+   * @param networks the networks on which LLM servers are scraped; undefined where they are not
    */
   constructor(
     private readonly containers: Containers,
     private readonly gpus?: Gpus,
-    private readonly network = "",
+    private readonly networks?: LlmNetworks,
   ) {}
 
   /**
@@ -33,6 +33,20 @@ export class Collector {
    */
   async llmTargets(timeoutSeconds: number): Promise<TargetGroup[]> {
     return targetGroups(this.llmServers(await this.containers.list(timeoutSeconds)));
+  }
+
+  /**
+   * The LLM server of a container, among those that the forwarder may connect to.
+   *
+   * @param id of the container
+   * @throws Error when Docker does not answer
+   */
+  async forwardedServer(id: string, timeoutSeconds: number): Promise<LlmServer | undefined> {
+    // Docker is asked each time: another container can have the address that this one had.
+    const servers = this.llmServers(await this.containers.list(timeoutSeconds));
+    return servers.find(
+      ({ container, target }) => container.id === id && typeof target === "object" && target.forwarded,
+    );
   }
 
   /** @param timeoutSeconds for the driver and for Docker, which are queried at the same time */
@@ -52,10 +66,10 @@ export class Collector {
 
   /** A server on which Docker hangs stays a target: it can answer Prometheus, or be down for longer. */
   private llmServers({ containers, stale }: ListedContainers): LlmServer[] {
-    if (this.network === "") return [];
+    if (!this.networks) return [];
     return llmServers(
       [...containers, ...stale].filter(({ state }) => state.running),
-      this.network,
+      this.networks,
     );
   }
 

@@ -127,7 +127,7 @@ export class Containers {
     const fail = (summary: ContainerSummary) => {
       unknown.add(summary.Id);
       const last = this.known.get(summary.Id);
-      if (last && !isStopped(summary)) stale.push({ ...last, until: 0 });
+      if (last && !isStopped(summary)) stale.push({ ...last, addresses: addressesOf(summary), until: 0 });
     };
     let late = 0;
     await forEach(changed, CONCURRENT_INSPECTIONS, async (summary) => {

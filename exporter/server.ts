@@ -1,8 +1,9 @@
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import { LLM_TARGETS_PATH } from "../lib/names";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { LLM_HEADERS, LLM_TARGETS_PATH } from "../lib/names";
 import type { Collector } from "./collector";
 import { DRIVER_TIMEOUT_SECONDS } from "./driver";
 import { ErrorLog } from "./errorLog";
+import type { LlmServer } from "./llmTargets";
 import { Metrics } from "./metrics";
 
 /** The part of Prometheus's scrape timeout that is kept for everything but the queries. */
@@ -24,7 +25,7 @@ export function exporterServer(collector: Collector, log: (line: string) => void
   };
 
   return createServer((request, response) => {
-    const pathname = (request.url ?? "/").split("?")[0];
+    const [pathname = "/"] = (request.url ?? "/").split("?");
     if (request.method !== "GET" && request.method !== "HEAD") response.writeHead(405).end();
     else if (pathname === "/healthz") response.end("ok");
     else if (pathname === "/metrics")
@@ -41,8 +42,31 @@ export function exporterServer(collector: Collector, log: (line: string) => void
         // The next scrape logs the reason.
         () => response.writeHead(503).end("Docker does not answer\n"),
       );
+    else if (pathname.startsWith(`${LLM_TARGETS_PATH}/`))
+      collector.forwardedServer(pathname.slice(LLM_TARGETS_PATH.length + 1), DOCKER_TIMEOUT_SECONDS).then(
+        (server) => {
+          answerForwarder(server, response);
+        },
+        () => response.writeHead(503).end("Docker does not answer\n"),
+      );
     else response.writeHead(404).end("see /metrics\n");
   });
+}
+
+/** Returns in headers where the forwarder requests the metrics of an LLM server. */
+function answerForwarder(server: LlmServer | undefined, response: ServerResponse): void {
+  if (!server || typeof server.target === "string") {
+    response.writeHead(404).end("no LLM server is forwarded in this container\n");
+    return;
+  }
+  const { address, port, path } = server.target;
+  response
+    .writeHead(200, {
+      [LLM_HEADERS.address]: `${address}:${port}`,
+      [LLM_HEADERS.path]: path,
+      [LLM_HEADERS.container]: server.container.labels.name,
+    })
+    .end();
 }
 
 /** Prometheus sends its scrape timeout in a header. Source: scrape/scrape.go, X-Prometheus-Scrape-Timeout-Seconds. */

@@ -37,6 +37,19 @@ export interface HostContainer {
   ports: { address: string; port: number }[];
 }
 
+/** A network of the host. */
+export interface HostNetwork {
+  id: string;
+  name: string;
+  /** Such as bridge, or host and null for the networks `host` and `none`. */
+  driver: string;
+  /** Whether containers can join it: a swarm's is for services alone unless it is attachable, and some only configure others. */
+  joinable: boolean;
+  /** Whether its containers have IPv4 addresses. */
+  hasIpv4: boolean;
+  labels: Record<string, string>;
+}
+
 /** A listening TCP socket of the host. */
 export interface Listener {
   /** An IPv4 address, `0.0.0.0` for all of them, or `::` for all of IPv6 and IPv4. */
@@ -214,12 +227,31 @@ export function parseContainers(answer: unknown): HostContainer[] {
   }));
 }
 
-/** The names of the host's networks, from the answer to `GET /networks`. Source: docker/docs, Engine API. */
-export const parseNetworks = (answer: unknown): string[] =>
-  z
-    .array(z.object({ Name: z.string() }))
-    .parse(answer ?? [])
-    .map(({ Name }) => Name);
+/** The fields of `GET /networks` that are used here. Source: docker/docs, Engine API. */
+const dockerNetworks = z.array(
+  z.object({
+    Id: z.string().default(""),
+    Name: z.string(),
+    Driver: z.string().default(""),
+    Scope: z.string().default(""),
+    Attachable: z.boolean().default(false),
+    ConfigOnly: z.boolean().default(false),
+    IPAM: z.object({ Config: z.array(z.object({ Subnet: z.string().default("") })).nullish() }).nullish(),
+    Labels: z.record(z.string(), z.string()).nullish(),
+  }),
+);
+
+/** Reads the answer of the Docker API to `GET /networks`. */
+export function parseNetworks(answer: unknown): HostNetwork[] {
+  return dockerNetworks.parse(answer ?? []).map(({ Id, Name, Driver, Scope, Attachable, ...rest }) => ({
+    id: Id,
+    name: Name,
+    driver: Driver,
+    joinable: (Scope !== "swarm" || Attachable) && !rest.ConfigOnly,
+    hasIpv4: (rest.IPAM?.Config ?? []).some(({ Subnet }) => Subnet.includes(".")),
+    labels: rest.Labels ?? {},
+  }));
+}
 
 /** The names of the host's volumes, from the answer to `GET /volumes`. Source: docker/docs, Engine API. */
 export const parseVolumes = (answer: unknown): string[] =>

@@ -9,6 +9,7 @@ import {
   parseVolumes,
   type HostContainer,
   type HostFacts,
+  type HostNetwork,
   type Listener,
 } from "./facts";
 import { remoteShell } from "./ssh";
@@ -16,6 +17,7 @@ import { remoteShell } from "./ssh";
 /** A Docker host, as it was when it was queried. */
 export interface Host {
   facts: HostFacts;
+  networks: HostNetwork[];
   usage: HostUsage;
 }
 
@@ -56,7 +58,7 @@ export async function readHost(address = DEFAULT_ADDRESS): Promise<Host> {
   const [program = "sh", ...args] = remoteShell(address).concat("sh");
   const env = program === "sh" ? { DOCKER_HOST: address } : {};
   const runOnHost = async (script: string) => (await run(program, args, { input: script, env })).trim();
-  const [[info = {}, containers, networks, volumes], output] = await Promise.all([
+  const [[info = {}, containers, networkList, volumes], output] = await Promise.all([
     queryDocker(address, "/info", "/containers/json?all=true", "/networks", "/volumes"),
     runOnHost(HOST_SCRIPT),
   ]).catch((error: unknown) => {
@@ -68,12 +70,14 @@ export async function readHost(address = DEFAULT_ADDRESS): Promise<Host> {
   const [socket = "", group, machine, kmsg, ...tables] = output.split("\n");
   // With a socket that is mounted in a container, or forwarded from a virtual machine, the shell is not on the daemon's machine.
   const isOnHost = machine === dockerInfo.parse(info).Name;
+  const networks = parseNetworks(networkList);
   const machineFacts = { socket, socketGroup: Number(group), kernelLog: kmsg === "kmsg" || !isOnHost };
   return {
     facts: parseDockerInfo(info, address, machineFacts),
+    networks,
     usage: {
       containers: parseContainers(containers),
-      networks: parseNetworks(networks),
+      networks: networks.map(({ name }) => name),
       volumes: parseVolumes(volumes),
       listeners: isOnHost ? parseListeners(tables) : [],
       processOf: async (listener) => (await runOnHost(processScript(listener))) || undefined,

@@ -14,6 +14,15 @@ export const LLM_SCRAPE_LABEL = "llm-metrics.scrape";
 /** The path of the exporter at which Prometheus discovers LLM servers. */
 export const LLM_TARGETS_PATH = "/llm-targets";
 
+/** Headers in which the exporter returns the LLM server of a container to the forwarder. */
+export const LLM_HEADERS = {
+  /** host:port of the server; the host is an IPv4 address. */
+  address: "X-Llm-Address",
+  path: "X-Llm-Path",
+  /** The name of its container. */
+  container: "X-Llm-Container",
+} as const;
+
 /** Docker label of a container; with the value `none`, no alert is about this container. */
 export const ALERTS_LABEL = "llm-metrics.alerts";
 
@@ -68,6 +77,8 @@ export const SERVERS = {
   exporter: { alias: "exporter", port: 23_400 },
   /** With the setting hostMetrics. */
   nodeExporter: { alias: "node-exporter", port: 9100 },
+  /** With the settings llmNetworks and llmKeys. */
+  llmForwarder: { alias: "llm-forwarder", port: 23_401 },
 } as const;
 
 /** host:port of a server on the stack's network. */

@@ -10,7 +10,7 @@ const ALLOWED = {
   capabilities: {
     SYSLOG: /-cadvisor$/,
     // The file capability of the program in Caddy's official image: without it, the program does not start.
-    NET_BIND_SERVICE: /-(docker-proxy|gateway)$/,
+    NET_BIND_SERVICE: /-(docker-proxy|gateway|llm-forwarder)$/,
   } as Record<string, RegExp>,
   sockets: /-(cadvisor|(?<!node-)exporter|docker-proxy)$/,
   hostCgroups: /(?<!-node)-exporter$/,

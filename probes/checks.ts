@@ -12,6 +12,7 @@ import { SERVERS, target } from "../lib/names";
 import { Mismatch } from "../lib/retry";
 import { check, describeGaps, type Advice, type Check } from "./check";
 import { exporterChecks, gpuChecks } from "./exporterChecks";
+import { llmChecks } from "./llmChecks";
 import type { Expectation } from "./report";
 import { requireTargetUp, samplesByContainer, scrapeJobStates } from "./samples";
 
@@ -51,6 +52,7 @@ export function checks(expectation: Expectation): Check[] {
     ...exporterChecks(expectation, scraped),
     ...hostChecks(expectation, scraped),
     ...gpuChecks(expectation, scraped, explain),
+    ...llmChecks(expectation, scraped),
     ...alertmanagerChecks(expectation),
     ...grafanaChecks(expectation),
     ...scrapeJobChecks(expectation),

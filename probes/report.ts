@@ -21,6 +21,8 @@ export interface Expectation {
   unavailable: { metric: string; reason: string }[];
   /** Whether GPUs are measured, or why they are not. */
   gpu: { measured: true } | { measured: false; reason: string };
+  /** Where LLM servers are scraped: the container of the forwarder, where it is deployed. */
+  llmServers?: { forwarder?: string };
   /** The container that measures the host, with the setting `hostMetrics`, and the disks that it measures. */
   host?: { exporter: string; disks: string[] };
   /** The stack's Alertmanager, where the setting `notify` has receivers: its URL and its container. */

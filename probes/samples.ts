@@ -2,14 +2,17 @@ import { get, type Sample } from "../host/http";
 import { Mismatch } from "../lib/retry";
 
 /** A target, as the API of Prometheus reports it. */
-interface Target {
+export interface Target {
   health: "up" | "down" | "unknown";
   scrapeUrl: string;
   lastError: string;
-  labels: { job: string };
+  labels: Record<string, string>;
+  /** Its labels before relabeling. */
+  discoveredLabels: Record<string, string>;
 }
 
-async function activeTargets(prometheus: string, parameters = ""): Promise<Target[]> {
+/** The targets of Prometheus, or those that the parameters of the API choose. */
+export async function activeTargets(prometheus: string, parameters = ""): Promise<Target[]> {
   const { body } = await get(`${prometheus}/api/v1/targets?state=active${parameters}`);
   return (JSON.parse(body) as { data: { activeTargets: Target[] } }).data.activeTargets;
 }
@@ -35,7 +38,7 @@ export async function scrapeJobStates(prometheus: string, jobs: string[]): Promi
   const targets = await activeTargets(prometheus);
   return jobs
     .flatMap((job) => {
-      const own = targets.filter(({ labels }) => labels.job === job);
+      const own = targets.filter(({ labels }) => labels["job"] === job);
       if (own.length === 0) return `${job} has no target`;
       return own.map((target) =>
         target.health === "up" ? `${job} is up` : `${job} (${target.scrapeUrl}) is ${describe(target)}`,

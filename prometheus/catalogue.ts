@@ -214,7 +214,7 @@ export const EXPORTER_METRICS = {
 /** The metrics of the exporter about LLM servers. */
 export const LLM_SERVER_METRICS = {
   llm_server_scraped:
-    "Whether Prometheus scrapes the metrics of the LLM server itself: 1, or 0 with a reason (network: it is not on the stack's network, port: its port is unknown, engine: the engine has no metrics, label: llm-metrics.scrape=false)",
+    "Whether Prometheus scrapes the metrics of the LLM server itself: 1, or 0 with a reason (network: it is on no network on which servers are scraped, port: its port is unknown, key: it has a key in llmKeys and is in the host's network, engine: the engine has no metrics, label: llm-metrics.scrape=false)",
 };
 
 /** The labels that are never empty on a metric of a container. */

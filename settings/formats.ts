@@ -128,6 +128,19 @@ export const dnsName = text(
   "a host name in lower case or an IPv4 address, such as metrics.example.org",
 );
 
+export const networkName = text(
+  (name) => /^[a-zA-Z0-9][\w.-]*$/.test(name),
+  "the name of a network of Docker, such as chat_default",
+);
+
+/** Whether Docker can give a container this name. */
+export const isContainerName = (name: string): boolean => /^[a-zA-Z0-9][\w.-]{0,127}$/.test(name);
+
+export const headerValue = text(
+  (value) => /^[!-~]{1,4096}$/.test(value),
+  "a text of printable ASCII characters without spaces",
+);
+
 export const labelName = text(
   (name) => /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name),
   "a label name: letters, digits and underscores, not starting with a digit",

@@ -59,7 +59,7 @@ export function parseSettings(config: Record<string, unknown>, encrypted: readon
 /** Lists, objects and booleans come as JSON text from `pulumi config`. */
 function decoded(key: string, value: unknown): unknown {
   const type = (schema.shape as Partial<Record<string, z.ZodType>>)[key];
-  const isJson = [z.ZodArray, z.ZodObject, z.ZodBoolean].some((json) => type instanceof json);
+  const isJson = [z.ZodArray, z.ZodObject, z.ZodRecord, z.ZodBoolean].some((json) => type instanceof json);
   if (typeof value !== "string" || !isJson) return value;
   try {
     return JSON.parse(value) as unknown;
@@ -78,10 +78,15 @@ const wrongNamespaces = (config: Record<string, unknown>): string[] =>
   });
 
 const plaintextSecrets = (values: Record<string, unknown>, encrypted: readonly string[]): string[] =>
-  SECRET_KEYS.filter((key) => values[key] && !encrypted.includes(`${NAMESPACE}:${key}`)).map(
+  SECRET_KEYS.filter((key) => isSet(values[key]) && !encrypted.includes(`${NAMESPACE}:${key}`)).map(
     (key) =>
-      `${NAMESPACE}:${key} is in plaintext, but must be a secret: set it by \`pulumi config set --secret ${key}\``,
+      `${NAMESPACE}:${key} is in plaintext, but must be a secret: set it by \`pulumi config set --secret ${
+        typeof values[key] === "string" ? key : `--path '${key}.NAME'`
+      }\``,
   );
+
+const isSet = (value: unknown): boolean =>
+  typeof value === "object" && value !== null ? Object.keys(value).length > 0 : Boolean(value);
 
 /** Pulumi reports which settings have an encrypted part, and not which part of them is encrypted. */
 const plaintextParts = (setting: string, secrets: Path[][], encrypted: readonly string[]): string[] => {

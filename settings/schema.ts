@@ -5,10 +5,13 @@ import {
   diskDirectory,
   duration,
   flag,
+  headerValue,
   hostLabel,
   hostPort,
+  isContainerName,
   memory,
   oneOf,
+  networkName,
   port,
   scrapeInterval,
   size,
@@ -57,6 +60,10 @@ export const schema = z
     hostDisks: z.array(diskDirectory),
     /** Whether the metrics of LLM servers are scraped: those that rules read, all of them, or none. */
     llmServers: oneOf("on", "all", "off"),
+    /** Networks of Docker whose LLM servers are scraped through a forwarder, besides those on the stack's network. */
+    llmNetworks: z.array(networkName),
+    /** Keys of LLM servers, by the name of the container. */
+    llmKeys: z.record(z.string(), headerValue),
     protectData: flag,
     /** Whether Prometheus may reach other hosts. */
     outbound: flag,
@@ -80,6 +87,12 @@ export const schema = z
     for (const [index, disk] of settings.hostDisks.entries())
       if (settings.hostDisks.indexOf(disk) < index)
         refuse(["hostDisks", index], "must not list a directory twice");
+    for (const [index, network] of settings.llmNetworks.entries())
+      if (settings.llmNetworks.indexOf(network) < index)
+        refuse(["llmNetworks", index], "must not list a network twice");
+    for (const name of Object.keys(settings.llmKeys))
+      if (!isContainerName(name))
+        refuse(["llmKeys", name], "must be under the name of a container, such as llmKeys.chat-vllm-1");
     checkGateway(settings, refuse);
     const free: string[] = [];
     if (settings.notify.length === 0) free.push(OWN_JOBS.alertmanager);
@@ -96,4 +109,4 @@ export type Settings = z.infer<typeof schema>;
 export const SETTING_KEYS = Object.keys(schema.shape);
 
 /** The keys that must be encrypted. Pulumi itself enforces that (`secret: true`) only for keys that every stack sets. */
-export const SECRET_KEYS: readonly string[] = ["tlsKey", "users"];
+export const SECRET_KEYS: readonly string[] = ["tlsKey", "users", "llmKeys"];

@@ -49,6 +49,7 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
       "chown",
       "cp",
       "grep",
+      "ip",
       "ls",
       "mkdir",
       "mv",

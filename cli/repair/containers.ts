@@ -24,8 +24,8 @@ export async function unpauseContainers(stack: string, env: NodeJS.ProcessEnv): 
 }
 
 /**
- * Connects each container to the networks that it was created with, by the same aliases: a refresh does not see that it is
- * disconnected. What was removed, a refresh sees.
+ * Connects each container to the networks that it was created with, by the same aliases and addresses: a refresh does not see that it
+ * is disconnected. What was removed, a refresh sees.
  */
 export async function reconnectContainers({ deployment }: State, env: NodeJS.ProcessEnv): Promise<string[]> {
   const resources = deployment?.resources ?? [];
@@ -39,20 +39,24 @@ export async function reconnectContainers({ deployment }: State, env: NodeJS.Pro
     Id: string;
     NetworkSettings: { Networks: Record<string, { Aliases: string[] | null }> };
   }[];
-  const networks = await existing(["network", "ls"]);
+  const networks = await networkNames(env);
   const repaired: string[] = [];
   for (const { Id, NetworkSettings } of inspected) {
     const inputs = created("container").find(({ id }) => id === Id)?.inputs;
-    for (const { name, aliases = [] } of inputs?.networksAdvanced ?? []) {
+    for (const { name, aliases = [], ipv4Address } of inputs?.networksAdvanced ?? []) {
       const endpoint = NetworkSettings.Networks[name];
       if (endpoint && aliases.every((alias) => endpoint.Aliases?.includes(alias))) continue;
-      const network = created("network").find((one) => one.inputs?.name === name)?.id ?? "";
-      if (!networks.has(network)) continue;
+      const own = created("network").find((one) => one.inputs?.name === name)?.id;
+      const network = [...networks.keys()].find((id) => (own ? id === own : networks.get(id) === name));
+      if (!network) continue;
       const container = inputs?.name ?? Id;
       try {
         if (endpoint) await docker(["network", "disconnect", network, Id], { env });
         const flags = aliases.flatMap((alias) => ["--alias", alias]);
+        if (ipv4Address) flags.push("--ip", ipv4Address);
         await docker(["network", "connect", ...flags, network, Id], { env });
+        // It listens on the address that it had when it started.
+        if (container.endsWith("-llm-forwarder")) await docker(["restart", Id], { env });
         repaired.push(`the container ${container} was not on its network ${name}, and is again`);
       } catch (error) {
         // As with a container that exits each time it is started, at the wrong moment.
@@ -63,6 +67,17 @@ export async function reconnectContainers({ deployment }: State, env: NodeJS.Pro
     }
   }
   return repaired;
+}
+
+/** The names of Docker's networks, by their ids. */
+async function networkNames(env: NodeJS.ProcessEnv): Promise<Map<string, string>> {
+  const list = await docker(["network", "ls", "--no-trunc", "--format", "{{.ID}} {{.Name}}"], { env });
+  return new Map(
+    list
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => line.split(" ") as [string, string]),
+  );
 }
 
 /** Logs why containers of a stack exit each time they are started. */

@@ -161,7 +161,7 @@ function answerAlerts(alerts: AlertSettings): AlertingRule[] {
     },
     {
       alert: "LlmMetricsMissing",
-      expr: `llm_server_scraped{reason=~"network|port",alerts!="none"} == 0 or (scrape_samples_post_metric_relabeling{${JOB},alerts!="none"} == 0 and up == 1)`,
+      expr: `llm_server_scraped{reason=~"network|port|key",alerts!="none"} == 0 or (scrape_samples_post_metric_relabeling{${JOB},alerts!="none"} == 0 and up == 1)`,
       for: alerts.llmMetricsMissingFor,
       labels: { severity: "info" },
       annotations: {

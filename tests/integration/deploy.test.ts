@@ -358,8 +358,11 @@ describe("Deployed stack", () => {
       "the target host is up",
       "the host and its disks are measured",
       "every GPU container has its GPU series",
+      "the LLM servers are scraped",
     ]);
-    expect(outputs.probeReport.findings.at(-1)?.actual).toMatch(/^no GPU containers: Docker on this host/);
+    const [gpus, llmServers] = outputs.probeReport.findings.slice(-2).map(({ actual }) => actual);
+    expect(gpus).toMatch(/^no GPU containers: Docker on this host/);
+    expect(llmServers).toContain(`${containers.vllm} (it is neither on the stack's network nor`);
     expect(outputs.probeReport.findings[6]?.actual).toContain(containers.vllm);
   });
 

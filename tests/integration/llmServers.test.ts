@@ -1,15 +1,27 @@
+import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { SERVERS } from "../../lib/names";
+import { run } from "../../lib/run";
+import { converse, statuses } from "../support/conversation";
 import { GpuHost } from "../support/emulatedDriver/gpuHost";
 import { configureRuntime, DAEMON_FOLDER } from "../support/daemonControl";
 import { docker, inspect, startContainer } from "../support/docker";
 import { h100 } from "../support/emulatedDriver/host";
 import { eventually } from "../support/eventually";
+import { forwarderAttacks, harmlessRequests, type Known } from "../support/forwarderAttacks";
 import { LLM_PAGES, type LlmPage } from "../support/llmPages";
-import { HOSTILITIES, startHostileServers, startPageServer } from "../support/llmServers";
+import {
+  HOSTILITIES,
+  receivedRequests,
+  startHostileServers,
+  startPageServer,
+  startRecordingServer,
+} from "../support/llmServers";
 import { query } from "../support/prometheus";
-import { Stack, succeeded } from "../support/stack";
+import { expectNowhere, secretPlaces } from "../support/secretPlaces";
+import { failed, Stack, succeeded } from "../support/stack";
 
 const gpuHost = GpuHost.at(path.join(DAEMON_FOLDER, "gpu"));
 
@@ -159,6 +171,21 @@ describe("LLM servers on the stack's network", () => {
     await eventually(async () => {
       expect(await byName(`llm:requests_running:sum{name="${name}"}`)).toEqual({ [name]: 3 });
     });
+
+    // While the host's firewall drops these packets, the checks report what to do.
+    const rule = ["INPUT", "-p", "tcp", "--dport", String(port), "-j", "DROP"];
+    await run("iptables", ["-I", ...rule]);
+    try {
+      await eventually(async () => {
+        expect(await byName(`up{name="${name}"}`)).toEqual({ [name]: 0 });
+      });
+      const { stdin } = await stack.inputs("-probe-command");
+      expect(await succeeded(stack.probe(String(stdin)))).toMatch(
+        new RegExp(`note: the LLM servers are scraped [(].*${name} [(].*the host's firewall must accept`),
+      );
+    } finally {
+      await run("iptables", ["-D", ...rule]);
+    }
   });
 
   it("give Prometheus no other network, and no access to Docker", async () => {
@@ -199,5 +226,208 @@ describe("A hostile LLM server", () => {
     const { State } = await inspect(stack.resource("prometheus"));
     expect(State.Running).toBe(true);
     expect(await docker("inspect", "--format", "{{.RestartCount}}", stack.resource("prometheus"))).toBe("0");
+  });
+});
+
+describe("LLM servers on networks of their own", () => {
+  const key = `key-${randomBytes(20).toString("hex")}`;
+  const suffix = randomBytes(3).toString("hex");
+  const [rag, chat] = [`rag_${suffix}`, `chat_${suffix}`];
+  const keyed = `keyed-${suffix}`;
+  /** The names of servers by their Compose project, and of one on Docker's default network. */
+  const own: Record<"rag" | "chat" | "plain", string> = { rag: "", chat: "", plain: "" };
+  const outputs: string[] = [];
+  /** All containers that were started. */
+  const started: string[] = [];
+  const record = async (...args: [running: number, options?: string[], key?: string]) => {
+    const name = await startRecordingServer(folder, ...args);
+    started.push(name);
+    return name;
+  };
+
+  const networksOf = async (container: string) =>
+    Object.keys(
+      JSON.parse(
+        await docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", container),
+      ) as object,
+    );
+  const addressOn = (container: string, on: string, field = "IPAddress") =>
+    docker("inspect", "--format", `{{(index .NetworkSettings.Networks "${on}").${field}}}`, container);
+  const compose = (project: string) => [
+    ...["--network", `${project}_${suffix}`, "--label", `com.docker.compose.project=${project}`],
+    ...["--label", "com.docker.compose.service=vllm", "--network-alias", "vllm"],
+  ];
+  const isUp = (name: string) =>
+    eventually(async () => {
+      expect(await byName(`up{name="${name}"}`)).toEqual({ [name]: 1 });
+    });
+
+  beforeAll(async () => {
+    for (const network of [rag, chat]) await docker("network", "create", network);
+    own.rag = await record(4, compose("rag"));
+    own.chat = await record(5, compose("chat"));
+    own.plain = await record(6);
+    await record(7, ["--network", network, "--name", keyed], key);
+    await stack.configure({ llmNetworks: [rag, chat, "bridge"] }, { [`llmKeys.${keyed}`]: key });
+    outputs.push(await succeeded(stack.preview("--diff")), await succeeded(stack.up()));
+  });
+  afterAll(async () => {
+    await docker("rm", "-f", stack.resource("llm-forwarder"), ...started);
+    await docker("network", "rm", rag, chat);
+  });
+
+  it("are scraped through the forwarder, and told apart by their Compose project", async () => {
+    await eventually(async () => {
+      const running = await query(stack.prometheus, 'llm:requests_running:sum{compose_service="vllm"}');
+      expect(
+        Object.fromEntries(running.map(({ metric, value }) => [metric["compose_project"], value[1]])),
+      ).toEqual({ rag: "4", chat: "5" });
+      expect(await byName(`llm:requests_running:sum{name="${own.plain}"}`)).toEqual({ [own.plain]: 6 });
+    });
+  });
+
+  it("give no network to Prometheus, and none but the forwarder's own to the exporter", async () => {
+    expect(await networksOf(stack.resource("prometheus"))).toEqual([network]);
+    expect((await networksOf(stack.resource("exporter"))).sort()).toEqual([
+      network,
+      stack.resource("llm-forwarder"),
+    ]);
+    await succeeded(stack.preview("--expect-no-changes", "--refresh"));
+  });
+
+  it("get the key of their container, and no other server does", async () => {
+    await isUp(keyed);
+    expect((await receivedRequests(keyed)).filter(({ authorized }) => authorized)).not.toEqual([]);
+    for (const name of Object.values(own))
+      for (const { headers } of await receivedRequests(name)) expect(headers).not.toContain("authorization");
+  });
+
+  it("have keys that are in plaintext nowhere", async () => {
+    const pages = ["/api/v1/status/config", "/api/v1/targets?state=any", "/api/v1/targets/relabel_steps"];
+    expectNowhere([key], await secretPlaces(stack, "prometheus", outputs, pages));
+  });
+
+  it("are asked for their metrics, and for nothing else, whatever a client sends to the forwarder", async () => {
+    const forwarder = stack.resource("llm-forwarder");
+    const idOf = async (name: string) => (await inspect(name)).Id;
+    const excluded = await record(8, [...compose("rag"), "--label", "llm-metrics.scrape=false"]);
+    const neighbor = await startContainer("example/web:1", compose("rag"));
+    started.push(neighbor);
+    const known: Known = {
+      id: await idOf(own.rag),
+      name: own.rag,
+      address: await addressOn(own.rag, rag),
+      host: await addressOn(own.rag, rag, "Gateway"),
+      others: await Promise.all(
+        [
+          ...[excluded, neighbor, servers["SGLang 0.5"] ?? ""],
+          ...[forwarder, stack.resource("prometheus"), stack.resource("exporter")],
+        ].map(idOf),
+      ),
+    };
+    const attacks = forwarderAttacks(known);
+    expect(attacks.length).toBeGreaterThan(80);
+    const harmless = harmlessRequests(known);
+    const { alias, port } = SERVERS.llmForwarder;
+    for (const [from, host] of [
+      [stack.resource("prometheus"), alias],
+      [forwarder, "127.0.0.1"],
+    ] as const) {
+      const answers = await converse(
+        from,
+        { host, port },
+        [...attacks, ...harmless].map(([, message]) => message),
+      );
+      const answered = attacks.filter((_, n) => statuses(answers[n] ?? "").some((code) => code < 400));
+      expect(answered).toEqual([]);
+      for (const [n, [header]] of harmless.entries())
+        expect([header, answers[attacks.length + n]]).toEqual([
+          header,
+          expect.stringContaining("vllm:num_requests_running 4"),
+        ]);
+    }
+    const received = await receivedRequests(own.rag);
+    expect(received.length).toBeGreaterThan(2 * harmless.length);
+    expect(new Set(received.map((one) => JSON.stringify(one)))).toEqual(
+      new Set([
+        JSON.stringify({
+          request: "GET /metrics",
+          headers: ["accept", "connection", "host", "user-agent"],
+          host: `${known.address}:8000`,
+          authorized: false,
+        }),
+      ]),
+    );
+    expect(await receivedRequests(excluded)).toEqual([]);
+  });
+
+  it("get no connection to the stack, by no route through the forwarder and by none of its names", async () => {
+    const forwarder = stack.resource("llm-forwarder");
+    const metrics = `/${(await inspect(own.rag)).Id}`;
+    const [on, inStack] = [await addressOn(forwarder, rag), await addressOn(forwarder, network)];
+    const [refused] = await converse(own.rag, { host: on, port: SERVERS.llmForwarder.port }, [
+      [`GET ${metrics} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`],
+    ]);
+    expect(refused).toBe("");
+    expect(await docker("exec", forwarder, "cat", "/proc/sys/net/ipv4/ip_forward")).toBe("0");
+
+    // A container that routes to the stack's network through the forwarder, and has the names of its servers.
+    const subnet = await docker(
+      "network",
+      "inspect",
+      "--format",
+      "{{(index .IPAM.Config 0).Subnet}}",
+      network,
+    );
+    const names = ["exporter", "llm-forwarder", "prometheus"].flatMap((name) => ["--network-alias", name]);
+    const attacker = await record(9, [...compose("rag"), ...names]);
+    const router = await startContainer("example/web:1", [
+      ...["--network", `container:${attacker}`, "--cap-add", "NET_ADMIN"],
+    ]);
+    started.push(router);
+    await docker("exec", router, "busybox", "ip", "route", "add", subnet, "via", on);
+    const answerOf = async (host: string, port: number, target: string) => {
+      const message = `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+      return (await converse(router, { host, port }, [[message]]))[0];
+    };
+    expect(await answerOf(await addressOn(own.rag, rag), 8000, "/metrics")).toContain("200 OK");
+    const prometheus = await addressOn(stack.resource("prometheus"), network);
+    expect(await answerOf(prometheus, SERVERS.prometheus.port, "/-/ready")).toBe("");
+    for (const target of [metrics, "/healthz"])
+      expect(await answerOf(inStack, SERVERS.llmForwarder.port, target)).toBe("");
+    // The names lead the forwarder nowhere, also when it starts again.
+    await docker("restart", "--time", "0", forwarder);
+    await isUp(own.rag);
+    const received = await receivedRequests(attacker);
+    expect(received.filter(({ request }) => request !== "GET /metrics")).toEqual([]);
+  });
+
+  it("cost their own scrape, and no other, when they are hostile", async () => {
+    const hostile = await startHostileServers(folder, chat);
+    await eventually(async () => {
+      const up = Object.fromEntries(HOSTILITIES.map((one) => [hostile[one], Number(one === "time")]));
+      expect(await byName(`up{name=~"${Object.values(hostile).join("|")}"}`)).toEqual(up);
+    });
+    for (const name of Object.values(own)) await isUp(name);
+    const forwarder = stack.resource("llm-forwarder");
+    expect(await docker("inspect", "--format", "{{.RestartCount}} {{.State.OOMKilled}}", forwarder)).toBe(
+      "0 false",
+    );
+    await docker("rm", "-f", ...Object.values(hostile));
+  });
+
+  it("are reported by the update when their network is gone, and scraped again once it is back", async () => {
+    const forwarder = stack.resource("llm-forwarder");
+    await docker("stop", "--time", "0", own.chat);
+    await docker("network", "disconnect", "--force", chat, forwarder);
+    await docker("network", "rm", chat);
+    await isUp(own.rag);
+    expect(await failed(stack.preview())).toMatch(
+      new RegExp(`llm-metrics:llmNetworks\\[1\\] is "${chat}", but Docker has no network of that name`),
+    );
+    await docker("network", "create", chat);
+    own.chat = await record(5, compose("chat"));
+    await succeeded(stack.up());
+    await isUp(own.chat);
   });
 });

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { load } from "js-yaml";
 import { ContainerMetrics } from "../../components/containerMetrics";
-import type { HostFacts } from "../../host/facts";
+import type { HostFacts, HostNetwork } from "../../host/facts";
 import { gpuPlan } from "../../components/exporter";
 import type { PrometheusConfig } from "../../prometheus/config";
 import type { Settings } from "../../settings";
@@ -33,7 +33,9 @@ beforeAll(async () => {
     newResource: ({ type, name, id, inputs }) => {
       declared.push({ type, name, inputs: inputs as Record<string, unknown> });
       const stdout = JSON.stringify({ at: "now", findings: [] });
-      return { id: id || `${name}-id`, state: { ...(inputs as object), stdout } };
+      // Docker chooses the subnet of a network that has none.
+      const ipamConfigs = [{ subnet: "172.18.0.0/16" }];
+      return { id: id || `${name}-id`, state: { ipamConfigs, ...(inputs as object), stdout } };
     },
     call: ({ inputs }) => inputs as Record<string, unknown>,
   });
@@ -42,7 +44,11 @@ beforeAll(async () => {
 /** Declares the stack of an environment and gives the component and what it declared. */
 export async function declare(
   changes: Partial<Record<keyof Settings, unknown>> = {},
-  { failure, ...facts }: Partial<HostFacts> & { failure?: string } = {},
+  {
+    failure,
+    llmNetworks = [],
+    ...facts
+  }: Partial<HostFacts> & { failure?: string; llmNetworks?: readonly HostNetwork[] } = {},
   environment = "dev",
   configurationDrift = "",
   encrypted?: readonly string[],
@@ -53,6 +59,7 @@ export async function declare(
     environment,
     host: { ...host, ...facts },
     gpu: gpuPlan(settings(changes, encrypted).gpu, { ...host, ...facts }, failure),
+    llmNetworks,
     configurationDrift,
   });
   await new Promise((resolve) => stack.report.apply(resolve));

@@ -204,12 +204,15 @@ function inspectedState({ pids, state }: Running) {
   };
 }
 
-/** The exporter's collector for the emulated host, with or without GPUs, whose stack has the network `stack`. */
+/**
+ * The exporter's collector for the emulated host, with or without GPUs, whose stack has the network `stack`, and whose forwarder is on
+ * `chat` and has the key of `keyed`.
+ */
 export function collector(docker: DockerApi, proc: string, { gpus = true } = {}): Collector {
   const containers = new Containers(docker, proc);
   return new Collector(
     containers,
     gpus ? new Gpus(new Driver(new NvidiaSmi(nvidiaSmi)), containers) : undefined,
-    "stack",
+    { shared: "stack", forwarded: ["chat", "rag"], keyed: ["keyed"] },
   );
 }

@@ -28,6 +28,65 @@ export async function startPageServer(
   );
 }
 
+/** What a server received. */
+export interface Received {
+  /** Method and target. */
+  request: string;
+  /** The names of its headers. */
+  headers: string[];
+  host: string;
+  /** Whether it had the server's key. */
+  authorized: boolean;
+}
+
+/**
+ * Starts a container under the image name of vLLM, which has a number of running requests, and writes down each request that it
+ * receives.
+ *
+ * @param options of `docker run`, such as a network and a name
+ * @param key that it demands; default: none
+ * @returns the container's name
+ */
+export async function startRecordingServer(
+  folder: string,
+  running: number,
+  options: string[] = [],
+  key = "",
+): Promise<string> {
+  const number = randomBytes(4).toString("hex");
+  const program = path.join(folder, `recording-${number}.cjs`);
+  await writeFile(program, `(${recordingServer.toString()})(${running}, ${JSON.stringify(key)})`);
+  const image = "vllm/vllm-openai:recording";
+  await docker("tag", "node:24.11.1-bookworm-slim", image);
+  const name = options.includes("--name") ? [] : ["--name", `recording-${number}`];
+  const id = await docker(
+    ...["run", "-d", ...name, ...options, "-v", `${program}:/server.cjs:ro`, image, "node", "/server.cjs"],
+  );
+  return (await docker("inspect", "--format", "{{.Name}}", id)).slice(1);
+}
+
+/** The requests that such a server received. */
+export const receivedRequests = async (server: string): Promise<Received[]> =>
+  (await docker("logs", server))
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Received);
+
+/** Runs by itself, in a container. */
+function recordingServer(running: number, key: string): void {
+  /* eslint-disable-next-line @typescript-eslint/no-require-imports -- it is a program of its own */
+  const { createServer } = require("node:http") as typeof import("node:http");
+  createServer(({ method = "", url = "", headers }, response) => {
+    const authorized = key !== "" && headers.authorization === `Bearer ${key}`;
+    const request = `${method} ${url}`;
+    console.log(
+      JSON.stringify({ request, headers: Object.keys(headers).sort(), host: headers.host, authorized }),
+    );
+    if (key !== "" && !authorized) response.writeHead(401).end();
+    else response.end(`# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running ${running}\n`);
+  }).listen(8000);
+}
+
 /** What a hostile server does to a client. */
 export const HOSTILITIES = ["series", "endless", "slow", "label", "types", "redirect", "time"] as const;
 

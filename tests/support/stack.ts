@@ -112,6 +112,7 @@ export class Stack {
       | "cadvisor"
       | "docker-proxy"
       | "gateway"
+      | "llm-forwarder"
       | "exporter"
       | "node-exporter"
       | "grafana"

@@ -306,7 +306,8 @@ test("what the program declares keeps to every policy, with GPUs and without", a
   await pulumi.runtime.setMocks({
     newResource: ({ type, name, inputs }) => {
       declared.push({ type, name, props: inputs as Record<string, unknown> });
-      return { id: name, state: { ...(inputs as object), stdout: '{"at":"now","findings":[]}' } };
+      const read = { ipamConfigs: [{ subnet: "172.18.0.0/16" }], stdout: '{"at":"now","findings":[]}' };
+      return { id: name, state: { ...read, ...(inputs as object) } };
     },
     call: ({ inputs }) => inputs as Record<string, unknown>,
   });
@@ -328,14 +329,14 @@ test("what the program declares keeps to every policy, with GPUs and without", a
     declared.length = 0;
     const facts = { ...host, ...(gpus && { gpus }), containerdSocket: "/run/containerd/containerd.sock" };
     const stack = new ContainerMetrics("llm-metrics-staging", {
-      settings: settings({ dockerAccess }),
+      settings: settings({ dockerAccess, llmKeys: { chat: "key" } }),
       environment: "staging",
       host: facts,
       gpu: gpuPlan("auto", facts),
       configurationDrift: "",
     });
     await new Promise((resolve) => stack.report.apply(resolve));
-    const containers = 5 + (dockerAccess === "proxy" ? 1 : 0);
+    const containers = 6 + (dockerAccess === "proxy" ? 1 : 0);
     expect(declared.filter(({ type }) => type === container({}).type)).toHaveLength(containers);
     expect(violations(declared, undefined, { stack: "staging" })).toEqual([]);
   }

@@ -50,6 +50,7 @@ const checkNamed = (name: string): Check => {
       { metric: "container_fs_limit_bytes", reason: "containerd" },
     ],
     gpu: { measured: true } as const,
+    llmServers: { forwarder: "llm-forwarder" },
     host: { exporter: "node-exporter", disks: ["/var/lib/docker", "/data"] },
     alertmanager: { url: `${url}/alertmanager`, container: "alertmanager" },
     grafana: { url: `${url}/grafana`, container: "grafana" },
@@ -172,6 +173,69 @@ test("the user's own scrape jobs are reported, and fail nothing", async () => {
   await expect(ask("setting scrapeJobs")).resolves.toBe(
     "vllm is up; sglang (http://sglang:8000/metrics) is down: no such host; tgi has no target",
   );
+});
+
+describe("LLM servers", () => {
+  const target = (name: string, health: string, lastError = "", network = "stack") => ({
+    labels: { job: "llm-servers", name },
+    discoveredLabels: { __meta_docker_network_name: network },
+    health,
+    lastError,
+    scrapeUrl: network === "host" ? "http://172.18.0.1:8000/metrics" : "http://llm-forwarder:23401/0a1b",
+  });
+  const targets = (...activeTargets: object[]) => {
+    answers.set("/api/v1/targets", { status: 200, body: { data: { activeTargets } } });
+  };
+
+  it("are listed, and nothing else where all answer", async () => {
+    targets(target("rag", "up"), target("chat", "up"));
+    samples({ llm_server_scraped: [[{ name: "ollama", reason: "engine" }, 0]] });
+    expect(await advice("LLM servers are scraped")).toEqual({ actual: "2 of 2 answer: chat, rag", gaps: [] });
+    targets();
+    expect((await advice("LLM servers are scraped")).actual).toBe("no LLM server runs");
+  });
+
+  it.each([
+    ["network", /it is neither on the stack's network nor .*: add its network to the setting/],
+    ["port", /its port is unknown: set the container label llm-metrics.port/],
+    ["key", /another process could get its key: give it a network of its own/],
+  ])("that are not scraped are reported with the reason %s in words", async (reason, text) => {
+    targets(target("chat", "up"));
+    samples({ llm_server_scraped: [[{ name: "rag", reason }, 0]] });
+    const { actual, gaps } = await advice("LLM servers are scraped");
+    expect(actual).toMatch(/^1 of 2 answer: chat; not scraped: rag [(]/);
+    expect(actual).toMatch(text);
+    expect(gaps).toMatchObject([{ name: "rag", mayClose: false }]);
+  });
+
+  it.each([
+    ["host", "context deadline exceeded", /in the host's network, it must listen on 172.18.0.1 .*firewall/],
+    ["chat_default", "server returned HTTP status 502 Bad Gateway", /the forwarder cannot connect to it/],
+    ["chat_default", "server returned HTTP status 401 Unauthorized", /its metrics require a key/],
+    ["stack", "connection refused", /connection refused[)]/],
+  ])(
+    "that do not answer on the network %s (%s) are reported with what to do",
+    async (network, error, text) => {
+      targets(target("rag", "down", error, network));
+      samples({});
+      const { actual } = await advice("LLM servers are scraped");
+      expect(actual).toContain(`0 of 1 answer: none; not scraped: rag (${error}`);
+      expect(actual).toMatch(text);
+    },
+  );
+
+  it("that were not scraped yet are waited for", async () => {
+    targets(target("rag", "unknown"));
+    samples({});
+    expect((await advice("LLM servers are scraped")).gaps).toMatchObject([{ mayClose: true }]);
+  });
+
+  it("have a forwarder that answers, or the check fails with the reason", async () => {
+    jest.mocked(docker).mockResolvedValue("ok");
+    await expect(ask("forwarder to LLM servers")).resolves.toBe("ok");
+    jest.mocked(docker).mockRejectedValue(new Error("container is not running"));
+    await expect(ask("forwarder to LLM servers")).rejects.toThrow(/is not running\n.*\n.*llmNetworks exists/);
+  });
 });
 
 test("a rejected query is an error with the query", async () => {

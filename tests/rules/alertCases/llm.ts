@@ -198,6 +198,12 @@ export const LLM_CASES = {
       fires: ["16m"],
     },
     {
+      name: "about a server that has a key and is in the host's network",
+      series: scraped("key", 0),
+      silent: ["14m"],
+      fires: ["16m"],
+    },
+    {
       name: "about a server that exposes none of the engine's metrics",
       series: { [llm("up")]: "1x100", [llm("scrape_samples_post_metric_relabeling")]: "0x100" },
       silent: ["14m"],

@@ -71,6 +71,7 @@ describe("Targets of LLM servers", () => {
     expect((await groups()).map((group) => group.labels)).toEqual([
       {
         __metrics_path__: "/metrics",
+        __meta_docker_network_name: "stack",
         instance: "server-7:8000",
         id: `/system.slice/docker-${containerId("server-7")}.scope`,
         name: "server-7",
@@ -155,6 +156,85 @@ describe("Targets of LLM servers", () => {
   it("are not answered while Docker does not answer, so that Prometheus keeps those that it has", async () => {
     await exporter.docker.stop();
     expect((await answer()).status).toBe(503);
+  });
+});
+
+describe("Targets of LLM servers on networks of their own", () => {
+  const vllm = (n: number, networks: Record<string, string>, name = `server-${n}`): EmulatedContainer => ({
+    ...server(n, "vllm/vllm-openai:v0.11.0"),
+    name,
+    networks,
+  });
+  const id = (n: number) => containerId(`server-${n}`);
+  const lookUp = (path: string) => fetch(`http://127.0.0.1:${exporter.port}/llm-targets/${path}`);
+  /** What the exporter returns to the forwarder. */
+  const located = async (path: string) => {
+    const { status, headers } = await lookUp(path);
+    return status === 200
+      ? ["address", "path", "container"].map((name) => headers.get(`x-llm-${name}`))
+      : status;
+  };
+
+  it("are requested from the forwarder by the id of the container; those on the stack's network are not", async () => {
+    exporter.docker.run([
+      vllm(7, { chat: "172.20.0.7" }),
+      vllm(8, { chat: "172.20.0.8", stack: "172.18.0.8" }),
+      vllm(9, { rag: "172.20.0.7" }),
+    ]);
+    expect(
+      (await groups()).map(({ targets, labels }) => [
+        ...targets,
+        ...["__metrics_path__", "__meta_docker_network_name", "instance"].map((name) => labels[name]),
+      ]),
+    ).toEqual([
+      ["llm-forwarder:23401", `/${id(7)}`, "chat", "server-7:8000"],
+      ["172.18.0.8:8000", "/metrics", "stack", "server-8:8000"],
+      ["llm-forwarder:23401", `/${id(9)}`, "rag", "server-9:8000"],
+    ]);
+  });
+
+  it("have the address, port and path of the container that has the id now", async () => {
+    const labels = { "llm-metrics.port": "9000", "llm-metrics.path": "/engine_metrics" };
+    exporter.docker.run([{ ...vllm(7, { chat: "172.20.0.7" }), labels }]);
+    expect(await located(id(7))).toEqual(["172.20.0.7:9000", "/engine_metrics", "server-7"]);
+    // It ended, and another container has its address.
+    exporter.docker.run([vllm(8, { chat: "172.20.0.7" })]);
+    expect(await located(id(7))).toBe(404);
+    expect(await located(id(8))).toEqual(["172.20.0.7:8000", "/metrics", "server-8"]);
+  });
+
+  it("are those of servers on these networks alone", async () => {
+    const stopped = { name: "exited" as const, since: Date.now() - 1000 };
+    exporter.docker.run([
+      vllm(1, { stack: "172.18.0.1" }),
+      vllm(2, { other: "172.19.0.2" }),
+      vllm(3, { host: "" }),
+      { ...vllm(4, { chat: "172.20.0.4" }), labels: { "llm-metrics.scrape": "false" } },
+      { ...vllm(5, { chat: "172.20.0.5" }), image: "example/web:1" },
+      { ...vllm(6, { chat: "" }), state: stopped },
+      vllm(7, { chat: "172.20.0.7" }),
+    ]);
+    for (const n of [1, 2, 3, 4, 5, 6]) expect([n, await located(id(n))]).toEqual([n, 404]);
+    for (const path of ["", "server-7", id(7).slice(0, 12), `${id(7)}/`, `${id(7)}/..`, "__proto__"])
+      expect([path, await located(path)]).toEqual([path, 404]);
+    expect(await located(id(7))).toEqual(["172.20.0.7:8000", "/metrics", "server-7"]);
+  });
+
+  it("include the server with a key on the stack's network, and not in the host's, where another process could get the key", async () => {
+    exporter.docker.run([vllm(7, { stack: "172.18.0.7" }, "keyed")]);
+    expect((await groups()).map(({ targets }) => targets)).toEqual([["llm-forwarder:23401"]]);
+    expect(await located(containerId("keyed"))).toEqual(["172.18.0.7:8000", "/metrics", "keyed"]);
+    exporter.docker.run([vllm(7, { host: "" }, "keyed"), vllm(8, { stack: "172.18.0.8" })]);
+    expect((await groups()).map(({ targets }) => targets)).toEqual([["172.18.0.8:8000"]]);
+    expect(await located(containerId("keyed"))).toBe(404);
+    expect(values(await exporter.scrape(), "llm_server_scraped", "name", "reason")).toMatchObject({
+      "keyed key": 0,
+    });
+  });
+
+  it("are not returned while Docker does not answer", async () => {
+    await exporter.docker.stop();
+    expect(await located(id(7))).toBe(503);
   });
 });
 

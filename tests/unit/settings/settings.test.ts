@@ -68,6 +68,16 @@ const bad: [key: string, values: Record<string, unknown>][] = [
   ["prometheusMemory", { prometheusMemory: "1MB" }],
   ["dockerAccess", { dockerAccess: "tcp" }],
   ["llmServers", { llmServers: "some" }],
+  ["llmNetworks", { llmNetworks: "chat_default" }],
+  ["llmNetworks[0]", { llmNetworks: ["a b"] }],
+  ["llmNetworks[0]", { llmNetworks: ["a,b"] }],
+  ["llmNetworks[1]", { llmNetworks: ["chat_default", "chat_default"] }],
+  ["llmKeys", { llmKeys: ["key"] }],
+  ["llmKeys.chat", { llmKeys: { chat: "two words" } }],
+  ["llmKeys.chat", { llmKeys: { chat: "a\r\nX: b" } }],
+  ["llmKeys.chat", { llmKeys: { chat: "" } }],
+  ["llmKeys.a,b", { llmKeys: { "a,b": "key" } }],
+  ["llmKeys.../chat", { llmKeys: { "../chat": "key" } }],
   ["caddyImage", { caddyImage: "caddy" }],
   ["bindAddress", { bindAddress: "0.0.0.0" }],
   ["bindAddress", { bindAddress: "0.0.0.0", ...tls }],
@@ -129,6 +139,25 @@ test.each(bad)("a bad %s is refused by its name: %j", (key, values) => {
   const refusal = () => parse({ ...defaults, ...values });
   expect(refusal).toThrow(`llm-metrics:${key} is `);
   expect(refusal).toThrow("nothing was changed");
+});
+
+describe("Keys of LLM servers", () => {
+  const llmKeys = { "chat-vllm-1": "sk-secret" };
+
+  it("are accepted by the name of the container, also as the text that Pulumi hands over", () => {
+    expect(parse({ ...defaults, llmKeys }).llmKeys).toEqual(llmKeys);
+    expect(parse({ ...defaults, llmKeys: JSON.stringify(llmKeys) }).llmKeys).toEqual(llmKeys);
+  });
+
+  it("are refused in plaintext, and shown in no error", () => {
+    const plaintext = () => parse({ ...defaults, llmKeys }, []);
+    expect(plaintext).toThrow("`pulumi config set --secret --path 'llmKeys.NAME'`");
+    expect(plaintext).not.toThrow("sk-secret");
+    const refused = () => parse({ ...defaults, llmKeys: { chat: "sk-secret with a space" } });
+    expect(refused).toThrow("llm-metrics:llmKeys.chat is [secret], but must be");
+    expect(refused).not.toThrow("sk-secret");
+    expect(() => parse(defaults, [])).not.toThrow();
+  });
 });
 
 test.each([
