@@ -1,7 +1,7 @@
+import type { Accounting, GpuTotals, Totals } from "./accounting";
 import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocation";
 import type { Container, Containers, ListedContainers } from "./containers";
-import type { Device, Driver, DriverSnapshot, GpuProcess } from "./driver";
-import { DriverError } from "./driver/nvidiaSmi";
+import { DriverError, type Device, type Driver, type DriverSnapshot, type GpuProcess } from "./driver";
 import type { ScrapeError } from "./errorLog";
 
 /** A device that a container may use, or uses. */
@@ -12,6 +12,7 @@ export interface ContainerUsage {
   allocation: AllocationSource | "none";
   /** Undefined when the device does not answer. */
   usage: Usage | undefined;
+  totals: Totals | undefined;
 }
 
 /** A container whose allocation names devices that the host does not have. */
@@ -33,7 +34,7 @@ export interface GpuSnapshot {
   /** Undefined when the driver does not answer. */
   driver: DriverSnapshot | undefined;
   /** Each device since the exporter started, and whether it answers now. */
-  devices: { device: Device; up: boolean }[];
+  devices: { device: Device; up: boolean; totals: GpuTotals | undefined }[];
   /** Undefined when Docker does not answer. */
   containers: ContainerUsage[] | undefined;
   unmatched: UnmatchedAllocation[];
@@ -55,7 +56,12 @@ export class Gpus {
   constructor(
     private readonly driver: Driver,
     private readonly containers: Containers,
-  ) {}
+    private readonly accounting: Accounting,
+  ) {
+    driver.onSamples = (samples) => {
+      accounting.add(samples);
+    };
+  }
 
   /** @param listed undefined when Docker does not answer */
   async snapshot(
@@ -65,6 +71,7 @@ export class Gpus {
   ): Promise<GpuSnapshot> {
     if (driver) this.updateDevices(driver);
 
+    if (listed) this.accounting.settle(listed);
     const running = listed?.containers.filter(({ state }) => state.running);
     const unmatched = this.unmatched(running ?? []);
     for (const one of unmatched) errors.push(unmatchedError(one));
@@ -73,7 +80,11 @@ export class Gpus {
     const processes = driver && listed && (await this.ownedProcesses(driver.processes, listed, errors));
     return {
       driver,
-      devices: [...this.devices.values()].map((device) => ({ device, up: answering.has(device.uuid) })),
+      devices: [...this.devices.values()].map((device) => ({
+        device,
+        up: answering.has(device.uuid),
+        totals: this.accounting.ofGpu(device.uuid),
+      })),
       containers: running?.flatMap((container) => this.containerUsage(container, answering, processes)),
       unmatched,
       host: processes && hostUsage(driver.devices, processes),
@@ -145,6 +156,7 @@ export class Gpus {
       device,
       allocation: allocation && allocated.includes(device) ? allocation.source : "none",
       usage: own && answering.has(device.uuid) ? sum(device, own) : undefined,
+      totals: this.accounting.ofContainer(container.id, device.uuid),
     }));
   }
 }

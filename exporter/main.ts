@@ -1,22 +1,30 @@
 import { SERVERS } from "../lib/names";
+import { Accounting } from "./accounting";
 import { Collector } from "./collector";
 import { Containers } from "./containers";
 import { DockerApi } from "./dockerApi";
-import { Driver } from "./driver";
+import { Driver, WORKER_ARGUMENT } from "./driver";
+import { runWorker } from "./driver/worker";
 import { Gpus } from "./gpus";
 import { exporterServer } from "./server";
 
-const { DOCKER_HOST, LLM_NETWORK, NVIDIA_VISIBLE_DEVICES } = process.env;
-const containers = new Containers(new DockerApi(DOCKER_HOST));
-// "void" gives a container no GPUs. With GPUs, it has `nvidia-smi` and shares the pid namespace of the host.
-const gpus = NVIDIA_VISIBLE_DEVICES === "void" ? undefined : new Gpus(new Driver(), containers);
-const server = exporterServer(new Collector(containers, gpus, LLM_NETWORK));
-const { port } = SERVERS.exporter;
-server.listen(port, () => {
-  console.error(`listening on port ${port}`);
-});
-// Signals have no default action for the first process of a container.
-for (const signal of ["SIGTERM", "SIGINT"] as const)
-  process.once(signal, () => {
-    process.exit();
+function main(): void {
+  const { DOCKER_HOST, LLM_NETWORK, NVIDIA_VISIBLE_DEVICES } = process.env;
+  const containers = new Containers(new DockerApi(DOCKER_HOST));
+  // "void" gives a container no GPUs. With GPUs, it has NVIDIA's library and shares the pid namespace of the host.
+  const hasGpus = NVIDIA_VISIBLE_DEVICES !== "void";
+  const gpus = hasGpus ? new Gpus(new Driver(__filename), containers, new Accounting()) : undefined;
+  const server = exporterServer(new Collector(containers, gpus, LLM_NETWORK));
+  const { port } = SERVERS.exporter;
+  server.listen(port, () => {
+    console.error(`listening on port ${port}`);
   });
+  // Signals have no default action for the first process of a container.
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.once(signal, () => {
+      process.exit();
+    });
+}
+
+if (process.argv[2] === WORKER_ARGUMENT) runWorker();
+else main();

@@ -8,6 +8,7 @@ import {
   GPU_METRICS,
   LLM_SERVER_METRICS,
 } from "../prometheus/catalogue";
+import type { GpuTotals } from "./accounting";
 import type { Snapshot } from "./collector";
 import type { Container } from "./containers";
 import type { Device } from "./driver";
@@ -79,10 +80,13 @@ function addDriver(registry: Registry, { driver }: GpuSnapshot): void {
   add(registry, { gpu_driver_info: 1 }, { driver_version, cuda_version });
 }
 
-function addDevices(registry: Registry, { devices, host }: GpuSnapshot): void {
-  for (const { device, up } of devices) {
+function addDevices(registry: Registry, { devices, host, containers }: GpuSnapshot): void {
+  for (const { device, up, totals } of devices) {
     const labels = gpuLabels(device);
     add(registry, { gpu_up: Number(up), gpu_memory_total_bytes: device.memoryTotalBytes }, labels);
+    add(registry, gpuTotals(totals), labels);
+    // Without Docker's answer, it is not known which processes are the host's.
+    if (containers) add(registry, hostTotals(totals), labels);
     if (!up) continue;
     add(registry, deviceValues(device, host?.get(device.uuid)), labels);
     for (const [clock, hertz] of Object.entries(device.clockHertz))
@@ -127,9 +131,22 @@ const deviceValues = (device: Device, host: Usage | undefined): Values => ({
   gpu_host_processes: host?.processes,
 });
 
+const gpuTotals = (totals: GpuTotals | undefined): Values => ({
+  gpu_usage_seconds_total: totals?.usageSeconds,
+  gpu_energy_joules_total: totals?.joules,
+  gpu_idle_energy_joules_total: totals?.idleJoules,
+});
+
+const hostTotals = (totals: GpuTotals | undefined): Values => ({
+  gpu_host_usage_seconds_total: totals?.host?.usageSeconds,
+  gpu_host_energy_joules_total: totals?.joules === undefined ? undefined : totals.host?.joules,
+});
+
 /** For a device that does not answer, only the values that cannot have changed. */
-const containerValues = ({ device, usage }: ContainerUsage): Values => ({
+const containerValues = ({ device, usage, totals }: ContainerUsage): Values => ({
   container_gpu_memory_total_bytes: device.memoryTotalBytes,
+  container_gpu_usage_seconds_total: totals?.usageSeconds,
+  container_gpu_energy_joules_total: totals?.joules,
   ...(usage && {
     container_gpu_memory_used_bytes: usage.memoryBytes,
     container_gpu_utilization_ratio: usage.utilizationRatio,

@@ -64,7 +64,7 @@ async function driverAnswers(prometheus: string): Promise<string> {
     const errors = await query(prometheus, 'gpu_exporter_errors_total{job="exporter",stage="driver"}');
     throw new Mismatch(
       `no answer from the driver: ${errors.map(({ labels }) => labels["reason"] ?? "").join(", ")}`,
-      "an answer of nvidia-smi",
+      "an answer of the driver",
       "Run `nvidia-smi -q` on the host; `docker logs` of the exporter has its errors.",
     );
   }

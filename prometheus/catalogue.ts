@@ -166,6 +166,10 @@ export const GPU_CONTAINER_METRICS = {
   container_gpu_memory_total_bytes: "Total memory of the GPU, in bytes",
   container_gpu_utilization_ratio:
     "Fraction of the GPU's multiprocessors kept busy by the container's processes, 0 to 1; absent for MIG devices",
+  container_gpu_usage_seconds_total:
+    "Time in which the container's processes kept the GPU's multiprocessors busy, in seconds, sampled once a second; absent for MIG devices",
+  container_gpu_energy_joules_total:
+    "The container's share of the energy that the GPU consumed, in joules; absent for MIG devices",
   container_gpu_processes: "Processes of the container on the GPU",
   container_gpu_device_memory_used_bytes: "Memory of the GPU used by all processes, in bytes",
   container_gpu_device_utilization_ratio:
@@ -185,6 +189,9 @@ export const GPU_METRICS = {
   gpu_memory_utilization_ratio: "Fraction of time in which memory was read or written, 0 to 1",
   gpu_power_watts: "Power draw, in watts",
   gpu_power_limit_watts: "Enforced power limit, in watts",
+  gpu_usage_seconds_total: "Time in which a kernel ran, in seconds, since the exporter started",
+  gpu_energy_joules_total: "Energy that the GPU consumed, in joules, since the exporter started",
+  gpu_idle_energy_joules_total: "Energy that the GPU consumed in seconds in which no process ran, in joules",
   gpu_temperature_celsius: "Temperature, in degrees Celsius",
   gpu_clock_hertz: "Clock frequency, in hertz, by clock: graphics, sm, memory or video",
   gpu_ecc_errors_total: "ECC memory errors since the driver was loaded, by type: corrected or uncorrected",
@@ -192,13 +199,17 @@ export const GPU_METRICS = {
     "Whether the clocks are throttled for the reason: 1 or 0; the driver names the reasons, such as sw_power_cap",
   gpu_host_memory_used_bytes: "Memory used by processes outside Docker's containers, in bytes",
   gpu_host_processes: "Processes outside Docker's containers on the GPU",
+  gpu_host_usage_seconds_total:
+    "Time in which processes outside Docker's containers kept the GPU's multiprocessors busy, in seconds",
+  gpu_host_energy_joules_total:
+    "The share of processes outside Docker's containers in the energy that the GPU consumed, in joules",
 };
 
 /** The metrics of the NVIDIA driver, where GPUs are measured. */
 export const GPU_DRIVER_METRICS = {
   gpu_driver_info: "Versions of the NVIDIA driver and of the newest CUDA that it supports; always 1",
   gpu_exporter_driver_up: "Whether the driver responded in this scrape: 1 or 0",
-  gpu_exporter_driver_duration_seconds: "Duration of nvidia-smi in this scrape, in seconds",
+  gpu_exporter_driver_duration_seconds: "Time in which the driver answered this scrape, in seconds",
 };
 
 /** The metrics of the exporter itself. The names of most begin with `gpu_`, since it measured only GPUs once. */

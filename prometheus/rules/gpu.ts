@@ -61,7 +61,7 @@ const sourceAlerts = (alerts: AlertSettings): AlertingRule[] => [
     labels: { severity: "critical" },
     annotations: {
       summary: "The NVIDIA driver on {{ $labels.host }} does not respond",
-      description: `For ${alerts.gpuDriverDownFor}, nvidia-smi has failed or timed out (gpu_exporter_driver_up is {{ $value }}). The log of the exporter has the reason.`,
+      description: `For ${alerts.gpuDriverDownFor}, NVIDIA's library has failed or timed out (gpu_exporter_driver_up is {{ $value }}). The log of the exporter has the reason.`,
     },
   },
   {

@@ -1,0 +1,123 @@
+import type { Handle, Nvml } from "../nvml/library";
+import { CONSTANTS } from "../nvml/types";
+import { gpuCount, optional, processUtilization, samplesOf, uuidOf } from "./devices";
+
+/** What a GPU did since its last sample. A value that the driver does not report is undefined. */
+export interface GpuSample {
+  uuid: string;
+  /** Time in which a kernel ran. */
+  busySeconds: number | undefined;
+  /** Energy that the GPU consumed. */
+  joules: number | undefined;
+  /** The processes that ran. */
+  processes: ProcessTime[] | undefined;
+}
+
+/** The time in which a process kept the multiprocessors busy. */
+export interface ProcessTime {
+  pid: number;
+  seconds: number;
+}
+
+/** What was last seen of a GPU. Times are in microseconds since 1970. */
+interface LastSeen {
+  /** The newest sample of the GPU's utilization. */
+  gpu: number;
+  /** The newest sample of a process. */
+  processes: number;
+  millijoules: number | undefined;
+}
+
+/**
+ * How far back a sample of a process counts. A process that was idle for long has no sample of that time, and its next one is not of
+ * all of it.
+ */
+const MAX_INTERVAL_MICROSECONDS = 1_500_000;
+
+/** Takes samples of what the GPUs and the processes on them do. */
+export class Sampler {
+  private readonly lastSeen = new Map<string, LastSeen>();
+
+  /** @param now the time in microseconds since 1970 */
+  constructor(
+    private readonly nvml: Pick<Nvml, "uint" | "ulong" | "handle" | "text" | "list">,
+    private readonly now = () => Date.now() * 1000,
+  ) {}
+
+  /** @returns a sample of each GPU that answers; its first one has nothing but zeros */
+  sample(): GpuSample[] {
+    return [...Array(gpuCount(this.nvml)).keys()].flatMap((index) => {
+      try {
+        const handle = this.nvml.handle("nvmlDeviceGetHandleByIndex_v2", index);
+        return this.sampleGpu(uuidOf(this.nvml, handle), handle);
+      } catch {
+        // The exporter's query of all values reports the error.
+        return [];
+      }
+    });
+  }
+
+  private sampleGpu(uuid: string, handle: Handle): GpuSample {
+    const now = this.now();
+    const last = this.lastSeen.get(uuid) ?? { gpu: now, processes: now, millijoules: undefined };
+    const millijoules = optional(() => this.nvml.ulong("nvmlDeviceGetTotalEnergyConsumption", handle));
+    const gpu = this.gpuTime(handle, last.gpu);
+    const processes = this.processTimes(handle, Math.max(last.processes, now - MAX_INTERVAL_MICROSECONDS));
+    this.lastSeen.set(uuid, {
+      gpu: gpu?.newest ?? last.gpu,
+      processes: Math.max(last.processes, processes?.newest ?? 0),
+      millijoules,
+    });
+    // The counter starts again when the driver is loaded.
+    const consumed = millijoules === undefined ? undefined : millijoules - (last.millijoules ?? millijoules);
+    return {
+      uuid,
+      busySeconds: gpu?.seconds,
+      joules: consumed === undefined ? undefined : Math.max(0, consumed) / 1000,
+      processes: processes?.times,
+    };
+  }
+
+  /** Adds up the samples, of a sixth of a second or longer, that the driver has taken. */
+  private gpuTime(handle: Handle, since: number): { seconds: number; newest: number } | undefined {
+    const samples = samplesOf(() =>
+      this.nvml.list(
+        "nvmlDeviceGetSamples",
+        "nvmlSample_t",
+        [handle, CONSTANTS.NVML_GPU_UTILIZATION_SAMPLES, BigInt(since)],
+        ["type", "count", "list"],
+      ),
+    );
+    if (!samples) return undefined;
+    const times = samples
+      // The value is an unsigned int, the lower half of the union.
+      .map(({ timeStamp, sampleValue = 0 }) => ({
+        time: Number(timeStamp),
+        ratio: Number(BigInt.asUintN(32, BigInt(sampleValue))) / 100,
+      }))
+      .filter(({ time }) => time > since)
+      .sort((a, b) => a.time - b.time);
+    let [seconds, newest] = [0, since];
+    for (const { time, ratio } of times) {
+      seconds += (Math.min(1, ratio) * (time - newest)) / 1e6;
+      newest = time;
+    }
+    return { seconds, newest };
+  }
+
+  private processTimes(handle: Handle, since: number): { times: ProcessTime[]; newest: number } | undefined {
+    const samples = processUtilization(this.nvml, handle, since)?.filter(({ time }) => time > since);
+    if (!samples) return undefined;
+    const seconds = new Map<number, number>();
+    const newest = new Map<number, number>();
+    for (const { pid, time, ratio } of samples) {
+      const interval = time - (newest.get(pid) ?? since);
+      seconds.set(pid, (seconds.get(pid) ?? 0) + (ratio * interval) / 1e6);
+      newest.set(pid, time);
+    }
+    const times = [...seconds]
+      .map(([pid, busy]) => ({ pid, seconds: busy }))
+      .filter((one) => one.seconds > 0);
+    return { times, newest: Math.max(0, ...newest.values()) };
+  }
+}
