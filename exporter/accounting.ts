@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { idsOf } from "./cgroup";
 import { ownerOfIds, type ListedContainers } from "./containers";
-import type { GpuSample } from "./driver";
+import type { GpuSample, XidError } from "./driver";
 
 /** What has been counted since the exporter started. A value that the driver does not report is undefined. */
 export interface Totals {
@@ -33,6 +33,8 @@ const ZERO: Totals = { usageSeconds: 0, joules: 0 };
  */
 export class Accounting {
   private readonly gpus = new Map<string, GpuTotals>();
+  /** The number of each GPU's errors, by XID. */
+  private readonly xids = new Map<string, Map<number, number>>();
   private readonly containers = new Map<string, Map<string, Totals>>();
   private pending = new Map<string, Pending>();
   /** The containers around each process that ran since the last scrape. */
@@ -107,6 +109,20 @@ export class Accounting {
     const own = this.containers.get(id) ?? new Map<string, Totals>();
     own.set(uuid, sum(own.get(uuid) ?? ZERO, totals));
     this.containers.set(id, own);
+  }
+
+  /** Counts errors. */
+  addErrors(errors: XidError[]): void {
+    for (const { uuid, xid } of errors) {
+      const counts = this.xids.get(uuid) ?? new Map<number, number>();
+      counts.set(xid, (counts.get(xid) ?? 0) + 1);
+      this.xids.set(uuid, counts);
+    }
+  }
+
+  /** The errors of a GPU since the exporter started, by XID. */
+  errorsOf(uuid: string): ReadonlyMap<number, number> {
+    return this.xids.get(uuid) ?? new Map<number, number>();
   }
 
   /** @returns undefined before the first sample */

@@ -8,12 +8,14 @@ import { runWorker } from "./driver/worker";
 import { Gpus } from "./gpus";
 import { exporterServer } from "./server";
 
+const EXIT_MILLISECONDS = 1000;
+
 function main(): void {
   const { DOCKER_HOST, LLM_NETWORK, NVIDIA_VISIBLE_DEVICES } = process.env;
   const containers = new Containers(new DockerApi(DOCKER_HOST));
   // "void" gives a container no GPUs. With GPUs, it has NVIDIA's library and shares the pid namespace of the host.
   const hasGpus = NVIDIA_VISIBLE_DEVICES !== "void";
-  const gpus = hasGpus ? new Gpus(new Driver(__filename), containers, new Accounting()) : undefined;
+  const gpus = hasGpus ? new Gpus(startDriver(), containers, new Accounting()) : undefined;
   const server = exporterServer(new Collector(containers, gpus, LLM_NETWORK));
   const { port } = SERVERS.exporter;
   server.listen(port, () => {
@@ -24,6 +26,17 @@ function main(): void {
     process.once(signal, () => {
       process.exit();
     });
+}
+
+/** The container is started again after its exit, with the devices and the library of the driver as it is then. */
+function startDriver(): Driver {
+  const driver = new Driver(__filename);
+  driver.onLost = (message) => {
+    console.error(`the driver is lost to this container, so the exporter ends and starts again: ${message}`);
+    // The scrape that found it is still answered.
+    setTimeout(() => process.exit(1), EXIT_MILLISECONDS);
+  };
+  return driver;
 }
 
 if (process.argv[2] === WORKER_ARGUMENT) runWorker();

@@ -69,7 +69,9 @@ async function driverAnswers(prometheus: string): Promise<string> {
     );
   }
   const gpus = await query(prometheus, 'gpu_up{job="exporter"}');
-  const lost = gpus.filter(({ value }) => value !== 1).map(({ labels }) => labels["gpu_uuid"] ?? "");
+  const lost = gpus
+    .filter(({ value }) => value !== 1)
+    .map(({ labels }) => labels["gpu_uuid"] ?? labels["gpu"] ?? "");
   if (lost.length === 0) return `${gpus.length} GPUs and MIG devices`;
   throw new Mismatch(
     `${lost.length} of ${gpus.length} do not answer: ${lost.join(", ")}`,

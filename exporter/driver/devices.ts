@@ -1,6 +1,19 @@
 import { available, GarbageError, NvmlError, type Handle, type Nvml, type Struct } from "../nvml/library";
 import { CONSTANTS, RETURN } from "../nvml/types";
+import { faultOf, type GpuFault } from "./faults";
+import { readHealth, type Health } from "./health";
 import type { MigInstance } from "./mig";
+import {
+  DRIVER_ERRORS,
+  firstOf,
+  hundredth,
+  LOST_ERRORS,
+  optional,
+  readClocks,
+  readEccErrors,
+  thousandth,
+  type ByLabel,
+} from "./values";
 
 /** A GPU or a MIG device. A value that the driver does not report is undefined. */
 export interface Device {
@@ -19,16 +32,20 @@ export interface Device {
   memoryTotalBytes: number | undefined;
   memoryUsedBytes: number | undefined;
   utilizationRatio: number | undefined;
+  /** Whether the driver reports the processes on the device. */
+  reportsProcesses: boolean;
   /** Whether the driver reports how busy each process keeps the device; it does not for MIG devices. */
   reportsProcessUtilization: boolean;
   memoryUtilizationRatio?: number | undefined;
   powerWatts?: number | undefined;
   powerLimitWatts?: number | undefined;
   temperatureCelsius?: number | undefined;
-  clockHertz: Record<string, number | undefined>;
-  eccErrors: Record<string, number | undefined>;
+  clockHertz: ByLabel;
+  eccErrors: ByLabel;
   /** Reasons for clocks below the maximum, each active or not. */
   throttleReasons: Record<string, boolean>;
+  /** For GPUs only. */
+  health?: Health;
 }
 
 /** A process that has allocated memory on a device. */
@@ -47,23 +64,8 @@ export interface DriverReport {
   cudaVersion: string;
   devices: Device[];
   processes: GpuProcess[];
-  /** The errors of GPUs that do not answer. */
-  warning?: string;
+  faults: GpuFault[];
 }
-
-/** Errors of the driver as a whole: the library has to be initialized again. */
-export const DRIVER_ERRORS: readonly number[] = [
-  RETURN.NVML_ERROR_UNINITIALIZED,
-  RETURN.NVML_ERROR_DRIVER_NOT_LOADED,
-  RETURN.NVML_ERROR_LIB_RM_VERSION_MISMATCH,
-];
-
-/** Errors that concern more than the value that was queried. */
-const SERIOUS_ERRORS: readonly number[] = [
-  ...DRIVER_ERRORS,
-  RETURN.NVML_ERROR_GPU_IS_LOST,
-  RETURN.NVML_ERROR_RESET_REQUIRED,
-];
 
 /** More than any host has. */
 const MAX_GPUS = 1024;
@@ -82,27 +84,31 @@ export function readDriver(nvml: Nvml): DriverReport {
   const count = gpuCount(nvml);
   const devices: Device[] = [];
   const processes: GpuProcess[] = [];
-  const failures: { gpu: number; error: NvmlError }[] = [];
+  const faults: GpuFault[] = [];
+  let failure: NvmlError | undefined;
   for (let gpu = 0; gpu < count; gpu++)
     try {
       const found = new Gpu(nvml, nvml.handle("nvmlDeviceGetHandleByIndex_v2", gpu), gpu).read();
       devices.push(...found.devices);
       processes.push(...found.processes);
+      faults.push(...found.faults);
     } catch (error) {
       if (!(error instanceof NvmlError) || DRIVER_ERRORS.includes(error.code)) throw error;
-      failures.push({ gpu, error });
+      faults.push({
+        gpu: String(gpu),
+        reason: faultOf(error),
+        message: `the GPU ${gpu} does not answer: ${error.message}`,
+      });
+      if (!LOST_ERRORS.includes(error.code)) failure ??= error;
     }
-  const [first] = failures;
-  if (first && devices.length === 0) throw first.error;
-  const warning = failures
-    .map(({ gpu, error }) => `the GPU ${gpu} does not answer: ${error.message}`)
-    .join("; ");
+  // Only a GPU that is lost shows that the driver itself answers.
+  if (failure && devices.length === 0) throw failure;
   return {
     driverVersion: nvml.text("nvmlSystemGetDriverVersion"),
     cudaVersion: cudaVersion(nvml),
     devices,
     processes,
-    ...(warning && { warning }),
+    faults,
   };
 }
 
@@ -111,29 +117,6 @@ export function gpuCount(nvml: Pick<Nvml, "uint">): number {
   const count = nvml.uint("nvmlDeviceGetCount_v2");
   if (count > MAX_GPUS) throw new GarbageError(`nvmlDeviceGetCount_v2: ${count} GPUs`);
   return count;
-}
-
-/**
- * Returns undefined for what the driver, the GPU, or the permissions of this process do not allow to read.
- *
- * @throws NvmlError when the GPU or the driver is lost
- */
-export function optional<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (!(error instanceof NvmlError) || SERIOUS_ERRORS.includes(error.code)) throw error;
-    return undefined;
-  }
-}
-
-/** The first of several ways to read a value that this driver and this GPU offer. */
-function firstOf<T>(...ways: (() => T)[]): T | undefined {
-  for (const way of ways) {
-    const value = optional(way);
-    if (value !== undefined) return value;
-  }
-  return undefined;
 }
 
 /** The second version reads it from the CUDA library, which is in containers with the driver capability `compute` only. */
@@ -153,18 +136,21 @@ export function uuidOf(nvml: Pick<Nvml, "text">, handle: Handle): string {
 
 /** One GPU with its MIG devices. */
 class Gpu {
+  private denied: GpuFault | undefined;
+
   constructor(
     private readonly nvml: Nvml,
     private readonly handle: Handle,
     private readonly index: number,
   ) {}
 
-  read(): { devices: Device[]; processes: GpuProcess[] } {
+  read(): { devices: Device[]; processes: GpuProcess[]; faults: GpuFault[] } {
     const gpu = this.readGpu();
     const migDevices = gpu.migEnabled ? this.readMigDevices(gpu) : [];
     const devices = [gpu, ...migDevices.map(({ device }) => device)];
     const handles = [this.handle, ...migDevices.map(({ handle }) => handle)];
-    return { devices, processes: this.readProcesses(handles, devices) };
+    const processes = this.readProcesses(handles, devices);
+    return { devices, processes, faults: this.denied ? [this.denied] : [] };
   }
 
   private readGpu(): Device {
@@ -183,6 +169,7 @@ class Gpu {
       migEnabled,
       ...this.readMemory(handle),
       ...this.readUtilization(),
+      reportsProcesses: false,
       reportsProcessUtilization: !migEnabled && this.readProcessUtilization() !== undefined,
       powerWatts: this.readPower(),
       powerLimitWatts: thousandth(
@@ -194,14 +181,10 @@ class Gpu {
       temperatureCelsius: optional(() =>
         nvml.uint("nvmlDeviceGetTemperature", handle, CONSTANTS.NVML_TEMPERATURE_GPU),
       ),
-      clockHertz: {
-        graphics: this.readClock(CONSTANTS.NVML_CLOCK_GRAPHICS),
-        sm: this.readClock(CONSTANTS.NVML_CLOCK_SM),
-        memory: this.readClock(CONSTANTS.NVML_CLOCK_MEM),
-        video: this.readClock(CONSTANTS.NVML_CLOCK_VIDEO),
-      },
-      eccErrors: this.readEccErrors(handle),
+      clockHertz: readClocks(nvml, handle, "nvmlDeviceGetClockInfo"),
+      eccErrors: readEccErrors(nvml, handle, CONSTANTS.NVML_VOLATILE_ECC),
       throttleReasons: this.readThrottleReasons(),
+      health: readHealth(nvml, handle),
     };
   }
 
@@ -233,9 +216,10 @@ class Gpu {
       },
       ...this.readMemory(handle),
       utilizationRatio: undefined,
+      reportsProcesses: false,
       reportsProcessUtilization: false,
       clockHertz: {},
-      eccErrors: this.readEccErrors(handle),
+      eccErrors: readEccErrors(nvml, handle, CONSTANTS.NVML_VOLATILE_ECC),
       throttleReasons: {},
     };
   }
@@ -263,30 +247,12 @@ class Gpu {
   /** Since Ampere, the function for the power returns an average over a second; the field is that of now. */
   private readPower(): number | undefined {
     const { nvml, handle } = this;
-    const instant = () => {
-      const { NVML_FI_DEV_POWER_INSTANT: id, NVML_VALUE_TYPE_UNSIGNED_INT: uint } = CONSTANTS;
-      const read = nvml.struct("nvmlDeviceGetFieldValues", "nvmlFieldValue_t", [handle, 1], id);
-      const isValue = read["nvmlReturn"] === RETURN.NVML_SUCCESS && read["valueType"] === uint;
-      // An unsigned int is the lower half of the value.
-      return isValue ? Number(BigInt.asUintN(32, BigInt(read["value"] ?? 0))) : undefined;
-    };
-    return thousandth(firstOf(instant, () => nvml.uint("nvmlDeviceGetPowerUsage", handle)));
-  }
-
-  private readClock(type: number): number | undefined {
-    const megahertz = optional(() => this.nvml.uint("nvmlDeviceGetClockInfo", this.handle, type));
-    return megahertz === undefined ? undefined : megahertz * 1e6;
-  }
-
-  private readEccErrors(handle: Handle): Device["eccErrors"] {
-    const errors = (type: number) =>
-      optional(() =>
-        this.nvml.ulong("nvmlDeviceGetTotalEccErrors", handle, type, CONSTANTS.NVML_VOLATILE_ECC),
-      );
-    return {
-      corrected: errors(CONSTANTS.NVML_MEMORY_ERROR_TYPE_CORRECTED),
-      uncorrected: errors(CONSTANTS.NVML_MEMORY_ERROR_TYPE_UNCORRECTED),
-    };
+    return thousandth(
+      firstOf(
+        () => nvml.fields(handle, [{ id: CONSTANTS.NVML_FI_DEV_POWER_INSTANT }])[0],
+        () => nvml.uint("nvmlDeviceGetPowerUsage", handle),
+      ),
+    );
   }
 
   /** R535 renamed throttle reasons to event reasons. */
@@ -310,10 +276,13 @@ class Gpu {
    * Reads the processes of a GPU. With MIG, only some users can read all processes by the GPU's handle, so those of each MIG device
    * are read too.
    */
-  private readProcesses(handles: Handle[], [gpu, ...migDevices]: Device[]): GpuProcess[] {
+  private readProcesses(handles: Handle[], devices: Device[]): GpuProcess[] {
+    const [gpu, ...migDevices] = devices;
+    const lists = handles.map((handle) => this.listProcesses(handle));
+    for (const [i, device] of devices.entries()) device.reportsProcesses = [lists[i], lists[0]].some(Boolean);
     const utilization = gpu?.reportsProcessUtilization ? this.readProcessUtilization() : undefined;
     const found = new Map<string, GpuProcess>();
-    for (const listed of handles.flatMap((handle) => this.listProcesses(handle))) {
+    for (const listed of lists.flatMap((list) => list ?? [])) {
       const mig = migDevices.find(
         ({ mig }) =>
           mig?.gpuInstance === String(listed["gpuInstanceId"]) &&
@@ -334,18 +303,35 @@ class Gpu {
   /**
    * Version 1, before R450, knows no MIG. Version 3 returns the same as 2, but for the first releases of R535, whose structure is
    * longer.
+   *
+   * @returns undefined where the driver reports none of their types
    */
-  private listProcesses(handle: Handle): Struct[] {
-    const { nvml } = this;
-    return ["Compute", "Graphics", "MPSCompute"].flatMap((type) => {
+  private listProcesses(handle: Handle): Struct[] | undefined {
+    const list = (name: string, type: "nvmlProcessInfo_v1_t" | "nvmlProcessInfo_v2_t") => {
+      try {
+        return this.nvml.list(name, type, [handle]);
+      } catch (error) {
+        if (error instanceof NvmlError && error.code === RETURN.NVML_ERROR_NO_PERMISSION) this.deny(error);
+        throw error;
+      }
+    };
+    const lists = ["Compute", "Graphics", "MPSCompute"].map((type) => {
       const name = `nvmlDeviceGet${type}RunningProcesses`;
-      const lists = firstOf(
-        () => nvml.list(`${name}_v2`, "nvmlProcessInfo_v2_t", [handle]),
-        () => nvml.list(`${name}_v3`, "nvmlProcessInfo_v2_t", [handle]),
-        () => nvml.list(name, "nvmlProcessInfo_v1_t", [handle]),
+      return firstOf(
+        () => list(`${name}_v2`, "nvmlProcessInfo_v2_t"),
+        () => list(`${name}_v3`, "nvmlProcessInfo_v2_t"),
+        () => list(name, "nvmlProcessInfo_v1_t"),
       );
-      return lists ?? [];
     });
+    return lists.some(Boolean) ? lists.flatMap((one) => one ?? []) : undefined;
+  }
+
+  private deny(error: NvmlError): void {
+    this.denied ??= {
+      gpu: String(this.index),
+      reason: faultOf(error),
+      message: `the driver does not show the processes on the GPU ${this.index}: ${error.message}`,
+    };
   }
 
   /** @returns the share of the multiprocessors that each process kept busy; undefined where the driver does not report it */
@@ -421,9 +407,3 @@ const THROTTLE_REASONS = {
 
 const field = (struct: Struct | undefined, name: string): number | undefined =>
   struct && available(struct[name] as number | bigint);
-
-const hundredth = (percent: number | undefined): number | undefined =>
-  percent === undefined ? undefined : percent / 100;
-
-const thousandth = (milli: number | undefined): number | undefined =>
-  milli === undefined ? undefined : milli / 1000;

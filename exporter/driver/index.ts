@@ -2,16 +2,19 @@ import { fork, type ChildProcess } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import pTimeout from "p-timeout";
 import type { DriverReport } from "./devices";
-import type { GpuSample } from "./sampler";
-import type { Answer, DriverFailure, WorkerMessage } from "./worker";
+import type { Answer, DriverFailure, Observations, WorkerMessage } from "./worker";
 
 export type { Device, GpuProcess } from "./devices";
+export type { XidError } from "./events";
+export type { GpuFault } from "./faults";
 export type { GpuSample } from "./sampler";
 
 /** The state of the driver's devices at one time. */
 export interface DriverSnapshot extends DriverReport {
   /** How long the driver took. */
   seconds: number;
+  /** Why the process that calls the library ended since the last snapshot, if it did. */
+  crash?: string;
 }
 
 export class DriverError extends Error {
@@ -32,6 +35,13 @@ const RETRY_TIMEOUT_SECONDS = 2;
 /** A killed process exits within this time, unless it hangs in the kernel. */
 const KILL_MILLISECONDS = 200;
 
+/**
+ * After this many failed queries in a row, a driver that answered before counts as lost to this container. That happens when the
+ * container loses its devices (systemd's daemon-reload resets them with cgroup version 2), and when a new driver is installed, whose
+ * library the container does not have. Both last until the container starts again.
+ */
+const LOST_AFTER = 3;
+
 /** The argument with which the exporter's program answers queries of the driver. */
 export const WORKER_ARGUMENT = "driver";
 
@@ -44,8 +54,15 @@ export class Driver {
   private worker: ChildProcess | undefined;
   /** Whether the last query was not answered. */
   private silent = false;
-  /** Receives samples of what the GPUs do, each second once the first query was answered. */
-  onSamples: (samples: GpuSample[]) => void = () => undefined;
+  private asking = false;
+  private crash: string | undefined;
+  private answered = false;
+  /** Queries in a row that failed as they do without the devices. */
+  private lost = 0;
+  /** Receives what happened on the GPUs, each second once the first query was answered. */
+  onObservations: (observations: Observations) => void = () => undefined;
+  /** Is called, with the last error, when only a start of the container can help. */
+  onLost: (message: string) => void = () => undefined;
 
   /**
    * @param program the exporter's program
@@ -80,8 +97,18 @@ export class Driver {
     this.worker ??= this.start();
     const answer = await this.ask(this.worker);
     this.silent = false;
+    this.watchLoss(answer);
     if ("failure" in answer) throw new DriverError(answer.failure, answer.message);
-    return { ...answer.report, seconds: answer.seconds };
+    const { crash } = this;
+    this.crash = undefined;
+    return { ...answer.report, seconds: answer.seconds, ...(crash && { crash }) };
+  }
+
+  private watchLoss(answer: Answer): void {
+    const isLoss = "failure" in answer && ["unknown", "version_mismatch"].includes(answer.failure);
+    this.answered ||= !("failure" in answer);
+    this.lost = isLoss && this.answered ? this.lost + 1 : 0;
+    if (this.lost === LOST_AFTER && "failure" in answer) this.onLost(answer.message);
   }
 
   private start(): ChildProcess {
@@ -89,9 +116,12 @@ export class Driver {
       env: this.env,
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
-    worker.on("exit", () => (this.worker = undefined));
+    worker.on("exit", (code, signal) => {
+      this.worker = undefined;
+      if (!this.asking && !worker.killed) this.crash = ended(code, signal);
+    });
     worker.on("message", (message: WorkerMessage) => {
-      if ("samples" in message) this.onSamples(message.samples);
+      if ("samples" in message) this.onObservations(message);
     });
     // The process ends with this one, so it need not keep this one running.
     worker.unref();
@@ -101,9 +131,11 @@ export class Driver {
 
   /** Sends a query, and kills the process that does not answer it. */
   private ask(worker: ChildProcess): Promise<Answer> {
+    this.asking = true;
     return new Promise((resolve, reject) => {
       const end = (settle: () => void) => {
         clearTimeout(timer);
+        this.asking = false;
         worker.off("message", onMessage).off("exit", onExit).off("error", onError);
         settle();
       };
@@ -119,10 +151,7 @@ export class Driver {
         });
       };
       const onExit = (code: number | null, signal: NodeJS.Signals | null) => {
-        fail(
-          "failed",
-          `the process that calls NVIDIA's library ended: ${signal ?? `exit status ${code ?? "unknown"}`}`,
-        );
+        fail("crashed", ended(code, signal));
       };
       const onError = (error: Error) => {
         fail("failed", `the process that calls NVIDIA's library: ${error.message}`);
@@ -139,6 +168,9 @@ export class Driver {
     });
   }
 }
+
+const ended = (code: number | null, signal: NodeJS.Signals | null): string =>
+  `the process that calls NVIDIA's library ended: ${signal ?? `exit status ${code ?? "unknown"}`}`;
 
 const noAnswer = (seconds: number): DriverError =>
   new DriverError("timeout", `no answer from the driver within ${seconds.toFixed(1)} s`);

@@ -1,6 +1,7 @@
 import type { Handle, Nvml } from "../nvml/library";
 import { CONSTANTS } from "../nvml/types";
-import { gpuCount, optional, processUtilization, samplesOf, uuidOf } from "./devices";
+import { gpuCount, processUtilization, samplesOf, uuidOf } from "./devices";
+import { optional } from "./values";
 
 /** What a GPU did since its last sample. A value that the driver does not report is undefined. */
 export interface GpuSample {
@@ -21,6 +22,7 @@ export interface ProcessTime {
 
 /** What was last seen of a GPU. Times are in microseconds since 1970. */
 interface LastSeen {
+  at: number;
   /** The newest sample of the GPU's utilization. */
   gpu: number;
   /** The newest sample of a process. */
@@ -40,7 +42,7 @@ export class Sampler {
 
   /** @param now the time in microseconds since 1970 */
   constructor(
-    private readonly nvml: Pick<Nvml, "uint" | "ulong" | "handle" | "text" | "list">,
+    private readonly nvml: Pick<Nvml, "uint" | "ulong" | "handle" | "text" | "list" | "struct">,
     private readonly now = () => Date.now() * 1000,
   ) {}
 
@@ -59,11 +61,12 @@ export class Sampler {
 
   private sampleGpu(uuid: string, handle: Handle): GpuSample {
     const now = this.now();
-    const last = this.lastSeen.get(uuid) ?? { gpu: now, processes: now, millijoules: undefined };
+    const last = this.lastSeen.get(uuid) ?? { at: now, gpu: now, processes: now, millijoules: undefined };
     const millijoules = optional(() => this.nvml.ulong("nvmlDeviceGetTotalEnergyConsumption", handle));
     const gpu = this.gpuTime(handle, last.gpu);
     const processes = this.processTimes(handle, Math.max(last.processes, now - MAX_INTERVAL_MICROSECONDS));
     this.lastSeen.set(uuid, {
+      at: now,
       gpu: gpu?.newest ?? last.gpu,
       processes: Math.max(last.processes, processes?.newest ?? 0),
       millijoules,
@@ -72,10 +75,18 @@ export class Sampler {
     const consumed = millijoules === undefined ? undefined : millijoules - (last.millijoules ?? millijoules);
     return {
       uuid,
-      busySeconds: gpu?.seconds,
+      busySeconds: gpu ? gpu.seconds : this.busySince(handle, now - last.at),
       joules: consumed === undefined ? undefined : Math.max(0, consumed) / 1000,
       processes: processes?.times,
     };
+  }
+
+  /** The use of now, for a time, where the driver has no samples. */
+  private busySince(handle: Handle, microseconds: number): number | undefined {
+    const rates = optional(() =>
+      this.nvml.struct("nvmlDeviceGetUtilizationRates", "nvmlUtilization_t", [handle]),
+    );
+    return rates && (Math.min(100, Number(rates["gpu"])) / 100) * (microseconds / 1e6);
   }
 
   /** Adds up the samples, of a sixth of a second or longer, that the driver has taken. */

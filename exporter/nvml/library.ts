@@ -1,5 +1,5 @@
 import koffi, { type IKoffiLib, type KoffiFunction } from "koffi";
-import { RETURN, STRUCTS } from "./types";
+import { CONSTANTS, RETURN, STRUCTS } from "./types";
 
 /** A function of NVML returned something else than success. */
 export class NvmlError extends Error {
@@ -17,6 +17,13 @@ export class GarbageError extends Error {}
 
 /** NVML's handle of a GPU or a MIG device. */
 export type Handle = bigint;
+
+/** A field of nvmlDeviceGetFieldValues. */
+export interface Field {
+  id: number;
+  /** Such as the number of a link. */
+  scope?: number;
+}
 
 /** The values of a structure. A 64-bit value above 2^53 is a bigint. */
 export type Struct = Record<string, number | bigint | string>;
@@ -48,9 +55,9 @@ export class Nvml {
     throw failure as Error;
   }
 
-  /** Calls a function without arguments. */
-  call(name: string): void {
-    this.invoke(name, [], []);
+  /** Calls a function that has no outputs. */
+  call(name: string, ...inputs: (Handle | number)[]): void {
+    this.invoke(name, inputs, []);
   }
 
   uint(name: string, ...inputs: (Handle | number)[]): number {
@@ -88,12 +95,38 @@ export class Nvml {
     return text;
   }
 
-  /** @param first the value of the first field, as the input of the function */
-  struct(name: string, type: keyof typeof STRUCTS, inputs: (Handle | number)[], first = 0): Struct {
+  /**
+   * @param first the value of the first field, as the input of the function
+   * @param last arguments after the output
+   */
+  struct(
+    name: string,
+    type: keyof typeof STRUCTS,
+    inputs: (Handle | number)[],
+    first = 0,
+    last: number[] = [],
+  ): Struct {
     const out = Buffer.alloc(koffi.sizeof(STRUCTS[type]));
     out.writeUInt32LE(first);
-    this.invoke(name, inputs, [out]);
+    this.invoke(name, inputs, [out], last);
     return koffi.decode(out, STRUCTS[type]) as Struct;
+  }
+
+  /**
+   * Reads several fields in one call.
+   *
+   * @returns their values; undefined for one that the driver does not report
+   */
+  fields(handle: Handle, fields: readonly Field[]): (number | undefined)[] {
+    const type = STRUCTS.nvmlFieldValue_t;
+    const size = koffi.sizeof(type);
+    const out = Buffer.alloc(fields.length * size);
+    for (const [i, { id, scope = 0 }] of fields.entries()) {
+      out.writeUInt32LE(id, i * size + koffi.offsetof(type, "fieldId"));
+      out.writeUInt32LE(scope, i * size + koffi.offsetof(type, "scopeId"));
+    }
+    this.invoke("nvmlDeviceGetFieldValues", [handle, fields.length], [out]);
+    return fields.map((_, i) => fieldValue(koffi.decode(out, i * size, type) as Struct));
   }
 
   /**
@@ -155,6 +188,29 @@ export class Nvml {
     }
     const code = call(...inputs, ...outputs, ...last) as number;
     if (code !== RETURN.NVML_SUCCESS) throw new NvmlError(code, name);
+  }
+}
+
+/** Reads the union of a field value, of which only the part that the type names is defined. */
+function fieldValue({ nvmlReturn, valueType, value = 0 }: Struct): number | undefined {
+  if (nvmlReturn !== RETURN.NVML_SUCCESS) return undefined;
+  const bits = BigInt(value);
+  switch (valueType) {
+    case CONSTANTS.NVML_VALUE_TYPE_DOUBLE:
+      return new Float64Array(BigUint64Array.of(BigInt.asUintN(64, bits)).buffer)[0];
+    case CONSTANTS.NVML_VALUE_TYPE_UNSIGNED_INT:
+      return Number(BigInt.asUintN(32, bits));
+    case CONSTANTS.NVML_VALUE_TYPE_UNSIGNED_LONG:
+    case CONSTANTS.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG:
+      return available(bits);
+    case CONSTANTS.NVML_VALUE_TYPE_SIGNED_LONG_LONG:
+      return Number(BigInt.asIntN(64, bits));
+    case CONSTANTS.NVML_VALUE_TYPE_SIGNED_INT:
+      return Number(BigInt.asIntN(32, bits));
+    case CONSTANTS.NVML_VALUE_TYPE_UNSIGNED_SHORT:
+      return Number(BigInt.asUintN(16, bits));
+    default:
+      return undefined;
   }
 }
 

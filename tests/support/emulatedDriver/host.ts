@@ -24,6 +24,8 @@ export interface EmulatedGpu {
   lost?: "before" | "later";
   /** Other values of attributes in the description; undefined for one that is not supported, "!4" for the error 4. */
   attributes?: Attributes;
+  /** The XIDs of all its errors so far. */
+  xids?: number[];
 }
 
 /** The attributes of a device or a process in the description. */
@@ -45,7 +47,7 @@ export interface EmulatedProcess {
 
 /**
  * hang: each call takes a minute. crash: each call ends the process. no-driver: the driver is not loaded. mismatch: the library is of
- * another version than the driver. garbage: text that no driver returns. garbage-count: numbers of GPUs, MIG devices and
+ * another version than the driver. unknown: each call fails with an unknown error, as without the devices. garbage: text that no driver returns. garbage-count: numbers of GPUs, MIG devices and
  * processes that no host has. no-permission: no process is listed. no-mig-permission: the processes of MIG devices are not
  * listed by the handle of their GPU.
  */
@@ -54,6 +56,7 @@ export type Fault =
   | "crash"
   | "no-driver"
   | "mismatch"
+  | "unknown"
   | "garbage"
   | "garbage-count"
   | "no-permission"

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_ATTRIBUTES = 64, MAX_ENTRIES = 4096, GARBAGE = 0x7ffffff0 };
+enum { MAX_ATTRIBUTES = 128, MAX_ENTRIES = 4096, GARBAGE = 0x7ffffff0 };
 
 // A line of the file: a kind, and attributes, each "name=value", between tabs.
 struct entry {
@@ -99,6 +99,8 @@ static nvmlReturn_t begin(void) {
   if (is_fault("crash")) raise(SIGSEGV);
   if (is_fault("no-driver")) return NVML_ERROR_DRIVER_NOT_LOADED;
   if (is_fault("mismatch")) return NVML_ERROR_LIB_RM_VERSION_MISMATCH;
+  // A container whose devices were taken away, when its process starts again.
+  if (is_fault("unknown")) return NVML_ERROR_UNKNOWN;
   return initialized ? NVML_SUCCESS : NVML_ERROR_UNINITIALIZED;
 }
 
@@ -129,6 +131,7 @@ static nvmlReturn_t get(nvmlDevice_t device, const char *name, const char **valu
   struct entry *gpu = find("gpu", gpu_of(device), NULL, 0), *entry = device_of(device);
   if (!entry) return NVML_ERROR_INVALID_ARGUMENT;
   if (number(gpu, "lost", 0)) return NVML_ERROR_GPU_IS_LOST;
+  if (attribute(gpu, "resetRequired")) return NVML_ERROR_RESET_REQUIRED;
   if (is_fault("garbage")) {
     *value = "\x01\x02\xff garbage";
     return NVML_SUCCESS;
@@ -293,18 +296,187 @@ nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned int *power) {
   return get_uint(device, "powerAverage", power);
 }
 
+// The attributes with the values of fields, the first driver that has the field, and whether it is a long value.
+static const struct {
+  unsigned int id;
+  const char *name;
+  int since, is_long;
+} FIELDS[] = {
+    {NVML_FI_DEV_POWER_INSTANT, "powerInstant", 530, 0},
+    {NVML_FI_DEV_MEMORY_TEMP, "memoryTemperature", 0, 0},
+    {NVML_FI_DEV_RETIRED_SBE, "retiredSingleBit", 0, 0},
+    {NVML_FI_DEV_RETIRED_DBE, "retiredDoubleBit", 0, 0},
+    {NVML_FI_DEV_RETIRED_PENDING, "retiredPending", 0, 0},
+    {NVML_FI_DEV_GET_GPU_RECOVERY_ACTION, "recoveryAction", 570, 0},
+    {NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP, "throttledSwPowerCap", 0, 1},
+    {NVML_FI_DEV_CLOCKS_EVENT_REASON_SYNC_BOOST, "throttledSyncBoost", 0, 1},
+    {NVML_FI_DEV_PERF_POLICY_THERMAL, "throttledSwThermal", 0, 1},
+    {NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN, "throttledSwThermal", 570, 1},
+    {NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN, "throttledHwThermal", 570, 1},
+    {NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN, "throttledHwPowerBrake", 570, 1},
+    {NVML_FI_DEV_NVLINK_LINK_COUNT, "links", 0, 0},
+    {NVML_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL, "linkCrcFlit", 0, 1},
+    {NVML_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL, "linkCrcData", 0, 1},
+    {NVML_FI_DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL, "linkReplay", 0, 1},
+    {NVML_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL, "linkRecovery", 0, 1},
+    {NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX, "linkSentKib", 0, 1},
+    {NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX, "linkReceivedKib", 0, 1},
+    // NVLink 5 counts for each link.
+    {NVML_FI_DEV_NVLINK_COUNT_XMIT_BYTES, "sentPerLink", 560, 1},
+    {NVML_FI_DEV_NVLINK_COUNT_RCV_BYTES, "receivedPerLink", 560, 1},
+    {NVML_FI_DEV_NVLINK_COUNT_RCV_ERRORS, "errorsPerLink", 560, 1},
+    {NVML_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_EVENTS, "recoveriesPerLink", 560, 1},
+};
+
+static void read_field_value(nvmlDevice_t device, nvmlFieldValue_t *field) {
+  unsigned long long value = 0;
+  field->nvmlReturn = NVML_ERROR_NOT_SUPPORTED;
+  // The rest of the union has no defined value.
+  memset(&field->value, 0xa5, sizeof field->value);
+  for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++) {
+    if (field->fieldId != FIELDS[i].id || release() < FIELDS[i].since) continue;
+    field->nvmlReturn = get_ulong(device, FIELDS[i].name, &value);
+    field->valueType = FIELDS[i].is_long ? NVML_VALUE_TYPE_UNSIGNED_LONG_LONG : NVML_VALUE_TYPE_UNSIGNED_INT;
+    if (FIELDS[i].is_long)
+      field->value.ullVal = value;
+    else
+      field->value.uiVal = (unsigned int)value;
+  }
+}
+
 nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values) {
   BEGIN;
-  for (int i = 0; i < count; i++) {
-    unsigned int value = 0;
-    values[i].nvmlReturn =
-        values[i].fieldId == NVML_FI_DEV_POWER_INSTANT && release() >= 530 ? get_uint(device, "powerInstant", &value) : NVML_ERROR_NOT_SUPPORTED;
-    values[i].valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
-    // The rest of the union has no defined value.
-    memset(&values[i].value, 0xa5, sizeof values[i].value);
-    values[i].value.uiVal = value;
-  }
+  for (int i = 0; i < count; i++) read_field_value(device, &values[i]);
   return NVML_SUCCESS;
+}
+
+// A function with one output, which an attribute has.
+#define ONE_UINT(function, type, name)                                  \
+  nvmlReturn_t function(nvmlDevice_t device, type *value) {             \
+    BEGIN;                                                              \
+    return get_uint(device, name, (unsigned int *)value);               \
+  }
+
+ONE_UINT(nvmlDeviceGetPerformanceState, nvmlPstates_t, "performanceState")
+ONE_UINT(nvmlDeviceGetPowerManagementDefaultLimit, unsigned int, "powerLimitDefault")
+ONE_UINT(nvmlDeviceGetPcieReplayCounter, unsigned int, "pcieReplays")
+ONE_UINT(nvmlDeviceGetCurrPcieLinkGeneration, unsigned int, "pcieGeneration")
+ONE_UINT(nvmlDeviceGetMaxPcieLinkGeneration, unsigned int, "pcieGenerationMax")
+ONE_UINT(nvmlDeviceGetCurrPcieLinkWidth, unsigned int, "pcieWidth")
+ONE_UINT(nvmlDeviceGetMaxPcieLinkWidth, unsigned int, "pcieWidthMax")
+
+nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(nvmlDevice_t device, unsigned int *least, unsigned int *most) {
+  BEGIN;
+  *least = 0;
+  return get_uint(device, "powerLimitMax", most);
+}
+
+// The driver measures it over a sixth of a second.
+static nvmlReturn_t get_codec(nvmlDevice_t device, const char *name, unsigned int *utilization, unsigned int *microseconds) {
+  *microseconds = 167000;
+  return get_uint(device, name, utilization);
+}
+
+nvmlReturn_t nvmlDeviceGetEncoderUtilization(nvmlDevice_t device, unsigned int *utilization, unsigned int *period) {
+  BEGIN;
+  return get_codec(device, "encoder", utilization, period);
+}
+
+nvmlReturn_t nvmlDeviceGetDecoderUtilization(nvmlDevice_t device, unsigned int *utilization, unsigned int *period) {
+  BEGIN;
+  return get_codec(device, "decoder", utilization, period);
+}
+
+nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned int *corrected, unsigned int *uncorrected, unsigned int *pending, unsigned int *failure) {
+  SINCE(450);
+  nvmlReturn_t result = get_uint(device, "remappedCorrected", corrected);
+  if (result == NVML_SUCCESS) result = get_uint(device, "remappedUncorrected", uncorrected);
+  if (result == NVML_SUCCESS) result = get_uint(device, "remappedPending", pending);
+  return result == NVML_SUCCESS ? get_uint(device, "remappedFailure", failure) : result;
+}
+
+// The first links of a GPU are active.
+nvmlReturn_t nvmlDeviceGetNvLinkState(nvmlDevice_t device, unsigned int link, nvmlEnableState_t *active) {
+  BEGIN;
+  unsigned int count, working;
+  nvmlReturn_t result = get_uint(device, "links", &count);
+  if (result == NVML_SUCCESS) result = get_uint(device, "activeLinks", &working);
+  if (result != NVML_SUCCESS) return result;
+  if (link >= count) return NVML_ERROR_INVALID_ARGUMENT;
+  *active = link < working ? NVML_FEATURE_ENABLED : NVML_FEATURE_DISABLED;
+  return NVML_SUCCESS;
+}
+
+static nvmlReturn_t get_fabric(nvmlDevice_t device, nvmlGpuFabricState_t *state, nvmlReturn_t *status) {
+  unsigned int value;
+  nvmlReturn_t result = get_uint(device, "fabricState", &value);
+  if (result == NVML_SUCCESS) *state = (nvmlGpuFabricState_t)value;
+  *status = get_uint(device, "fabricStatus", &value) == NVML_SUCCESS ? value : NVML_SUCCESS;
+  return result;
+}
+
+nvmlReturn_t nvmlDeviceGetGpuFabricInfo(nvmlDevice_t device, nvmlGpuFabricInfo_t *info) {
+  SINCE(530);
+  return get_fabric(device, &info->state, &info->status);
+}
+
+nvmlReturn_t nvmlDeviceGetGpuFabricInfoV(nvmlDevice_t device, nvmlGpuFabricInfoV_t *any) {
+  SINCE(550);
+  nvmlGpuFabricInfo_v2_t *info = (nvmlGpuFabricInfo_v2_t *)any;
+  if (info->version != nvmlGpuFabricInfo_v2) return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+  return get_fabric(device, &info->state, &info->status);
+}
+
+// Events. The attribute "xids" of a GPU is the list of all its errors so far, between commas.
+static struct {
+  int created;
+  unsigned int registered[64], delivered[64];
+} events;
+
+nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set) {
+  BEGIN;
+  memset(&events, 0, sizeof events);
+  events.created = 1;
+  *set = (nvmlEventSet_t)&events;
+  return NVML_SUCCESS;
+}
+
+static unsigned int xid_count(const char *list) {
+  unsigned int count = list && *list != 0;
+  for (; list && *list; list++) count += *list == ',';
+  return count;
+}
+
+nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long types, nvmlEventSet_t set) {
+  BEGIN;
+  const char *list;
+  int gpu = gpu_of(device);
+  if (!events.created || set != (nvmlEventSet_t)&events || gpu >= 64) return NVML_ERROR_INVALID_ARGUMENT;
+  nvmlReturn_t result = get(device, "xids", &list);
+  if (result != NVML_SUCCESS) return result;
+  if (types != nvmlEventTypeXidCriticalError) return NVML_ERROR_NOT_SUPPORTED;
+  events.registered[gpu] = 1;
+  // Only errors from now on are reported.
+  events.delivered[gpu] = xid_count(list);
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data, unsigned int timeout) {
+  BEGIN;
+  if (!events.created || set != (nvmlEventSet_t)&events || timeout != 0) return NVML_ERROR_INVALID_ARGUMENT;
+  for (int gpu = 0; gpu < 64; gpu++) {
+    const char *list = attribute(find("gpu", gpu, NULL, 0), "xids");
+    if (!events.registered[gpu] || xid_count(list) <= events.delivered[gpu]) continue;
+    for (unsigned int skip = events.delivered[gpu]; skip > 0; skip--) list = strchr(list, ',') + 1;
+    events.delivered[gpu]++;
+    *data = (nvmlEventData_t){.device = handle_of(gpu, -1),
+                              .eventType = nvmlEventTypeXidCriticalError,
+                              .eventData = strtoull(list, NULL, 10),
+                              .gpuInstanceId = ~0u,
+                              .computeInstanceId = ~0u};
+    return NVML_SUCCESS;
+  }
+  return NVML_ERROR_TIMEOUT;
 }
 
 nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned int *limit) {
@@ -328,10 +500,17 @@ nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t type, u
   return type <= NVML_CLOCK_VIDEO ? get_uint(device, names[type], clock) : NVML_ERROR_INVALID_ARGUMENT;
 }
 
+nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, nvmlClockType_t type, unsigned int *clock) {
+  BEGIN;
+  static const char *const names[] = {"maxClockGraphics", "maxClockSm", "maxClockMemory", "maxClockVideo"};
+  return type <= NVML_CLOCK_VIDEO ? get_uint(device, names[type], clock) : NVML_ERROR_INVALID_ARGUMENT;
+}
+
 nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, nvmlMemoryErrorType_t type, nvmlEccCounterType_t counter, unsigned long long *count) {
   BEGIN;
-  if (counter != NVML_VOLATILE_ECC) return NVML_ERROR_INVALID_ARGUMENT;
-  return get_ulong(device, type == NVML_MEMORY_ERROR_TYPE_CORRECTED ? "eccCorrected" : "eccUncorrected", count);
+  static const char *const names[][2] = {{"eccCorrected", "eccUncorrected"}, {"eccCorrectedLifetime", "eccUncorrectedLifetime"}};
+  if (counter > NVML_AGGREGATE_ECC || type > NVML_MEMORY_ERROR_TYPE_UNCORRECTED) return NVML_ERROR_INVALID_ARGUMENT;
+  return get_ulong(device, names[counter][type], count);
 }
 
 // R535 renamed these functions, and kept the old names.

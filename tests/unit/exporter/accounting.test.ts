@@ -69,6 +69,9 @@ class SimulatedGpu {
   uint = () => 1;
   handle = () => 1n;
   text = () => "GPU-1";
+  struct = (): Struct => ({ gpu: Math.round((this.busy.at(-1)?.gpu ?? 0) * 100) });
+  /** Whether its driver keeps samples of the GPU's use. */
+  hasSamples = true;
   ulong = () => Math.floor(this.millijoules);
 
   /** As NVIDIA's driver: one sample of each process that was busy, its average since the time; each sample of the GPU. */
@@ -80,6 +83,8 @@ class SimulatedGpu {
     last?: bigint[],
   ): Struct[] => {
     const since = Number(name === "nvmlDeviceGetSamples" ? inputs[2] : last?.[0]);
+    if (name === "nvmlDeviceGetSamples" && !this.hasSamples)
+      throw new NvmlError(RETURN.NVML_ERROR_NOT_SUPPORTED, name);
     const samples = this.busy.filter(({ time }) => time > since);
     if (samples.length === 0) throw new NvmlError(RETURN.NVML_ERROR_NOT_FOUND, name);
     if (name === "nvmlDeviceGetSamples")
@@ -178,6 +183,15 @@ describe("Usage and energy of containers", () => {
       total?.joules ?? 0,
       0.001,
     );
+  });
+
+  it("are of the use of each second where the driver keeps no samples of the GPU", () => {
+    const gpu = new SimulatedGpu([{ pid: 11, period: 60 * SECOND, from: 0, until: 20 * SECOND }]);
+    gpu.hasSamples = false;
+    const accounting = new Accounting(proc);
+    count(gpu, accounting, 600, []);
+    const truth = gpu.busySeconds.get(11) ?? 0;
+    expect(Math.abs((accounting.ofGpu("GPU-1")?.usageSeconds ?? 0) / truth - 1)).toBeLessThan(0.05);
   });
 
   it("wait for the container of a process until Docker has answered for it, and are forgotten with a container", () => {

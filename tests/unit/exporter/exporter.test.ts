@@ -296,10 +296,13 @@ describe("The exporter", () => {
       ...LLM_SERVER_METRICS,
     };
     const names = new Set([...(await exporter.scrape()).keys()].map((name) => name.split("{")[0]));
-    // Series that start with an error, with a health check and with a container that ended.
+    // Series that start with an error, with a health check and with a container that ended; those that others report.
     for (const name of [
       ...["gpu_exporter_errors_total", "container_gpu_unmatched_devices"],
       ...["container_health_status", "container_exit_code"],
+      ...["gpu_fault", "gpu_exporter_driver_fault", "gpu_xid_errors_total"],
+      // Of a newer driver, and of an older GPU.
+      ...["gpu_recovery_action", "gpu_retired_pages", "gpu_retired_pages_pending"],
     ])
       names.add(name);
     expect([...names].sort()).toEqual(Object.keys(catalogue).sort());
