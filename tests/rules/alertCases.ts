@@ -713,6 +713,15 @@ const GPUS = {
       silent: ["9m"],
       fires: ["11m"],
     },
+    {
+      name: "about rows that were replaced, and one that will be",
+      series: {
+        [gpu("gpu_remapped_rows", 'cause="uncorrected"')]: "2x40",
+        [gpu("gpu_remapped_rows_pending")]: "1x40",
+        [gpu("gpu_remapped_rows_failure")]: "0x40",
+      },
+      silent: ["11m"],
+    },
   ],
   GpuMemoryRepairPending: [
     ...["gpu_remapped_rows_pending", "gpu_retired_pages_pending"].map((metric) => ({
@@ -721,6 +730,17 @@ const GPUS = {
       silent: ["9m", "21m"],
       fires: ["11m"],
     })),
+    {
+      name: "about memory that was replaced, and memory that cannot be",
+      series: {
+        [gpu("gpu_remapped_rows", 'cause="uncorrected"')]: "2x40",
+        [gpu("gpu_remapped_rows_pending")]: "0x40",
+        [gpu("gpu_remapped_rows_failure")]: "1x40",
+        [gpu("gpu_retired_pages", 'cause="double_bit"')]: "1x40",
+        [gpu("gpu_retired_pages_pending")]: "0x40",
+      },
+      silent: ["11m"],
+    },
   ],
   GpuPcieDegraded: [
     {
