@@ -7,6 +7,7 @@ import {
   DRIVER_ERRORS,
   firstOf,
   hundredth,
+  isMigEnabled,
   LOST_ERRORS,
   optional,
   readClocks,
@@ -156,8 +157,7 @@ class Gpu {
   private readGpu(): Device {
     const { nvml, handle } = this;
     const uuid = uuidOf(nvml, handle);
-    const migEnabled =
-      optional(() => nvml.uints("nvmlDeviceGetMigMode", 2, handle))?.[0] === CONSTANTS.NVML_DEVICE_MIG_ENABLE;
+    const migEnabled = isMigEnabled(nvml, handle);
     return {
       gpu: String(this.index),
       uuid,

@@ -1,7 +1,7 @@
 import type { Handle, Nvml } from "../nvml/library";
 import { CONSTANTS } from "../nvml/types";
 import { gpuCount, processUtilization, samplesOf, uuidOf } from "./devices";
-import { optional } from "./values";
+import { isMigEnabled, optional } from "./values";
 
 /** What a GPU did since its last sample. A value that the driver does not report is undefined. */
 export interface GpuSample {
@@ -42,7 +42,7 @@ export class Sampler {
 
   /** @param now the time in microseconds since 1970 */
   constructor(
-    private readonly nvml: Pick<Nvml, "uint" | "ulong" | "handle" | "text" | "list" | "struct">,
+    private readonly nvml: Pick<Nvml, "uint" | "ulong" | "handle" | "text" | "list" | "struct" | "uints">,
     private readonly now = () => Date.now() * 1000,
   ) {}
 
@@ -64,7 +64,9 @@ export class Sampler {
     const last = this.lastSeen.get(uuid) ?? { at: now, gpu: now, processes: now, millijoules: undefined };
     const millijoules = optional(() => this.nvml.ulong("nvmlDeviceGetTotalEnergyConsumption", handle));
     const gpu = this.gpuTime(handle, last.gpu);
-    const processes = this.processTimes(handle, Math.max(last.processes, now - MAX_INTERVAL_MICROSECONDS));
+    const since = Math.max(last.processes, now - MAX_INTERVAL_MICROSECONDS);
+    // The times of processes would be those outside of MIG, if any.
+    const processes = isMigEnabled(this.nvml, handle) ? undefined : this.processTimes(handle, since);
     this.lastSeen.set(uuid, {
       at: now,
       gpu: gpu?.newest ?? last.gpu,

@@ -40,6 +40,10 @@ export function firstOf<T>(...ways: (() => T)[]): T | undefined {
   return undefined;
 }
 
+/** Whether MIG is enabled on a GPU. */
+export const isMigEnabled = (nvml: Pick<Nvml, "uints">, handle: Handle): boolean =>
+  optional(() => nvml.uints("nvmlDeviceGetMigMode", 2, handle))?.[0] === CONSTANTS.NVML_DEVICE_MIG_ENABLE;
+
 /** Values by the value of a label. */
 export type ByLabel = Record<string, number | undefined>;
 

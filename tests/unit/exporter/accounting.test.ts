@@ -67,6 +67,8 @@ class SimulatedGpu {
   }
 
   uint = () => 1;
+  migEnabled = false;
+  uints = () => [Number(this.migEnabled), 0];
   handle = () => 1n;
   text = () => "GPU-1";
   struct = (): Struct => ({ gpu: Math.round((this.busy.at(-1)?.gpu ?? 0) * 100) });
@@ -192,6 +194,17 @@ describe("Usage and energy of containers", () => {
     count(gpu, accounting, 600, []);
     const truth = gpu.busySeconds.get(11) ?? 0;
     expect(Math.abs((accounting.ofGpu("GPU-1")?.usageSeconds ?? 0) / truth - 1)).toBeLessThan(0.05);
+  });
+
+  it("are absent with MIG, also where the driver returns an empty list of processes", () => {
+    const gpu = new SimulatedGpu([{ pid: 11, period: 10 * SECOND, from: 0, until: 5 * SECOND }]);
+    gpu.migEnabled = true;
+    const accounting = new Accounting(proc);
+    startProcess(11, "a");
+    count(gpu, accounting, 60, ["a"]);
+    expect(accounting.ofContainer(idOf("a"), "GPU-1")).toBeUndefined();
+    expect(accounting.ofGpu("GPU-1")).not.toHaveProperty("idleJoules", expect.any(Number));
+    expect(accounting.ofGpu("GPU-1")?.joules).toBeGreaterThan(0);
   });
 
   it("wait for the container of a process until Docker has answered for it, and are forgotten with a container", () => {
