@@ -634,6 +634,16 @@ const GPUS = {
       silent: ["3h30m"],
     },
     {
+      name: "where the time of use stands still",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: "0x500",
+        [gpuOf("container_gpu_usage_seconds_total")]: "71x500",
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x500",
+      },
+      silent: ["2h50m"],
+      fires: ["3h10m"],
+    },
+    {
       name: "about a server whose bursts are shorter than a scrape",
       series: {
         [gpuOf("container_gpu_utilization_ratio")]: "0x500",
