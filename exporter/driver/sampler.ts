@@ -39,6 +39,7 @@ const MAX_INTERVAL_MICROSECONDS = 1_500_000;
 /** Takes samples of what the GPUs and the processes on them do. */
 export class Sampler {
   private readonly lastSeen = new Map<string, LastSeen>();
+  private gpus: { uuid: string; handle: Handle; hasMig: boolean }[] = [];
 
   /** @param now the time in microseconds since 1970 */
   constructor(
@@ -46,27 +47,30 @@ export class Sampler {
     private readonly now = () => Date.now() * 1000,
   ) {}
 
-  /** @returns a sample of each GPU that answers; its first one has nothing but zeros */
-  sample(): GpuSample[] {
-    return [...Array(gpuCount(this.nvml)).keys()].flatMap((index) => {
-      try {
-        const handle = this.nvml.handle("nvmlDeviceGetHandleByIndex_v2", index);
-        return this.sampleGpu(uuidOf(this.nvml, handle), handle);
-      } catch {
-        // The exporter's query of all values reports the error.
-        return [];
-      }
-    });
+  /** Finds the GPUs that answer. They seldom change, so that each sample need not ask for them. */
+  findGpus(): void {
+    const { nvml } = this;
+    this.gpus = [...Array(gpuCount(nvml)).keys()].flatMap((index) =>
+      unlessLost(() => {
+        const handle = nvml.handle("nvmlDeviceGetHandleByIndex_v2", index);
+        return [{ uuid: uuidOf(nvml, handle), handle, hasMig: isMigEnabled(nvml, handle) }];
+      }),
+    );
   }
 
-  private sampleGpu(uuid: string, handle: Handle): GpuSample {
+  /** @returns a sample of each of these GPUs that still answers; its first one has nothing but zeros */
+  sample(): GpuSample[] {
+    return this.gpus.flatMap((gpu) => unlessLost(() => [this.sampleGpu(gpu)]));
+  }
+
+  private sampleGpu({ uuid, handle, hasMig }: Sampler["gpus"][number]): GpuSample {
     const now = this.now();
     const last = this.lastSeen.get(uuid) ?? { at: now, gpu: now, processes: now, millijoules: undefined };
     const millijoules = optional(() => this.nvml.ulong("nvmlDeviceGetTotalEnergyConsumption", handle));
     const gpu = this.gpuTime(handle, last.gpu);
     const since = Math.max(last.processes, now - MAX_INTERVAL_MICROSECONDS);
     // The times of processes would be those outside of MIG, if any.
-    const processes = isMigEnabled(this.nvml, handle) ? undefined : this.processTimes(handle, since);
+    const processes = hasMig ? undefined : this.processTimes(handle, since);
     this.lastSeen.set(uuid, {
       at: now,
       gpu: gpu?.newest ?? last.gpu,
@@ -132,5 +136,14 @@ export class Sampler {
       .map(([pid, busy]) => ({ pid, seconds: busy }))
       .filter((one) => one.seconds > 0);
     return { times, newest: Math.max(0, ...newest.values()) };
+  }
+}
+
+/** @returns nothing of a GPU that does not answer: the exporter's query of all values reports the error */
+function unlessLost<T>(read: () => T[]): T[] {
+  try {
+    return read();
+  } catch {
+    return [];
   }
 }

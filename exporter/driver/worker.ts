@@ -52,6 +52,7 @@ class Connection {
       this.initialized = true;
       const report = readDriver(this.nvml);
       this.sampler ??= new Sampler(this.nvml);
+      this.sampler.findGpus();
       this.events ??= new XidEvents(this.nvml);
       return { report, seconds: (performance.now() - start) / 1000 };
     } catch (error) {

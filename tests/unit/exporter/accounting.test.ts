@@ -130,6 +130,7 @@ const running = (
 /** Samples a load each second, or a little later, and settles each 30 s, as scrapes do. */
 function count(gpu: SimulatedGpu, accounting: Accounting, seconds: number, containers: string[]): void {
   const sampler = new Sampler(gpu, () => gpu.time);
+  sampler.findGpus();
   accounting.add(sampler.sample());
   for (let second = 1; second <= seconds; second++) {
     gpu.run(SECOND + (second % 3) * 20_000);
