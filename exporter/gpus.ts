@@ -151,7 +151,7 @@ export class Gpus {
   /** The driver lists a GPU that does not answer, so such a GPU is neither added nor removed. */
   private countChanges({ devices, faults }: DriverSnapshot): string[] {
     const before = this.listed;
-    const silent = new Set(faults.map(({ gpu }) => gpu));
+    const silent = new Set(faults.filter(({ up }) => !up).map(({ gpu }) => gpu));
     const lost = [...this.devices.values()].filter(({ gpu }) => silent.has(gpu.split(":")[0] ?? ""));
     const now = new Map([...lost, ...devices].map((device) => [device.uuid, device]));
     this.listed = new Set(now.keys());
@@ -238,9 +238,9 @@ export class Gpus {
   }
 }
 
-/** Whether a fault is of a device. Only a fault of the permissions is one of a device that answers. */
+/** Whether a fault is of a device: the index of one that is lost can be that of another one now. */
 const isOf = (fault: GpuFault, { gpu, uuid }: Device, answering: ReadonlySet<string>): boolean =>
-  fault.gpu === gpu && answering.has(uuid) === (fault.reason === "permission");
+  fault.gpu === gpu && fault.up === answering.has(uuid);
 
 /** At most this many ids are in the log: an environment can have thousands. */
 const MAX_LOGGED_IDS = 5;

@@ -97,6 +97,7 @@ export function readDriver(nvml: Nvml): DriverReport {
       if (!(error instanceof NvmlError) || DRIVER_ERRORS.includes(error.code)) throw error;
       faults.push({
         gpu: String(gpu),
+        up: false,
         reason: faultOf(error),
         message: `the GPU ${gpu} does not answer: ${error.message}`,
       });
@@ -329,6 +330,7 @@ class Gpu {
   private deny(error: NvmlError): void {
     this.denied ??= {
       gpu: String(this.index),
+      up: true,
       reason: faultOf(error),
       message: `the driver does not show the processes on the GPU ${this.index}: ${error.message}`,
     };

@@ -9,6 +9,8 @@ export type Fault =
 export interface GpuFault {
   /** Its index. A GPU that is lost can have no UUID. */
   gpu: string;
+  /** Whether it answers nevertheless. */
+  up: boolean;
   reason: Fault;
   message: string;
 }

@@ -121,6 +121,22 @@ describe("A GPU that has to be reset", () => {
   });
 });
 
+describe("A GPU that the exporter may not access", () => {
+  it("is reported as down, with the reason, under the UUID that it had", async () => {
+    exporter.runContainers();
+    await exporter.scrape();
+    exporter.runContainers({ gpus: [h100(0), h100(1, { attributes: { uuid: "!4" } })] });
+    const series = await exporter.scrape();
+    expect(values(series, "gpu_up", "gpu", "gpu_uuid")).toEqual({
+      [`0 ${gpuUuid(0)}`]: 1,
+      [`1 ${gpuUuid(1)}`]: 0,
+    });
+    expect(values(series, "gpu_fault", "gpu", "gpu_uuid", "reason")).toEqual({
+      [`1 ${gpuUuid(1)} permission`]: 1,
+    });
+  });
+});
+
 describe("Processes that the driver does not show to the exporter", () => {
   it("are unknown, rather than none, and the reason is reported by a metric and once in the log", async () => {
     exporter.runContainers({ fault: "no-permission" });
