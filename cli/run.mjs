@@ -39,6 +39,7 @@ const COMMANDS = {
   bench: "benchmarks/run.ts",
   mutate: "tests/rules/mutate.ts",
   dashboards: "grafana/write.ts",
+  "verify:gpu": "benchmarks/verifyGpu.ts",
 };
 
 process.exitCode = 1; // Until the command is done: what ends early has failed.

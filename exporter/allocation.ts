@@ -221,6 +221,11 @@ const FORMS: Form[] = [
   },
   // A UUID. libnvidia-container 1.0 accepted its beginning, which Docker Swarm's users still write.
   { pattern: /^(gpu-.+)$/, names: ({ uuid }, [start = ""]) => uuid.toLowerCase().startsWith(start) },
+  // The UUID of a Jetson's GPU.
+  {
+    pattern: /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/,
+    names: ({ uuid }, [id]) => uuid.toLowerCase() === id,
+  },
   // The UUID of a MIG device, or its name in R450: MIG-GPU-<uuid>/1/0.
   {
     pattern: /^(mig-.+)$/,

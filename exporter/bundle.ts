@@ -1,17 +1,29 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { buildSync } from "esbuild";
 
 /** Node's options for the exporter: a small heap, since few objects live longer than a scrape, and less memory for code. */
 export const NODE_OPTIONS = ["--max-semi-space-size=1", "--max-old-space-size=64", "--lite-mode"];
 
+/** The exporter's program: a folder, named after the hash of its content. */
+export interface ExporterBundle {
+  folder: string;
+  /** Content by path in the folder. */
+  files: Record<string, Buffer>;
+}
+
+/** The file in the folder that Node runs. */
+export const PROGRAM = "exporter.cjs";
+
+/** The native part of koffi, where its code looks for it. The host can have another architecture than the machine that deploys. */
+const NATIVE_FILES = ["x64", "arm64"].map((arch) => `build/koffi/linux_${arch}/koffi.node`);
+
 /**
- * Bundles the exporter into one file, which needs nothing but Node 20 or newer. The program and its commands run in the
- * project's folder, so paths start there: this module itself may be part of a bundle elsewhere.
- *
- * @returns the bundle, and a file name with its hash
+ * Bundles the exporter into one file, which needs nothing but the native files beside it and Node 20 or newer. The program and its
+ * commands run in the project's folder, so paths start there: this module itself may be part of a bundle elsewhere.
  */
-export function exporterBundle(): { file: string; code: string } {
+export function exporterBundle(): ExporterBundle {
   const { outputFiles } = buildSync({
     entryPoints: [path.resolve("exporter/main.ts")],
     write: false,
@@ -19,9 +31,15 @@ export function exporterBundle(): { file: string; code: string } {
     minify: true,
     platform: "node",
     target: "node20",
+    external: ["*.node"],
     logLevel: "error",
   });
-  const code = outputFiles[0]?.text ?? "";
-  const hash = createHash("sha256").update(code).digest("hex").slice(0, 12);
-  return { file: `exporter-${hash}.cjs`, code };
+  const native = NATIVE_FILES.map((file) => [file, readFileSync(path.resolve("node_modules/koffi", file))]);
+  const files = {
+    [PROGRAM]: Buffer.from(outputFiles[0]?.contents ?? []),
+    ...(Object.fromEntries(native) as Record<string, Buffer>),
+  };
+  const hash = createHash("sha256");
+  for (const content of Object.values(files)) hash.update(content);
+  return { folder: `exporter-${hash.digest("hex").slice(0, 12)}`, files };
 }

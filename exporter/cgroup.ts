@@ -28,6 +28,9 @@ export function containersOf(cgroup: string): CgroupContainer[] {
   return [...containers.values()];
 }
 
+/** The ids of the containers that a process is in, the outermost first. */
+export const idsOf = (cgroup: string): string[] => containersOf(cgroup).map(({ id }) => id);
+
 function containersInPath(cgroup: string): CgroupContainer[] {
   const segments = cgroup.split("/");
   return segments.flatMap((segment, i) => {

@@ -8,7 +8,7 @@ import {
 } from "../lib/names";
 import { llmServer } from "../prometheus/llmServers";
 import { gpuAllocation, type GpuAllocation, type Runtimes } from "./allocation";
-import { cgroupPath, containersOf, type CgroupContainer } from "./cgroup";
+import { cgroupPath, containersOf, idsOf, type CgroupContainer } from "./cgroup";
 import type { ContainerInspection, ContainerSummary, DockerApi, DockerInfo } from "./dockerApi";
 import { humanDuration, isHealth, parseStatus, secondsOf } from "./status";
 
@@ -165,19 +165,13 @@ export class Containers {
    */
   async ownerOf(
     pid: number,
-    { containers, unknown }: Pick<ListedContainers, "containers" | "unknown">,
+    listed: Pick<ListedContainers, "containers" | "unknown">,
   ): Promise<Container | "host" | undefined> {
     const cgroup = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch((error: unknown) => {
       if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
     });
-    if (cgroup === undefined) return undefined;
-    for (const { id } of containersOf(cgroup).reverse()) {
-      const owner = containers.find((container) => container.id === id);
-      if (owner) return owner;
-      if (unknown.has(id)) return undefined;
-    }
-    return "host";
+    return cgroup === undefined ? undefined : ownerOfIds(idsOf(cgroup), listed);
   }
 
   /** @returns the known container, with its current health, where nothing else can have changed since it was last seen */
@@ -248,6 +242,19 @@ export class Containers {
       throw error;
     }
   }
+}
+
+/** As {@link Containers.ownerOf}, by the ids of the containers around a process, the outermost first. */
+export function ownerOfIds(
+  ids: string[],
+  { containers, unknown }: Pick<ListedContainers, "containers" | "unknown">,
+): Container | "host" | undefined {
+  for (const id of [...ids].reverse()) {
+    const owner = containers.find((container) => container.id === id);
+    if (owner) return owner;
+    if (unknown.has(id)) return undefined;
+  }
+  return "host";
 }
 
 /** Times in milliseconds since 1970. */

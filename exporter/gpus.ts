@@ -1,7 +1,14 @@
+import type { Accounting, GpuTotals, Totals } from "./accounting";
 import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocation";
 import type { Container, Containers, ListedContainers } from "./containers";
-import type { Device, Driver, DriverSnapshot, GpuProcess } from "./driver";
-import { DriverError } from "./driver/nvidiaSmi";
+import {
+  DriverError,
+  type Device,
+  type Driver,
+  type DriverSnapshot,
+  type GpuFault,
+  type GpuProcess,
+} from "./driver";
 import type { ScrapeError } from "./errorLog";
 
 /** A device that a container may use, or uses. */
@@ -10,8 +17,11 @@ export interface ContainerUsage {
   device: Device;
   /** "none" for a device that the container's configuration does not name; privileged containers can use such devices. */
   allocation: AllocationSource | "none";
-  /** Undefined when the device does not answer. */
+  /** Whether the device answers. */
+  up: boolean;
+  /** Undefined when the device does not answer, or the driver does not report its processes. */
   usage: Usage | undefined;
+  totals: Totals | undefined;
 }
 
 /** A container whose allocation names devices that the host does not have. */
@@ -28,12 +38,34 @@ export interface Usage {
   utilizationRatio: number | undefined;
 }
 
+/** A device that has answered since the exporter started. */
+export interface DeviceState {
+  device: Device;
+  /** Whether it answers now. */
+  up: boolean;
+  totals: GpuTotals | undefined;
+  /** The number of its errors, by XID. */
+  xids: ReadonlyMap<number, number>;
+  faults: GpuFault[];
+}
+
+/** How the devices of a host change. */
+export type Change = "added" | "removed" | "mig";
+
 /** The GPUs of a scrape, and which containers use them. */
 export interface GpuSnapshot {
   /** Undefined when the driver does not answer. */
   driver: DriverSnapshot | undefined;
-  /** Each device since the exporter started, and whether it answers now. */
-  devices: { device: Device; up: boolean }[];
+  /** Why the driver does not answer. */
+  driverFault: string | undefined;
+  /** Each device since the exporter started. */
+  devices: DeviceState[];
+  /** The GPUs that the driver lists, and that have never answered. */
+  unidentified: GpuFault[];
+  /** Since the exporter started. */
+  changes: Readonly<Record<Change, number>>;
+  /** A line for the log for each change since the last scrape. */
+  changeMessages: string[];
   /** Undefined when Docker does not answer. */
   containers: ContainerUsage[] | undefined;
   unmatched: UnmatchedAllocation[];
@@ -51,11 +83,21 @@ interface OwnedProcess {
 export class Gpus {
   /** The devices by UUID, with their last values: a GPU that fell off the bus stays. */
   private devices = new Map<string, Device>();
+  /** The UUIDs that the driver listed last. */
+  private listed: ReadonlySet<string> | undefined;
+  private readonly changes: Record<Change, number> = { added: 0, removed: 0, mig: 0 };
+  private driverFault: string | undefined;
 
   constructor(
     private readonly driver: Driver,
     private readonly containers: Containers,
-  ) {}
+    private readonly accounting: Accounting,
+  ) {
+    driver.onObservations = ({ samples, xids }) => {
+      accounting.add(samples);
+      accounting.addErrors(xids);
+    };
+  }
 
   /** @param listed undefined when Docker does not answer */
   async snapshot(
@@ -63,8 +105,9 @@ export class Gpus {
     listed: ListedContainers | undefined,
     errors: ScrapeError[],
   ): Promise<GpuSnapshot> {
+    const changeMessages = driver ? this.countChanges(driver) : [];
     if (driver) this.updateDevices(driver);
-
+    if (listed) this.accounting.settle(listed);
     const running = listed?.containers.filter(({ state }) => state.running);
     const unmatched = this.unmatched(running ?? []);
     for (const one of unmatched) errors.push(unmatchedError(one));
@@ -73,7 +116,17 @@ export class Gpus {
     const processes = driver && listed && (await this.ownedProcesses(driver.processes, listed, errors));
     return {
       driver,
-      devices: [...this.devices.values()].map((device) => ({ device, up: answering.has(device.uuid) })),
+      driverFault: this.driverFault,
+      devices: [...this.devices.values()].map((device) => ({
+        device,
+        up: answering.has(device.uuid),
+        totals: this.accounting.ofGpu(device.uuid),
+        xids: this.accounting.errorsOf(device.uuid),
+        faults: driver?.faults.filter((fault) => isOf(fault, device, answering)) ?? [],
+      })),
+      unidentified: this.unidentified(driver, answering),
+      changes: { ...this.changes },
+      changeMessages,
       containers: running?.flatMap((container) => this.containerUsage(container, answering, processes)),
       unmatched,
       host: processes && hostUsage(driver.devices, processes),
@@ -83,14 +136,48 @@ export class Gpus {
   async queryDriver(timeoutSeconds: number, errors: ScrapeError[]): Promise<DriverSnapshot | undefined> {
     try {
       const snapshot = await this.driver.snapshot(timeoutSeconds);
-      const { warning } = snapshot;
-      if (warning) errors.push({ stage: "driver", reason: "device", message: warning });
+      for (const { message } of snapshot.faults) errors.push({ stage: "driver", reason: "device", message });
+      if (snapshot.crash) errors.push({ stage: "driver", reason: "crashed", message: snapshot.crash });
+      this.driverFault = undefined;
       return snapshot;
     } catch (error) {
       const reason = error instanceof DriverError ? error.reason : "failed";
       errors.push({ stage: "driver", reason, message: (error as Error).message });
+      this.driverFault = reason;
       return undefined;
     }
+  }
+
+  /** The driver lists a GPU that does not answer, so such a GPU is neither added nor removed. */
+  private countChanges({ devices, faults }: DriverSnapshot): string[] {
+    const before = this.listed;
+    const silent = new Set(faults.filter(({ up }) => !up).map(({ gpu }) => gpu));
+    const lost = [...this.devices.values()].filter(({ gpu }) => silent.has(gpu.split(":")[0] ?? ""));
+    const now = new Map([...lost, ...devices].map((device) => [device.uuid, device]));
+    this.listed = new Set(now.keys());
+    if (!before) return [];
+    const found = [...now.values()].filter(({ uuid }) => !before.has(uuid));
+    const gone = [...this.devices.values()].filter(({ uuid }) => before.has(uuid) && !now.has(uuid));
+    const count = (change: Change, changed: Device[], what: string) => {
+      if (changed.length === 0) return [];
+      this.changes[change] += changed.length;
+      return [`${what}: ${changed.map(({ gpu, uuid }) => `${gpu} (${uuid})`).join(", ")}`];
+    };
+    const isMig = ({ mig }: Device) => mig !== undefined;
+    const isGpu = (device: Device) => !isMig(device);
+    return [
+      ...count("added", found.filter(isGpu), "the driver lists more GPUs"),
+      ...count("removed", gone.filter(isGpu), "the driver no longer lists GPUs"),
+      ...count("mig", [...found, ...gone].filter(isMig), "MIG devices were created or removed"),
+    ];
+  }
+
+  /** Without the UUID, a GPU is one that answered before, if its index is that of one that does not answer now. */
+  private unidentified(driver: DriverSnapshot | undefined, answering: ReadonlySet<string>): GpuFault[] {
+    const devices = [...this.devices.values()];
+    return (driver?.faults ?? []).filter(
+      (fault) => !devices.some((device) => isOf(fault, device, answering)),
+    );
   }
 
   /** MIG devices can be created and removed while their GPU answers. GPUs disappear only by a fault. */
@@ -144,10 +231,16 @@ export class Gpus {
       container,
       device,
       allocation: allocation && allocated.includes(device) ? allocation.source : "none",
-      usage: own && answering.has(device.uuid) ? sum(device, own) : undefined,
+      up: answering.has(device.uuid),
+      usage: own && answering.has(device.uuid) && device.reportsProcesses ? sum(device, own) : undefined,
+      totals: this.accounting.ofContainer(container.id, device.uuid),
     }));
   }
 }
+
+/** Whether a fault is of a device: the index of one that is lost can be that of another one now. */
+const isOf = (fault: GpuFault, { gpu, uuid }: Device, answering: ReadonlySet<string>): boolean =>
+  fault.gpu === gpu && fault.up === answering.has(uuid);
 
 /** At most this many ids are in the log: an environment can have thousands. */
 const MAX_LOGGED_IDS = 5;
@@ -161,7 +254,8 @@ function unmatchedError({ container, ids }: UnmatchedAllocation): ScrapeError {
 
 function hostUsage(devices: Device[], processes: OwnedProcess[]): Map<string, Usage> {
   const own = processes.filter(({ owner }) => owner === "host");
-  return new Map(devices.map((device) => [device.uuid, sum(device, own)]));
+  const known = devices.filter(({ reportsProcesses }) => reportsProcesses);
+  return new Map(known.map((device) => [device.uuid, sum(device, own)]));
 }
 
 /** The sums over those of the processes that use a device. */

@@ -5,12 +5,15 @@ import {
   EXPORTER_METRICS,
   GPU_CONTAINER_METRICS,
   GPU_DRIVER_METRICS,
+  GPU_HEALTH_LABELS,
   GPU_METRICS,
   LLM_SERVER_METRICS,
 } from "../prometheus/catalogue";
+import type { GpuTotals } from "./accounting";
 import type { Snapshot } from "./collector";
 import type { Container } from "./containers";
 import type { Device } from "./driver";
+import type { Health } from "./driver/health";
 import type { ContainerUsage, GpuSnapshot, Usage } from "./gpus";
 
 const HELP = {
@@ -69,20 +72,34 @@ function addGpus(registry: Registry, gpus: GpuSnapshot): void {
   addContainers(registry, gpus);
 }
 
-function addDriver(registry: Registry, { driver }: GpuSnapshot): void {
+function addDriver(registry: Registry, { driver, driverFault: reason, changes }: GpuSnapshot): void {
   add(registry, {
     gpu_exporter_driver_up: Number(driver !== undefined),
     gpu_exporter_driver_duration_seconds: driver?.seconds,
   });
+  if (reason) add(registry, { gpu_exporter_driver_fault: 1 }, { reason });
+  for (const [change, count] of Object.entries(changes))
+    add(registry, { gpu_device_changes_total: count }, { change });
   if (!driver) return;
   const { driverVersion: driver_version, cudaVersion: cuda_version } = driver;
   add(registry, { gpu_driver_info: 1 }, { driver_version, cuda_version });
 }
 
-function addDevices(registry: Registry, { devices, host }: GpuSnapshot): void {
-  for (const { device, up } of devices) {
+function addDevices(registry: Registry, { devices, unidentified, host, containers }: GpuSnapshot): void {
+  for (const { gpu, reason } of unidentified) {
+    const labels = { gpu, gpu_uuid: "", gpu_model: "" };
+    add(registry, { gpu_up: 0 }, labels);
+    add(registry, { gpu_fault: 1 }, { ...labels, reason });
+  }
+  for (const { device, up, totals, xids, faults } of devices) {
     const labels = gpuLabels(device);
     add(registry, { gpu_up: Number(up), gpu_memory_total_bytes: device.memoryTotalBytes }, labels);
+    add(registry, gpuTotals(totals), labels);
+    for (const [xid, count] of xids)
+      add(registry, { gpu_xid_errors_total: count }, { ...labels, xid: String(xid) });
+    for (const { reason } of faults) add(registry, { gpu_fault: 1 }, { ...labels, reason });
+    // Without Docker's answer, it is not known which processes are the host's.
+    if (containers) add(registry, hostTotals(totals), labels);
     if (!up) continue;
     add(registry, deviceValues(device, host?.get(device.uuid)), labels);
     for (const [clock, hertz] of Object.entries(device.clockHertz))
@@ -91,6 +108,17 @@ function addDevices(registry: Registry, { devices, host }: GpuSnapshot): void {
       add(registry, { gpu_ecc_errors_total: count }, { ...labels, type });
     for (const [reason, active] of Object.entries(device.throttleReasons))
       add(registry, { gpu_throttle_reason_active: Number(active) }, { ...labels, reason });
+    if (device.health) addHealth(registry, device.health, labels);
+  }
+}
+
+function addHealth(registry: Registry, health: Health, labels: Record<string, string>): void {
+  for (const [name, value] of Object.entries(health) as [keyof Health, Health[keyof Health]][]) {
+    const label = GPU_HEALTH_LABELS[name];
+    if (typeof value !== "object") add(registry, { [name]: value }, labels);
+    else if (label)
+      for (const [which, one] of Object.entries(value))
+        add(registry, { [name]: one }, { ...labels, [label]: which });
   }
 }
 
@@ -127,13 +155,26 @@ const deviceValues = (device: Device, host: Usage | undefined): Values => ({
   gpu_host_processes: host?.processes,
 });
 
+const gpuTotals = (totals: GpuTotals | undefined): Values => ({
+  gpu_usage_seconds_total: totals?.usageSeconds,
+  gpu_energy_joules_total: totals?.joules,
+  gpu_idle_energy_joules_total: totals?.idleJoules,
+});
+
+const hostTotals = (totals: GpuTotals | undefined): Values => ({
+  gpu_host_usage_seconds_total: totals?.host?.usageSeconds,
+  gpu_host_energy_joules_total: totals?.joules === undefined ? undefined : totals.host?.joules,
+});
+
 /** For a device that does not answer, only the values that cannot have changed. */
-const containerValues = ({ device, usage }: ContainerUsage): Values => ({
+const containerValues = ({ device, up, usage, totals }: ContainerUsage): Values => ({
   container_gpu_memory_total_bytes: device.memoryTotalBytes,
-  ...(usage && {
-    container_gpu_memory_used_bytes: usage.memoryBytes,
-    container_gpu_utilization_ratio: usage.utilizationRatio,
-    container_gpu_processes: usage.processes,
+  container_gpu_usage_seconds_total: totals?.usageSeconds,
+  container_gpu_energy_joules_total: totals?.joules,
+  container_gpu_memory_used_bytes: usage?.memoryBytes,
+  container_gpu_utilization_ratio: usage?.utilizationRatio,
+  container_gpu_processes: usage?.processes,
+  ...(up && {
     container_gpu_device_memory_used_bytes: device.memoryUsedBytes,
     container_gpu_device_utilization_ratio: device.utilizationRatio,
     container_gpu_device_temperature_celsius: device.temperatureCelsius,

@@ -21,6 +21,7 @@ export function exporterServer(collector: Collector, log: (line: string) => void
     const start = performance.now();
     const snapshot = await collector.snapshot(queryTimeout(request));
     errorLog.update(snapshot.errors);
+    for (const message of snapshot.gpus?.changeMessages ?? []) log(message);
     return metrics.text(snapshot, (performance.now() - start) / 1000);
   };
 

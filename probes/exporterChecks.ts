@@ -64,12 +64,14 @@ async function driverAnswers(prometheus: string): Promise<string> {
     const errors = await query(prometheus, 'gpu_exporter_errors_total{job="exporter",stage="driver"}');
     throw new Mismatch(
       `no answer from the driver: ${errors.map(({ labels }) => labels["reason"] ?? "").join(", ")}`,
-      "an answer of nvidia-smi",
+      "an answer of the driver",
       "Run `nvidia-smi -q` on the host; `docker logs` of the exporter has its errors.",
     );
   }
   const gpus = await query(prometheus, 'gpu_up{job="exporter"}');
-  const lost = gpus.filter(({ value }) => value !== 1).map(({ labels }) => labels["gpu_uuid"] ?? "");
+  const lost = gpus
+    .filter(({ value }) => value !== 1)
+    .map(({ labels }) => labels["gpu_uuid"] ?? labels["gpu"] ?? "");
   if (lost.length === 0) return `${gpus.length} GPUs and MIG devices`;
   throw new Mismatch(
     `${lost.length} of ${gpus.length} do not answer: ${lost.join(", ")}`,

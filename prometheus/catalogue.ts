@@ -166,6 +166,10 @@ export const GPU_CONTAINER_METRICS = {
   container_gpu_memory_total_bytes: "Total memory of the GPU, in bytes",
   container_gpu_utilization_ratio:
     "Fraction of the GPU's multiprocessors kept busy by the container's processes, 0 to 1; absent for MIG devices",
+  container_gpu_usage_seconds_total:
+    "Time in which the container's processes kept the GPU's multiprocessors busy, in seconds, sampled once a second; absent for MIG devices",
+  container_gpu_energy_joules_total:
+    "The container's share of the energy that the GPU consumed, in joules; absent for MIG devices",
   container_gpu_processes: "Processes of the container on the GPU",
   container_gpu_device_memory_used_bytes: "Memory of the GPU used by all processes, in bytes",
   container_gpu_device_utilization_ratio:
@@ -174,6 +178,57 @@ export const GPU_CONTAINER_METRICS = {
   container_gpu_device_power_watts: "Power draw of the GPU, in watts",
   container_gpu_unmatched_devices:
     "Devices that the container's configuration requests and the host does not have, without labels of a GPU; absent where there are none",
+};
+
+/** The metrics of the health of each GPU, as far as the driver reports it. The exporter reads them under these names. */
+export const GPU_HEALTH_METRICS = {
+  gpu_memory_temperature_celsius: "Temperature of the memory, in degrees Celsius",
+  gpu_performance_state: "Performance state: 0 for P0, the fastest, to 15 for P15",
+  gpu_mig_enabled: "Whether MIG is enabled: 1 or 0",
+  gpu_power_limit_default_watts: "Power limit after a boot, in watts",
+  gpu_power_limit_max_watts: "Highest power limit that can be set, in watts",
+  gpu_clock_max_hertz: "Highest clock frequency, in hertz, by clock: graphics, sm, memory or video",
+  gpu_encoder_utilization_ratio: "Fraction of time in which the video encoder was busy, 0 to 1",
+  gpu_decoder_utilization_ratio: "Fraction of time in which the video decoder was busy, 0 to 1",
+  gpu_ecc_errors_lifetime_total:
+    "ECC memory errors in the life of the GPU, by type: corrected or uncorrected",
+  gpu_retired_pages:
+    "Pages of memory that are not used any more, by cause: single_bit (several of these errors) or double_bit; before Ampere",
+  gpu_retired_pages_pending: "Whether a page will be retired at the next reset or boot: 1 or 0",
+  gpu_remapped_rows:
+    "Rows of memory that were replaced by spare ones, by cause: corrected or uncorrected; since Ampere",
+  gpu_remapped_rows_pending: "Whether a row will be replaced at the next reset or boot: 1 or 0",
+  gpu_remapped_rows_failure:
+    "Whether a row could not be replaced: 1 or 0; 1 means that the GPU has to be exchanged",
+  gpu_recovery_action:
+    "Action that the driver asks for, by action: none, gpu_reset, node_reboot, drain_p2p, drain_and_reset or recover_imex_domain; always 1",
+  gpu_throttle_seconds_total:
+    "Time in which the clocks were throttled, in seconds since the driver was loaded, by reason, as in gpu_throttle_reason_active",
+  gpu_pcie_replays_total: "Packets that PCIe sent again",
+  gpu_pcie_link_generation: "Generation of the PCIe link; an idle GPU lowers it",
+  gpu_pcie_link_generation_max: "Highest generation of the PCIe link that GPU and host support",
+  gpu_pcie_link_width: "Lanes of the PCIe link",
+  gpu_pcie_link_width_max: "Most lanes of the PCIe link that GPU and host support",
+  gpu_nvlink_links: "NVLinks, by state: active or inactive",
+  gpu_nvlink_errors_total:
+    "Errors of all NVLinks of the GPU, by type: crc_flit, crc_data, replay, recovery (of a link that failed), or since NVLink 5 received",
+  gpu_nvlink_transmit_bytes_total: "Data sent over all NVLinks of the GPU, in bytes",
+  gpu_nvlink_receive_bytes_total: "Data received over all NVLinks of the GPU, in bytes",
+  gpu_fabric_state:
+    "Registration with the NVLink fabric, by state: not_started, in_progress, completed or failed; always 1, absent without NVSwitches",
+};
+
+/** The labels of the metrics of health that have one. */
+export const GPU_HEALTH_LABELS: Partial<Record<keyof typeof GPU_HEALTH_METRICS, string>> = {
+  gpu_clock_max_hertz: "clock",
+  gpu_ecc_errors_lifetime_total: "type",
+  gpu_retired_pages: "cause",
+  gpu_remapped_rows: "cause",
+  gpu_recovery_action: "action",
+  gpu_throttle_seconds_total: "reason",
+  gpu_nvlink_links: "state",
+  gpu_nvlink_errors_total: "type",
+  gpu_fabric_state: "state",
 };
 
 /** The metrics of each GPU, and of each MIG device where they apply. A value that the driver does not report is absent. */
@@ -185,20 +240,36 @@ export const GPU_METRICS = {
   gpu_memory_utilization_ratio: "Fraction of time in which memory was read or written, 0 to 1",
   gpu_power_watts: "Power draw, in watts",
   gpu_power_limit_watts: "Enforced power limit, in watts",
+  gpu_usage_seconds_total: "Time in which a kernel ran, in seconds, since the exporter started",
+  gpu_energy_joules_total: "Energy that the GPU consumed, in joules, since the exporter started",
+  gpu_idle_energy_joules_total: "Energy that the GPU consumed in seconds in which no process ran, in joules",
   gpu_temperature_celsius: "Temperature, in degrees Celsius",
   gpu_clock_hertz: "Clock frequency, in hertz, by clock: graphics, sm, memory or video",
   gpu_ecc_errors_total: "ECC memory errors since the driver was loaded, by type: corrected or uncorrected",
   gpu_throttle_reason_active:
     "Whether the clocks are throttled for the reason: 1 or 0; the driver names the reasons, such as sw_power_cap",
+  gpu_fault:
+    "A fault of the GPU, by reason: lost (it fell off the bus), reset_required, permission (the driver does not show its processes to the exporter), unknown or failed; always 1, absent without a fault",
+  gpu_xid_errors_total:
+    "Errors that the driver reported by a number, since the exporter started, by xid; absent without errors",
+  ...GPU_HEALTH_METRICS,
   gpu_host_memory_used_bytes: "Memory used by processes outside Docker's containers, in bytes",
   gpu_host_processes: "Processes outside Docker's containers on the GPU",
+  gpu_host_usage_seconds_total:
+    "Time in which processes outside Docker's containers kept the GPU's multiprocessors busy, in seconds",
+  gpu_host_energy_joules_total:
+    "The share of processes outside Docker's containers in the energy that the GPU consumed, in joules",
 };
 
 /** The metrics of the NVIDIA driver, where GPUs are measured. */
 export const GPU_DRIVER_METRICS = {
   gpu_driver_info: "Versions of the NVIDIA driver and of the newest CUDA that it supports; always 1",
   gpu_exporter_driver_up: "Whether the driver responded in this scrape: 1 or 0",
-  gpu_exporter_driver_duration_seconds: "Duration of nvidia-smi in this scrape, in seconds",
+  gpu_exporter_driver_fault:
+    "Why the driver does not respond, by reason: not_loaded, version_mismatch (the library is of another version), permission, missing (no library), timeout, crashed, unparsable, lost, reset_required, unknown or failed; always 1, absent while it responds",
+  gpu_device_changes_total:
+    "GPUs that were added or removed, and MIG devices that were created or removed, since the exporter started, by change: added, removed or mig",
+  gpu_exporter_driver_duration_seconds: "Time in which the driver answered this scrape, in seconds",
 };
 
 /** The metrics of the exporter itself. The names of most begin with `gpu_`, since it measured only GPUs once. */
@@ -206,7 +277,7 @@ export const EXPORTER_METRICS = {
   gpu_exporter_docker_up: "Whether Docker responded in this scrape: 1 or 0",
   gpu_exporter_duration_seconds: "Duration of the queries to driver and Docker in this scrape, in seconds",
   gpu_exporter_errors_total:
-    "Errors, by stage (driver, docker, processes, allocation) and reason (timeout, failed, missing, unparsable, device: a GPU does not respond, container: Docker cannot inspect a container, unmatched: a container requests a device that the host does not have)",
+    "Errors, by stage (driver, docker, processes, allocation) and reason (those of gpu_exporter_driver_fault, device: a GPU does not respond, container: Docker cannot inspect a container, unmatched: a container requests a device that the host does not have)",
   exporter_omitted_containers:
     "Containers that stopped in the last day and have no metrics, because 100 others stopped later",
 };

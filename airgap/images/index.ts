@@ -35,7 +35,7 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
   "prom/prometheus:v3.13.4": () => prometheus("3.13.4"),
   // This machine's Node and its libraries; what runs in it is made for Node 20 and newer.
   "node:24.11.1-bookworm-slim": async () => ({
-    // `nvidia-smi`, which NVIDIA's toolkit puts into the container, needs librt too, and brings only NVIDIA's libraries.
+    // NVIDIA's library, which its toolkit puts into the container, can need librt too, and comes without it.
     files: await withLibraries(process.execPath, "usr/local/bin/node", "librt.so.1"),
     applets: ["cat", "ls", "mv", "rm", "sleep", "stat", "tail", "touch", "xargs"],
     owned: [],

@@ -101,8 +101,14 @@ export const hashOf = (...contents: (string | Buffer)[]): string => {
   return hash.digest("hex").slice(0, 12);
 };
 
-/** Copies a module's content, checked against its checksum, to a folder that can be written to. */
-async function copyModule({ path: module, version, sum }: GoModule, to: string): Promise<void> {
+/** Copies a module's content to a folder that can be written to. */
+async function copyModule(module: GoModule, to: string): Promise<void> {
+  await run("cp", ["-r", "--no-preserve=mode", await goModuleFolder(module), to]);
+}
+
+/** Downloads a module, unless it is there, and returns the folder with its content, checked against its checksum. */
+export async function goModuleFolder({ path: module, version, sum }: GoModule): Promise<string> {
+  await requireGo();
   const downloaded = JSON.parse(await run("go", ["mod", "download", "-json", `${module}@${version}`])) as {
     Dir: string;
     Sum: string;
@@ -111,7 +117,7 @@ async function copyModule({ path: module, version, sum }: GoModule, to: string):
     throw new Error(
       `the Go module ${module} ${version} has the checksum ${downloaded.Sum}, expected ${sum}: it is not what was reviewed; do not use it`,
     );
-  await run("cp", ["-r", "--no-preserve=mode", downloaded.Dir, to]);
+  return downloaded.Dir;
 }
 
 /** Go 1.21 and newer fetch the toolchain that a module asks for. */

@@ -1,54 +1,77 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 import pTimeout from "p-timeout";
-import { parseList, type ListedDevice } from "./list";
-import { parseLog, type ParsedDevice, type ParsedLog, type ParsedProcess } from "./log";
-import { DriverError, NvidiaSmi } from "./nvidiaSmi";
-import { parsePmon } from "./pmon";
+import type { DriverReport } from "./devices";
+import type { Answer, DriverFailure, Observations, WorkerMessage } from "./worker";
 
-/** A GPU or a MIG device that the driver has reported since the exporter started. */
-export interface Device extends ParsedDevice {
-  /** Its index in `nvidia-smi`: "3", or for a MIG device "3:0". It can change when the host boots; the UUID does not. */
-  gpu: string;
-  /** Whether the driver reports how busy each process keeps the device; it does not for MIG devices. */
-  reportsProcessUtilization: boolean;
-}
-
-export interface GpuProcess extends ParsedProcess {
-  /** Share of the device's multiprocessors that the process kept busy; undefined where the driver does not report it. */
-  utilizationRatio: number | undefined;
-}
-
-/** The devices that answer, and the processes on them. */
-interface LogResult extends ParsedLog {
-  /** The driver's message about GPUs that do not answer. */
-  warning?: string;
-}
+export type { Device, GpuProcess } from "./devices";
+export type { XidError } from "./events";
+export type { GpuFault } from "./faults";
+export type { GpuSample } from "./sampler";
 
 /** The state of the driver's devices at one time. */
-export interface DriverSnapshot extends LogResult {
-  devices: Device[];
-  processes: GpuProcess[];
-  /** How long `nvidia-smi` took, with its failed runs. */
+export interface DriverSnapshot extends DriverReport {
+  /** How long the driver took. */
   seconds: number;
+  /** Why the process that calls the library ended since the last snapshot, if it did. */
+  crash?: string;
 }
 
-/** Seconds until a query ends. */
-type Remaining = () => number;
+export class DriverError extends Error {
+  constructor(
+    readonly reason: DriverFailure,
+    message: string,
+  ) {
+    super(message);
+  }
+}
 
 /** The timeout of a query; the scrapes that wait for it may have shorter ones. */
 export const DRIVER_TIMEOUT_SECONDS = 8;
 
-const LOG_ARGS = ["-q", "-x"];
+/** How long a scrape waits for a driver that did not answer the query before. */
+const RETRY_TIMEOUT_SECONDS = 2;
 
-/** The NVIDIA driver, queried through `nvidia-smi`. */
+/** A killed process exits within this time, unless it hangs in the kernel. */
+const KILL_MILLISECONDS = 200;
+
+/**
+ * After this many failed queries in a row, a driver that answered before counts as lost to this container. That happens when the
+ * container loses its devices (systemd's daemon-reload resets them with cgroup version 2), and when a new driver is installed, whose
+ * library the container does not have. Both last until the container starts again.
+ */
+const LOST_AFTER = 3;
+
+/** The argument with which the exporter's program answers queries of the driver. */
+export const WORKER_ARGUMENT = "driver";
+
+/**
+ * The NVIDIA driver, queried through its library in a process of its own: a call can hang in the kernel, and a fault of the
+ * library ends its process, with all its threads.
+ */
 export class Driver {
   private inFlight: Promise<DriverSnapshot> | undefined;
-  private list: ListedDevice[] = [];
-  /** UUIDs of the devices for which `list` was read. */
-  private listedFor = "";
-  /** UUIDs of the GPUs that have answered so far. */
-  private readonly gpus = new Set<string>();
+  private worker: ChildProcess | undefined;
+  /** Whether the last query was not answered. */
+  private silent = false;
+  private asking = false;
+  private crash: string | undefined;
+  private answered = false;
+  /** Queries in a row that failed as they do without the devices. */
+  private lost = 0;
+  /** Receives what happened on the GPUs, each second once the first query was answered. */
+  onObservations: (observations: Observations) => void = () => undefined;
+  /** Is called, with the last error, when only a start of the container can help. */
+  onLost: (message: string) => void = () => undefined;
 
-  constructor(private readonly nvidiaSmi = new NvidiaSmi()) {}
+  /**
+   * @param program the exporter's program
+   * @param env the environment of the process
+   */
+  constructor(
+    private readonly program: string,
+    private readonly env: NodeJS.ProcessEnv = process.env,
+  ) {}
 
   /**
    * Queries the driver. Callers share a query that is in flight, so it has a timeout of its own.
@@ -57,107 +80,97 @@ export class Driver {
    * @throws DriverError with the reason
    */
   snapshot(timeoutSeconds: number): Promise<DriverSnapshot> {
+    const seconds = this.silent ? Math.min(RETRY_TIMEOUT_SECONDS, timeoutSeconds) : timeoutSeconds;
     this.inFlight ??= this.query().finally(() => (this.inFlight = undefined));
-    return pTimeout(this.inFlight, {
-      milliseconds: timeoutSeconds * 1000,
-      message: new DriverError("timeout", `no answer from nvidia-smi within ${timeoutSeconds.toFixed(1)} s`),
-    });
+    return pTimeout(this.inFlight, { milliseconds: seconds * 1000, message: noAnswer(seconds) });
+  }
+
+  /** Ends the process. */
+  stop(): void {
+    this.worker?.kill("SIGKILL");
   }
 
   private async query(): Promise<DriverSnapshot> {
-    const start = performance.now();
-    const elapsed = () => (performance.now() - start) / 1000;
-    const remaining = () => Math.max(0.1, DRIVER_TIMEOUT_SECONDS - elapsed());
+    if (this.worker?.killed) await sleep(KILL_MILLISECONDS);
+    if (this.worker?.killed)
+      throw new DriverError("timeout", "a call of NVIDIA's library hangs in the driver and cannot be killed");
+    this.worker ??= this.start();
+    const answer = await this.ask(this.worker);
+    this.silent = false;
+    this.watchLoss(answer);
+    if ("failure" in answer) throw new DriverError(answer.failure, answer.message);
+    const { crash } = this;
+    this.crash = undefined;
+    return { ...answer.report, seconds: answer.seconds, ...(crash && { crash }) };
+  }
 
-    const [log, pmon] = await Promise.all([
-      this.queryLog(remaining),
-      // Not every driver and GPU supports pmon, so its failure is not one of the query.
-      this.nvidiaSmi.run(["pmon", "-c", "1", "-s", "u"], remaining() * 0.5).catch(() => ({ stdout: "" })),
-    ]);
-    for (const { uuid, mig } of log.devices) if (!mig) this.gpus.add(uuid);
-    await this.refreshList(log.devices, remaining);
-    const seconds = elapsed();
+  private watchLoss(answer: Answer): void {
+    const isLoss = "failure" in answer && ["unknown", "version_mismatch"].includes(answer.failure);
+    this.answered ||= !("failure" in answer);
+    this.lost = isLoss && this.answered ? this.lost + 1 : 0;
+    if (this.lost === LOST_AFTER && "failure" in answer) this.onLost(answer.message);
+  }
 
-    const utilization = parsePmon(pmon.stdout);
-    const devices = new Map(
-      log.devices.map((parsed) => {
-        const listed = this.listed(parsed);
-        const reportsProcessUtilization = !parsed.mig && utilization.gpus.has(listed.gpu);
-        return [parsed.uuid, { ...parsed, ...listed, reportsProcessUtilization }];
-      }),
-    );
-    const processes = log.processes.flatMap((process) => {
-      const device = devices.get(process.device);
-      if (!device) return [];
-      const utilizationRatio = utilization.ratios.get(`${device.gpu} ${process.pid}`);
-      return { ...process, device: device.uuid, utilizationRatio };
+  private start(): ChildProcess {
+    const worker = fork(this.program, [WORKER_ARGUMENT], {
+      env: this.env,
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
-    return { ...log, devices: [...devices.values()], processes, seconds };
+    worker.on("exit", (code, signal) => {
+      this.worker = undefined;
+      if (!this.asking && !worker.killed) this.crash = ended(code, signal);
+    });
+    worker.on("message", (message: WorkerMessage) => {
+      if ("samples" in message) this.onObservations(message);
+    });
+    // The process ends with this one, so it need not keep this one running.
+    worker.unref();
+    worker.channel?.unref();
+    return worker;
   }
 
-  /** Queries all GPUs at once. When that fails, queries each GPU, so that a lost GPU does not hide the others. */
-  private async queryLog(remaining: Remaining): Promise<LogResult> {
-    try {
-      return await this.queryAllGpus(remaining);
-    } catch (error) {
-      if (!(error instanceof DriverError) || ["missing", "timeout"].includes(error.reason)) throw error;
-      return this.queryEachGpu(remaining, error);
-    }
-  }
-
-  private async queryAllGpus(remaining: Remaining): Promise<LogResult> {
-    const { stdout, stderr } = await this.nvidiaSmi.run(LOG_ARGS, remaining() * 0.6);
-    // Warnings about a lost GPU precede the document, or are on standard error.
-    const start = Math.max(0, stdout.indexOf("<?xml"));
-    const warning = (stderr + stdout.slice(0, start)).trim();
-    return { ...parseLog(stdout.slice(start)), ...(warning && { warning }) };
-  }
-
-  /** @throws `failure`, the error of the query for all GPUs, when no GPU answers */
-  private async queryEachGpu(remaining: Remaining, failure: DriverError): Promise<LogResult> {
-    const logs: ParsedLog[] = [];
-    for (const uuid of await this.knownGpus(remaining))
-      try {
-        const { stdout } = await this.nvidiaSmi.run([...LOG_ARGS, "-i", uuid], remaining());
-        logs.push(parseLog(stdout));
-      } catch {
-        // The warning has the reason.
-      }
-    const [first] = logs;
-    if (!first) throw failure;
-    return {
-      ...first,
-      devices: logs.flatMap(({ devices }) => devices),
-      processes: logs.flatMap(({ processes }) => processes),
-      warning: failure.message,
-    };
-  }
-
-  /** UUIDs of the GPUs that have answered so far; before the first answer, of the GPUs that `nvidia-smi -L` lists. */
-  private async knownGpus(remaining: Remaining): Promise<string[]> {
-    if (this.gpus.size > 0) return [...this.gpus];
-    const { stdout } = await this.nvidiaSmi.run(["-L"], remaining()).catch(() => ({ stdout: "" }));
-    return parseList(stdout).flatMap(({ uuid }) => (uuid.startsWith("GPU-") ? uuid : []));
-  }
-
-  /** Reads `nvidia-smi -L` when the set of devices that answer has changed. */
-  private async refreshList(devices: ParsedDevice[], remaining: Remaining): Promise<void> {
-    const uuids = devices.map(({ uuid }) => uuid).join();
-    if (uuids === this.listedFor) return;
-    try {
-      const { stdout } = await this.nvidiaSmi.run(["-L"], remaining());
-      this.list = parseList(stdout);
-      this.listedFor = uuids;
-    } catch (error) {
-      if (this.list.length === 0) throw error;
-    }
-  }
-
-  /** Index, UUID and model of a device in the list. */
-  private listed({ uuid, model, mig }: ParsedDevice): ListedDevice {
-    if (!mig) return this.list.find((device) => device.uuid === uuid) ?? { gpu: "", uuid, model };
-    const parent = this.list.find((device) => device.uuid === mig.parent);
-    const gpu = `${parent?.gpu ?? ""}:${mig.index}`;
-    return this.list.find((device) => device.gpu === gpu) ?? { gpu, uuid, model };
+  /** Sends a query, and kills the process that does not answer it. */
+  private ask(worker: ChildProcess): Promise<Answer> {
+    this.asking = true;
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void) => {
+        clearTimeout(timer);
+        this.asking = false;
+        worker.off("message", onMessage).off("exit", onExit).off("error", onError);
+        settle();
+      };
+      const onMessage = (message: WorkerMessage) => {
+        if ("answer" in message)
+          end(() => {
+            resolve(message.answer);
+          });
+      };
+      const fail = (reason: DriverFailure, message: string) => {
+        end(() => {
+          reject(new DriverError(reason, message));
+        });
+      };
+      const onExit = (code: number | null, signal: NodeJS.Signals | null) => {
+        fail("crashed", ended(code, signal));
+      };
+      const onError = (error: Error) => {
+        fail("failed", `the process that calls NVIDIA's library: ${error.message}`);
+      };
+      const timer = setTimeout(() => {
+        this.silent = true;
+        worker.kill("SIGKILL");
+        fail("timeout", noAnswer(DRIVER_TIMEOUT_SECONDS).message);
+      }, DRIVER_TIMEOUT_SECONDS * 1000);
+      worker.on("message", onMessage).on("exit", onExit).on("error", onError);
+      worker.send("query", (error) => {
+        if (error) onError(error);
+      });
+    });
   }
 }
+
+const ended = (code: number | null, signal: NodeJS.Signals | null): string =>
+  `the process that calls NVIDIA's library ended: ${signal ?? `exit status ${code ?? "unknown"}`}`;
+
+const noAnswer = (seconds: number): DriverError =>
+  new DriverError("timeout", `no answer from the driver within ${seconds.toFixed(1)} s`);

@@ -16,6 +16,13 @@ const CONTAINER = "The container {{ $labels.name }} on {{ $labels.host }}";
 const FAULTS = ["hw_thermal_slowdown", "sw_thermal_slowdown", "hw_power_brake_slowdown"];
 
 /**
+ * XIDs that a program causes, such as by an access to memory that it does not have. Source: NVIDIA's k8s-device-plugin,
+ * internal/rm/health.go, the XIDs for which it does not take a GPU out of service.
+ */
+const XIDS_OF_PROGRAMS = [13, 31, 43, 45, 68, 109];
+const SERIOUS_XIDS = `gpu_xid_errors_total{xid!~"${XIDS_OF_PROGRAMS.join("|")}"}`;
+
+/**
  * CPU, memory and GPU use of containers with GPUs: one series per container each, all with the same labels, so that each can be
  * divided by any other.
  */
@@ -49,7 +56,13 @@ const RECORDS: RecordingRule[] = [
  */
 export const gpuRules = (alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => ({
   name: "gpu_containers",
-  rules: [...RECORDS, ...sourceAlerts(alerts), ...deviceAlerts(alerts), ...containerAlerts(alerts)],
+  rules: [
+    ...RECORDS,
+    ...sourceAlerts(alerts),
+    ...deviceAlerts(alerts),
+    ...healthAlerts(alerts),
+    ...containerAlerts(alerts),
+  ],
 });
 
 /** Alerts about what the exporter reads of GPUs. */
@@ -61,7 +74,7 @@ const sourceAlerts = (alerts: AlertSettings): AlertingRule[] => [
     labels: { severity: "critical" },
     annotations: {
       summary: "The NVIDIA driver on {{ $labels.host }} does not respond",
-      description: `For ${alerts.gpuDriverDownFor}, nvidia-smi has failed or timed out (gpu_exporter_driver_up is {{ $value }}). The log of the exporter has the reason.`,
+      description: `For ${alerts.gpuDriverDownFor}, NVIDIA's library has failed or timed out (gpu_exporter_driver_up is {{ $value }}). The log of the exporter has the reason.`,
     },
   },
   {
@@ -89,7 +102,11 @@ const deviceAlerts = (alerts: AlertSettings): AlertingRule[] => [
   {
     alert: "GpuLost",
     // Without the driver, no GPU answers, and GpuDriverDown fires. A MIG device ("3:0") is lost with its GPU.
-    expr: 'gpu_up{gpu!~".*:.*"} == 0 and on (host, job, instance) gpu_exporter_driver_up == 1',
+    // GpuResetRequired reports a GPU that answers so.
+    expr: [
+      'gpu_up{gpu!~".*:.*"} == 0 and on (host, job, instance) gpu_exporter_driver_up == 1',
+      'unless on (host, job, instance, gpu) gpu_fault{reason="reset_required"}',
+    ].join(" "),
     for: alerts.gpuLostFor,
     labels: { severity: "critical" },
     annotations: {
@@ -141,6 +158,104 @@ const deviceAlerts = (alerts: AlertSettings): AlertingRule[] => [
   },
 ];
 
+/** Alerts about the health of GPUs, and about what the driver does not show. */
+const healthAlerts = (alerts: AlertSettings): AlertingRule[] => [
+  {
+    alert: "GpuXidErrors",
+    // The counter of an XID starts with its first error, which increase() does not count.
+    expr: [
+      `increase(${SERIOUS_XIDS}[${alerts.gpuXidWindow}]) > 0`,
+      `or (${SERIOUS_XIDS} unless gpu_xid_errors_total offset ${alerts.gpuXidWindow})`,
+    ].join(" "),
+    labels: { severity: "critical" },
+    annotations: {
+      summary: `${GPU} reported the error XID {{ $labels.xid }}`,
+      description: `{{ $value | humanize }} times in the last ${alerts.gpuXidWindow}. The error is one of the GPU or of the driver, not of a program; NVIDIA's list of XIDs has its meaning. Its containers may hang or return wrong results.`,
+    },
+  },
+  {
+    alert: "GpuResetRequired",
+    expr: 'gpu_fault{reason="reset_required"} == 1 or gpu_recovery_action{action!="none"} == 1',
+    labels: { severity: "critical" },
+    annotations: {
+      summary: `${GPU} has to be reset`,
+      description:
+        "The driver asks for {{ if $labels.action }}{{ $labels.action }}{{ else }}a reset of the GPU{{ end }} (the value is {{ $value }}). Stop its containers and the exporter, and run `nvidia-smi --gpu-reset`, or reboot.",
+    },
+  },
+  {
+    alert: "GpuMemoryRepairFailed",
+    expr: "gpu_remapped_rows_failure == 1",
+    labels: { severity: "critical" },
+    annotations: {
+      summary: `${GPU} has defective memory that it cannot replace`,
+      description:
+        "A row of its memory could not be remapped (gpu_remapped_rows_failure is {{ $value }}). Take it out of service, and have it exchanged.",
+    },
+  },
+  {
+    alert: "GpuMemoryRepairPending",
+    expr: "gpu_remapped_rows_pending == 1 or gpu_retired_pages_pending == 1",
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `${GPU} has defective memory until its next reset`,
+      description:
+        "The driver will replace it at the next reset or boot (the value is {{ $value }}). Stop its containers and the exporter, and run `nvidia-smi --gpu-reset`, or reboot.",
+    },
+  },
+  {
+    alert: "GpuPcieDegraded",
+    // An idle GPU lowers the generation of its link, and not the width.
+    expr: "gpu_pcie_link_width < gpu_pcie_link_width_max",
+    for: alerts.gpuPcieFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `${GPU} uses fewer PCIe lanes than it could`,
+      description: `For ${alerts.gpuPcieFor}, its PCIe link has had {{ $value }} lanes, fewer than gpu_pcie_link_width_max. Models load more slowly. Check its seat, its riser and the slot.`,
+    },
+  },
+  {
+    alert: "GpuNvlinkDown",
+    expr: 'gpu_nvlink_links{state="active"} < max_over_time(gpu_nvlink_links{state="active"}[1d])',
+    for: alerts.gpuNvlinkFor,
+    labels: { severity: "critical" },
+    annotations: {
+      summary: `${GPU} has lost an NVLink`,
+      description: `For ${alerts.gpuNvlinkFor}, {{ $value }} of its NVLinks have been active, fewer than within the last day. Servers with several GPUs are slower, or fail. See \`nvidia-smi nvlink -s\`.`,
+    },
+  },
+  {
+    alert: "GpuFabricNotReady",
+    expr: 'gpu_fabric_state{state!="completed"} == 1',
+    for: alerts.gpuFabricFor,
+    labels: { severity: "critical" },
+    annotations: {
+      summary: `${GPU} is not registered with the NVLink fabric ({{ $labels.state }})`,
+      description: `For ${alerts.gpuFabricFor}, the state {{ $labels.state }} has had the value {{ $value }}; without the fabric, CUDA does not start on this GPU. Check the service nvidia-fabricmanager.`,
+    },
+  },
+  {
+    alert: "GpuProcessesHidden",
+    expr: 'gpu_fault{reason="permission"} == 1',
+    for: alerts.gpuHiddenFor,
+    labels: { severity: "warning" },
+    annotations: {
+      summary: `The driver does not show the processes on a GPU of {{ $labels.host }}`,
+      description:
+        "The exporter may not list the processes on the GPU {{ $labels.gpu }} (gpu_fault is {{ $value }}), so the use of its containers is unknown. The log of the exporter has the error.",
+    },
+  },
+  {
+    alert: "GpuDevicesChanged",
+    expr: `round(increase(gpu_device_changes_total[${alerts.gpuChangedWindow}])) > 0`,
+    labels: { severity: "info" },
+    annotations: {
+      summary: `GPUs or MIG devices of {{ $labels.host }} changed ({{ $labels.change }})`,
+      description: `{{ $value }} devices in the last ${alerts.gpuChangedWindow}. The log of the exporter names them. Containers with GPUs that are gone have to be created again.`,
+    },
+  },
+];
+
 /** Alerts about the GPUs of containers, but for those with the label `llm-metrics.alerts=none`. */
 const containerAlerts = (alerts: AlertSettings): AlertingRule[] => [
   {
@@ -157,8 +272,12 @@ const containerAlerts = (alerts: AlertSettings): AlertingRule[] => [
   },
   {
     alert: "GpuAllocatedIdle",
-    // The maximum over an hour, so that failed scrapes do not start the time again.
-    expr: 'max_over_time(container_gpu_utilization_ratio{alerts!="none"}[1h]) == 0 and on (host, id, gpu_uuid) container_gpu_info{allocation!="none"}',
+    // The maximum over an hour, so that failed scrapes do not start the time again; the counter has the use between scrapes.
+    expr: [
+      'max_over_time(container_gpu_utilization_ratio{alerts!="none"}[1h]) == 0',
+      "unless on (host, id, gpu_uuid) increase(container_gpu_usage_seconds_total[1h]) > 0",
+      'and on (host, id, gpu_uuid) container_gpu_info{allocation!="none"}',
+    ].join(" "),
     for: alerts.gpuIdleFor,
     labels: { severity: "info" },
     annotations: {

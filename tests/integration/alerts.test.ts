@@ -204,7 +204,7 @@ const FIRST: Fault[] = [
     labels: () => ({ gpu: "1", gpu_uuid: gpuUuid(1) }),
     severity: "critical",
     lasts: 2,
-    provoke: () => gpuHost.describe(described({ gpus: [h100(0), h100(1, { lost: true })] })),
+    provoke: () => gpuHost.describe(described({ gpus: [h100(0), h100(1, { lost: "later" })] })),
     repair: () => gpuHost.describe(described()),
   },
   {

@@ -1,41 +1,52 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import os from "node:os";
 import path from "node:path";
+import { exporterBundle, PROGRAM } from "../../exporter/bundle";
+import { Accounting } from "../../exporter/accounting";
 import { Collector } from "../../exporter/collector";
 import { Containers } from "../../exporter/containers";
 import { DockerApi } from "../../exporter/dockerApi";
 import { Driver } from "../../exporter/driver";
+import { buildNvml } from "./emulatedDriver/build";
+import { description } from "./emulatedDriver/description";
 import { Gpus } from "../../exporter/gpus";
 import { humanDuration } from "../../exporter/status";
-import { NvidiaSmi } from "../../exporter/driver/nvidiaSmi";
-import { buildNvidiaSmi } from "./emulatedDriver/build";
 import type { EmulatedHost } from "./emulatedDriver/host";
 
-// Each query of the emulated driver starts several Node processes, which takes seconds on a busy machine.
+const BUILD_MILLISECONDS = 600_000;
+
+// The exporter starts a process, which takes seconds on a busy machine.
 jest.setTimeout(30_000);
 
 let folder: string;
-let nvidiaSmi: string;
+let library: string;
 beforeAll(async () => {
+  library = await buildNvml();
   folder = mkdtempSync(path.join(os.tmpdir(), "emulated-"));
-  nvidiaSmi = await buildNvidiaSmi(folder, path.join(folder, "host.json"), process.execPath);
-});
+  for (const [file, content] of Object.entries(exporterBundle().files)) {
+    mkdirSync(path.join(folder, path.dirname(file)), { recursive: true });
+    writeFileSync(path.join(folder, file), content);
+  }
+}, BUILD_MILLISECONDS);
 afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** The output of `nvidia-smi` on an emulated host. */
-export function nvidiaSmiOutput(host: EmulatedHost, ...args: string[]): string {
-  emulate(host);
-  return execFileSync(nvidiaSmi, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-}
+/** The driver of the emulated host, queried by the exporter's program as it is deployed. */
+export const emulatedDriver = (libraries = path.dirname(library)): Driver =>
+  new Driver(path.join(folder, PROGRAM), {
+    ...process.env,
+    LD_LIBRARY_PATH: libraries,
+    EMULATED_HOST: path.join(folder, "host"),
+  });
 
-/** Sets the host whose GPUs the emulated `nvidia-smi` reports. */
+/** Sets the host whose GPUs the emulated library reports. */
 export function emulate(host: EmulatedHost): void {
-  writeFileSync(path.join(folder, "host.json"), JSON.stringify(host));
+  const file = path.join(folder, "host");
+  writeFileSync(`${file}.new`, description(host));
+  renameSync(`${file}.new`, file);
 }
 
 /** A container of the emulated Docker host. */
@@ -205,14 +216,11 @@ function inspectedState({ pids, state }: Running) {
 }
 
 /**
- * The exporter's collector for the emulated host, with or without GPUs, whose stack has the network `stack`, and whose forwarder is on
- * `chat` and has the key of `keyed`.
+ * The exporter's collector for the emulated host, without a driver if it has no GPUs, whose stack has the network `stack`, and whose
+ * forwarder is on `chat` and has the key of `keyed`.
  */
-export function collector(docker: DockerApi, proc: string, { gpus = true } = {}): Collector {
+export function collector(docker: DockerApi, proc: string, driver?: Driver): Collector {
   const containers = new Containers(docker, proc);
-  return new Collector(
-    containers,
-    gpus ? new Gpus(new Driver(new NvidiaSmi(nvidiaSmi)), containers) : undefined,
-    { shared: "stack", forwarded: ["chat", "rag"], keyed: ["keyed"] },
-  );
+  const gpus = driver && new Gpus(driver, containers, new Accounting(proc));
+  return new Collector(containers, gpus, { shared: "stack", forwarded: ["chat", "rag"], keyed: ["keyed"] });
 }

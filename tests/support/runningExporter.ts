@@ -2,7 +2,8 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exporterServer } from "../../exporter/server";
 import { gpuUuid, h100, type EmulatedHost } from "./emulatedDriver/host";
-import { collector, emulate, EmulatedDocker } from "./emulatedExporter";
+import type { Driver } from "../../exporter/driver";
+import { collector, emulate, EmulatedDocker, emulatedDriver } from "./emulatedExporter";
 
 export const DRIVER = "550.127.05";
 
@@ -19,11 +20,14 @@ export class RunningExporter {
   /** Lines of its log. */
   readonly log: string[] = [];
   private server: Server | undefined;
+  private driver: Driver | undefined;
 
   /** @param options whether the host has GPUs */
-  async start(options: { gpus?: boolean } = {}): Promise<this> {
+  async start({ gpus = true } = {}): Promise<this> {
     const api = await this.docker.start();
-    this.server = exporterServer(collector(api, this.docker.proc, options), (line) => this.log.push(line));
+    if (gpus) this.driver = emulatedDriver();
+    const { proc } = this.docker;
+    this.server = exporterServer(collector(api, proc, this.driver), (line) => this.log.push(line));
     await new Promise<void>((resolve) => this.server?.listen(0, "127.0.0.1", resolve));
     return this;
   }
@@ -31,6 +35,7 @@ export class RunningExporter {
   async stop(): Promise<void> {
     this.server?.closeAllConnections();
     this.server?.close();
+    this.driver?.stop();
     await this.docker.stop();
   }
 
@@ -79,7 +84,7 @@ export class RunningExporter {
         { pid: 12, gpu: 0, memory: 10 * 1024, sm: 20 },
         { pid: 13, gpu: 1, memory: 20 * 1024 },
         { pid: 21, gpu: 1, memory: 4 * 1024, sm: 5 },
-        { pid: 99, gpu: 1, memory: 2 * 1024, graphics: true },
+        { pid: 99, gpu: 1, memory: 2 * 1024, type: "G" },
       ],
       ...changes,
     });

@@ -85,6 +85,25 @@ export const GPU_CASES = {
       silent: ["15m"],
     },
     {
+      name: "about a GPU that has to be reset",
+      series: {
+        [gpu("gpu_up")]: "1x20 0x50",
+        [gpu("gpu_fault", 'reason="reset_required"')]: "_x20 1x50",
+        [exporter("gpu_exporter_driver_up")]: "1x70",
+      },
+      silent: ["15m"],
+    },
+    {
+      name: "after a minute, by its fault",
+      series: {
+        [gpu("gpu_up")]: "1x20 0x50",
+        [gpu("gpu_fault", 'reason="lost"')]: "_x20 1x50",
+        [exporter("gpu_exporter_driver_up")]: "1x70",
+      },
+      silent: ["11m"],
+      fires: ["12m"],
+    },
+    {
       name: "about a MIG device",
       series: { [gpu("gpu_up", "", MIG)]: "1x20 0x50", [exporter("gpu_exporter_driver_up")]: "1x70" },
       silent: ["15m"],
@@ -216,6 +235,25 @@ export const GPU_CASES = {
       },
       silent: ["3h30m"],
     },
+    {
+      name: "where the time of use stands still",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: "0x500",
+        [gpuOf("container_gpu_usage_seconds_total")]: "71x500",
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x500",
+      },
+      silent: ["2h50m"],
+      fires: ["3h10m"],
+    },
+    {
+      name: "about a server whose bursts are shorter than a scrape",
+      series: {
+        [gpuOf("container_gpu_utilization_ratio")]: "0x500",
+        [gpuOf("container_gpu_usage_seconds_total")]: "0+0.5x500",
+        [gpuOf("container_gpu_info", 'allocation="device_request"')]: "1x500",
+      },
+      silent: ["3h30m"],
+    },
   ],
   GpuUsedWithoutAllocation: [
     {
@@ -232,6 +270,164 @@ export const GPU_CASES = {
         [gpuOf("container_gpu_info", `allocation="none",${EXEMPT}`, "dcgm")]: "1x50",
       },
       silent: ["11m", "20m"],
+    },
+  ],
+  GpuXidErrors: [
+    {
+      name: "for an hour after the first error with a number",
+      series: { [gpu("gpu_xid_errors_total", 'xid="79"')]: "_x20 1x300" },
+      silent: ["9m", "72m"],
+      fires: ["11m", "69m"],
+    },
+    {
+      name: "for an hour after another error with the number",
+      series: { [gpu("gpu_xid_errors_total", 'xid="94"')]: "1x200 2x300" },
+      silent: ["95m", "165m"],
+      fires: ["102m", "155m"],
+    },
+    {
+      name: "about errors of programs",
+      series: Object.fromEntries(
+        [13, 31, 43, 45, 68, 109].map((xid) => [
+          gpu("gpu_xid_errors_total", `xid="${xid}"`),
+          "_x20 1x10 2x100",
+        ]),
+      ),
+      silent: ["11m", "20m"],
+    },
+  ],
+  GpuResetRequired: [
+    {
+      name: "where the GPU responds with that error",
+      series: { [gpu("gpu_fault", 'reason="reset_required"')]: "_x20 1x20" },
+      silent: ["9m"],
+      fires: ["11m"],
+    },
+    {
+      name: "where the driver asks for it",
+      series: { [gpu("gpu_recovery_action", 'action="gpu_reset"')]: "_x20 1x20" },
+      silent: ["9m"],
+      fires: ["11m"],
+    },
+    {
+      name: "about another fault, and a GPU that needs no action",
+      series: {
+        [gpu("gpu_fault", 'reason="lost"')]: "1x40",
+        [gpu("gpu_recovery_action", 'action="none"')]: "1x40",
+      },
+      silent: ["11m"],
+    },
+  ],
+  GpuMemoryRepairFailed: [
+    {
+      name: "after a row could not be replaced",
+      series: { [gpu("gpu_remapped_rows_failure")]: "0x20 1x20" },
+      silent: ["9m"],
+      fires: ["11m"],
+    },
+    {
+      name: "about rows that were replaced, and one that will be",
+      series: {
+        [gpu("gpu_remapped_rows", 'cause="uncorrected"')]: "2x40",
+        [gpu("gpu_remapped_rows_pending")]: "1x40",
+        [gpu("gpu_remapped_rows_failure")]: "0x40",
+      },
+      silent: ["11m"],
+    },
+  ],
+  GpuMemoryRepairPending: [
+    ...["gpu_remapped_rows_pending", "gpu_retired_pages_pending"].map((metric) => ({
+      name: `until the reset, by ${metric}`,
+      series: { [gpu(metric)]: "0x20 1x20 0x20" },
+      silent: ["9m", "21m"],
+      fires: ["11m"],
+    })),
+    {
+      name: "about memory that was replaced, and memory that cannot be",
+      series: {
+        [gpu("gpu_remapped_rows", 'cause="uncorrected"')]: "2x40",
+        [gpu("gpu_remapped_rows_pending")]: "0x40",
+        [gpu("gpu_remapped_rows_failure")]: "1x40",
+        [gpu("gpu_retired_pages", 'cause="double_bit"')]: "1x40",
+        [gpu("gpu_retired_pages_pending")]: "0x40",
+      },
+      silent: ["11m"],
+    },
+  ],
+  GpuPcieDegraded: [
+    {
+      name: "after ten minutes with fewer lanes",
+      series: { [gpu("gpu_pcie_link_width")]: "16x20 8x60", [gpu("gpu_pcie_link_width_max")]: "16x80" },
+      silent: ["20m"],
+      fires: ["21m"],
+    },
+    {
+      name: "about all lanes, and an idle GPU's generation",
+      series: {
+        [gpu("gpu_pcie_link_width")]: "8x80",
+        [gpu("gpu_pcie_link_width_max")]: "8x80",
+        [gpu("gpu_pcie_link_generation")]: "1x80",
+        [gpu("gpu_pcie_link_generation_max")]: "5x80",
+      },
+      silent: ["21m"],
+    },
+  ],
+  GpuNvlinkDown: [
+    {
+      name: "five minutes after a link failed",
+      series: {
+        [gpu("gpu_nvlink_links", 'state="active"')]: "18x20 17x60",
+        [gpu("gpu_nvlink_links", 'state="inactive"')]: "0x20 1x60",
+      },
+      silent: ["15m"],
+      fires: ["16m"],
+    },
+    {
+      name: "about links that were never active, and links that came back",
+      series: {
+        [gpu("gpu_nvlink_links", 'state="active"')]: "0x10 4x60",
+        [gpu("gpu_nvlink_links", 'state="inactive"')]: "18x10 14x60",
+      },
+      silent: ["16m"],
+    },
+  ],
+  GpuFabricNotReady: [
+    {
+      name: "after ten minutes",
+      series: { [gpu("gpu_fabric_state", 'state="in_progress"')]: "1x60" },
+      silent: ["9m30s"],
+      fires: ["11m"],
+    },
+    {
+      name: "where the GPU is registered",
+      series: { [gpu("gpu_fabric_state", 'state="completed"')]: "1x60" },
+      silent: ["11m"],
+    },
+  ],
+  GpuProcessesHidden: [
+    {
+      name: "after five minutes",
+      series: { [gpu("gpu_fault", 'reason="permission"')]: "1x60" },
+      silent: ["4m30s"],
+      fires: ["6m"],
+    },
+    {
+      name: "about another fault",
+      series: { [gpu("gpu_fault", 'reason="lost"')]: "1x60" },
+      silent: ["6m"],
+    },
+  ],
+  GpuDevicesChanged: [
+    {
+      name: "for an hour after a change",
+      series: { [exporter("gpu_device_changes_total", 'change="mig"')]: "0x20 2x300" },
+      silent: ["9m", "72m"],
+      fires: ["11m", "69m"],
+    },
+    {
+      name: "about changes before the exporter was restarted",
+      series: { [exporter("gpu_device_changes_total", 'change="added"')]: "3x40 0x60" },
+      silent: ["25m"],
     },
   ],
 } satisfies AlertCases;

@@ -1,13 +1,14 @@
 import { chmod, copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { buildNvidiaSmi } from "./build";
+import { buildNvml } from "./build";
+import { description } from "./description";
 import type { EmulatedHost } from "./host";
 
 /** Where the emulated runtime mounts the description of the host in containers. */
 const INSIDE = "/run/emulated-gpus";
 
 /**
- * An emulation of NVIDIA's Container Toolkit on a host: a container runtime that mounts `nvidia-smi` in containers that request
+ * An emulation of NVIDIA's Container Toolkit on a host: a container runtime that mounts NVIDIA's library in containers that request
  * GPUs, the hook without which dockerd rejects `--gpus`, and CDI specifications.
  */
 export class GpuHost {
@@ -32,8 +33,9 @@ export class GpuHost {
   async install(): Promise<this> {
     const described = path.join(this.folder, "described");
     for (const folder of [this.programs, this.cdi, described]) await mkdir(folder, { recursive: true });
-    const nvidiaSmi = await buildNvidiaSmi(this.folder, `${INSIDE}/host.json`);
-    const files = { "/usr/bin/nvidia-smi": nvidiaSmi, [INSIDE]: described };
+    const library = path.join(this.folder, "libnvidia-ml.so.1");
+    await copyFile(await buildNvml(), library);
+    const files = { "/usr/lib/libnvidia-ml.so.1": library, [INSIDE]: described };
     const mounts = Object.entries(files).map(([destination, source]) => ({
       destination,
       source,
@@ -72,10 +74,10 @@ export class GpuHost {
     copyFile(path.join(this.folder, "cdi.json"), path.join(this.cdi, "nvidia.json"));
   removeCdi = (): Promise<void> => rm(path.join(this.cdi, "nvidia.json"), { force: true });
 
-  /** Sets the host whose GPUs `nvidia-smi` reports. */
+  /** Sets the host whose GPUs the library reports. */
   async describe(host: EmulatedHost): Promise<void> {
-    const file = path.join(this.folder, "described", "host.json");
-    await writeFile(`${file}.new`, JSON.stringify(host));
+    const file = path.join(this.folder, "described", "host");
+    await writeFile(`${file}.new`, description(host));
     await rename(`${file}.new`, file);
   }
 }

@@ -1,11 +1,11 @@
-/** A host with NVIDIA GPUs, as the emulated `nvidia-smi` reports it. */
+/** A host with NVIDIA GPUs, as the emulated library reports it. */
 export interface EmulatedHost {
-  /** The driver's version. Its first number decides the format of the output. */
+  /** The driver's version. Its first number decides which functions the library has. */
   driver: string;
   gpus: EmulatedGpu[];
   processes: EmulatedProcess[];
   fault?: Fault;
-  /** Milliseconds that each command takes. */
+  /** Milliseconds that counting the GPUs takes. */
   delay?: number;
 }
 
@@ -16,13 +16,20 @@ export interface EmulatedGpu {
   /** Memory in use. Default: the sum over the processes. */
   usedMiB?: number;
   utilization?: number;
-  /** A consumer GPU has no ECC and no MIG, and reports N/A in many fields. */
+  /** A consumer GPU has no ECC and no MIG. */
   consumer?: boolean;
   /** MIG is enabled, with these devices. */
   mig?: { profile: string; uuid: string; gpuInstance: number; memoryMiB: number }[];
-  /** The GPU fell off the bus. */
-  lost?: boolean;
+  /** The GPU fell off the bus: before the library was initialized, so that it has no handle, or later, so that calls fail. */
+  lost?: "before" | "later";
+  /** Other values of attributes in the description; undefined for one that is not supported, "!4" for the error 4. */
+  attributes?: Attributes;
+  /** The XIDs of all its errors so far. */
+  xids?: number[];
 }
+
+/** The attributes of a device or a process in the description. */
+export type Attributes = Record<string, string | number | undefined>;
 
 export interface EmulatedProcess {
   pid: number;
@@ -30,18 +37,30 @@ export interface EmulatedProcess {
   gpu: number;
   /** Position of its MIG device. */
   mig?: number;
-  /** MiB, or the driver's text for an unknown value, such as "N/A". */
-  memory: number | string;
+  /** MiB; undefined where the driver does not report it. */
+  memory: number | undefined;
   /** Percent of the multiprocessors; undefined for an idle process. */
   sm?: number;
-  graphics?: boolean;
+  /** C for compute, G for graphics, M for compute by MPS. Default: C. */
+  type?: "C" | "G" | "CG" | "M";
 }
 
 /**
- * hang: no output for a minute. no-driver: the driver is not loaded. garbage: output that is no XML. truncated: half of the
- * output. lost-fatal: a lost GPU makes the command fail, so that only queries of single GPUs succeed.
+ * hang: each call takes a minute. crash: each call ends the process. no-driver: the driver is not loaded. mismatch: the library is of
+ * another version than the driver. unknown: each call fails with an unknown error, as without the devices. garbage: text that no driver returns. garbage-count: numbers of GPUs, MIG devices and
+ * processes that no host has. no-permission: no process is listed. no-mig-permission: the processes of MIG devices are not
+ * listed by the handle of their GPU.
  */
-export type Fault = "hang" | "no-driver" | "garbage" | "truncated" | "lost-fatal";
+export type Fault =
+  | "hang"
+  | "crash"
+  | "no-driver"
+  | "mismatch"
+  | "unknown"
+  | "garbage"
+  | "garbage-count"
+  | "no-permission"
+  | "no-mig-permission";
 
 /** An H100 whose UUID contains its number. */
 export const h100 = (n: number, changes: Partial<EmulatedGpu> = {}): EmulatedGpu => ({

@@ -48,7 +48,9 @@ test("where the host has CDI devices only, the exporter gets the one that stands
 test("the exporter's program is put into its volume whenever there is a new container, and a changed program makes one", async () => {
   const { exporter } = await declareGpu({}, runtime);
   const install = declared.find(({ name }) => name.endsWith("exporter-install"))?.inputs;
-  expect((exporter["command"] as string[]).join(" ")).toMatch(/\/exporter\/exporter-[0-9a-f]{12}\.cjs/);
+  expect((exporter["command"] as string[]).join(" ")).toMatch(
+    /\/exporter\/exporter-[0-9a-f]{12}\/exporter\.cjs/,
+  );
   expect(install).toMatchObject({
     create: "node commands/start.cjs installExporter",
     environment: { VOLUME: "llm-metrics-dev-exporter-program", IMAGE: settings().exporterImage },

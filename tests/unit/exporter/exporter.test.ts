@@ -10,7 +10,8 @@ import {
 } from "../../../prometheus/catalogue";
 import { a100Mig, gpuUuid, h100, migUuid } from "../../support/emulatedDriver/host";
 import { containerId, emulate } from "../../support/emulatedExporter";
-import { allGpus, DRIVER, oneGpu, RunningExporter, values } from "../../support/runningExporter";
+import { eventually } from "../../support/eventually";
+import { allGpus, DRIVER, oneGpu, RunningExporter, values, type Series } from "../../support/runningExporter";
 
 const GIB = 1024 ** 3;
 
@@ -137,7 +138,7 @@ describe("Metrics of containers", () => {
 
   it("leave out memory that the driver does not report, and keep the other values", async () => {
     exporter.runContainers({
-      processes: [{ pid: 11, gpu: 0, memory: "[Insufficient Permissions]", sm: 30 }],
+      processes: [{ pid: 11, gpu: 0, memory: undefined, sm: 30 }],
     });
     const series = await exporter.scrape();
     expect(values(series, "container_gpu_memory_used_bytes", "name", "gpu")).not.toHaveProperty("chat 0");
@@ -217,6 +218,43 @@ describe("Metrics of GPUs", () => {
     expect(values(series, "gpu_memory_used_bytes", "gpu")).toEqual({ "0": 50 * GIB, "1": 26 * GIB });
   });
 
+  it("count time and energy, which containers, the host and idle time share", async () => {
+    exporter.runContainers();
+    exporter.docker.process(99, "0::/system.slice/ssh.service\n");
+    await exporter.scrape();
+    let series: Series = new Map();
+    await eventually(async () => {
+      series = await exporter.scrape();
+      expect(values(series, "gpu_usage_seconds_total", "gpu")["0"]).toBeGreaterThan(0);
+      for (const name of ["chat", "embed"]) {
+        const seconds = values(series, "container_gpu_usage_seconds_total", "name", "gpu");
+        expect(Math.max(seconds[`${name} 0`] ?? 0, seconds[`${name} 1`] ?? 0)).toBeGreaterThan(0);
+      }
+    });
+    const energy = values(series, "gpu_energy_joules_total", "gpu");
+    const idle = values(series, "gpu_idle_energy_joules_total", "gpu");
+    const host = values(series, "gpu_host_energy_joules_total", "gpu");
+    const containers = values(series, "container_gpu_energy_joules_total", "name", "gpu");
+    for (const gpu of ["0", "1"]) {
+      const own = Object.entries(containers).filter(([key]) => key.endsWith(` ${gpu}`));
+      const sum = own.reduce((total, [, joules]) => total + joules, (idle[gpu] ?? 0) + (host[gpu] ?? 0));
+      expect(energy[gpu]).toBeGreaterThan(0);
+      expect(sum).toBeCloseTo(energy[gpu] ?? 0, 3);
+    }
+    expect(containers["idle 0"]).toBe(0);
+  });
+
+  it("keep the totals of a GPU that fell off the bus", async () => {
+    exporter.runContainers();
+    const total = async () => values(await exporter.scrape(), "gpu_energy_joules_total", "gpu")["1"] ?? 0;
+    await eventually(async () => {
+      expect(await total()).toBeGreaterThan(0);
+    });
+    const before = await total();
+    exporter.runContainers({ gpus: [h100(0), h100(1, { lost: "later" })] });
+    expect(await total()).toBeGreaterThanOrEqual(before);
+  });
+
   it("count MIG devices as devices of their own", async () => {
     exporter.docker.run([{ name: "small", image: "example/a:1", pids: [11], config: oneGpu("0:1") }]);
     emulate({
@@ -258,10 +296,13 @@ describe("The exporter", () => {
       ...LLM_SERVER_METRICS,
     };
     const names = new Set([...(await exporter.scrape()).keys()].map((name) => name.split("{")[0]));
-    // Series that start with an error, with a health check and with a container that ended.
+    // Series that start with an error, with a health check and with a container that ended; those that others report.
     for (const name of [
       ...["gpu_exporter_errors_total", "container_gpu_unmatched_devices"],
       ...["container_health_status", "container_exit_code"],
+      ...["gpu_fault", "gpu_exporter_driver_fault", "gpu_xid_errors_total"],
+      // Of a newer driver, and of an older GPU.
+      ...["gpu_recovery_action", "gpu_retired_pages", "gpu_retired_pages_pending"],
     ])
       names.add(name);
     expect([...names].sort()).toEqual(Object.keys(catalogue).sort());

@@ -1,6 +1,6 @@
-import { NvidiaSmi } from "../../../exporter/driver/nvidiaSmi";
-import { gpuUuid, h100 } from "../../support/emulatedDriver/host";
-import { RunningExporter, values } from "../../support/runningExporter";
+import { a100Mig, gpuUuid, h100, type EmulatedGpu } from "../../support/emulatedDriver/host";
+import { emulate } from "../../support/emulatedExporter";
+import { allGpus, DRIVER, oneGpu, RunningExporter, values } from "../../support/runningExporter";
 
 const GIB = 1024 ** 3;
 
@@ -12,9 +12,11 @@ afterEach(() => exporter.stop());
 
 describe("A driver that fails", () => {
   it.each([
-    ["cannot be reached", "no-driver", "failed"],
-    ["writes garbage", "garbage", "unparsable"],
-    ["writes a truncated document", "truncated", "unparsable"],
+    ["is not loaded", "no-driver", "not_loaded"],
+    ["has another version than its library", "mismatch", "version_mismatch"],
+    ["returns an unknown error", "unknown", "unknown"],
+    ["returns garbage", "garbage", "unparsable"],
+    ["crashes the process that calls it", "crash", "crashed"],
   ] as const)(
     "and %s is reported by a metric and in the log, and static values go on",
     async (_, fault, reason) => {
@@ -23,6 +25,7 @@ describe("A driver that fails", () => {
       exporter.runContainers({ fault });
       const series = await exporter.scrape();
       expect(series.get("gpu_exporter_driver_up")).toBe(0);
+      expect(values(series, "gpu_exporter_driver_fault", "reason")).toEqual({ [reason]: 1 });
       expect(values(series, "gpu_exporter_errors_total", "stage", "reason")).toMatchObject({
         [`driver ${reason}`]: 1,
       });
@@ -36,6 +39,7 @@ describe("A driver that fails", () => {
       exporter.runContainers();
       const after = await exporter.scrape();
       expect(after.get("gpu_exporter_driver_up")).toBe(1);
+      expect(values(after, "gpu_exporter_driver_fault", "reason")).toEqual({});
       expect(values(after, "container_gpu_memory_used_bytes", "name", "gpu")).toHaveProperty("chat 0");
       expect(values(after, "gpu_exporter_errors_total", "stage", "reason")).toEqual({
         [`driver ${reason}`]: 1,
@@ -59,27 +63,16 @@ describe("A driver that fails", () => {
   });
 });
 
-describe("nvidia-smi", () => {
-  it("is found in the driver's own folder too", async () => {
-    const { stdout } = await new NvidiaSmi("sh").run(["-c", "echo $PATH"], 5);
-    expect(stdout.trim().split(":")).toEqual([
-      ...(process.env["PATH"] ?? "").split(":"),
-      "/usr/local/nvidia/bin",
-    ]);
-  });
-});
-
 describe("A GPU that fell off the bus", () => {
-  it.each([undefined, "lost-fatal"] as const)(
-    "is reported as down, and the others keep their indexes (%s)",
-    async (fault) => {
+  it.each(["before", "later"] as const)(
+    "is reported as down, and the others keep their indexes (lost %s the library was initialized)",
+    async (lost) => {
       const processes = [{ pid: 21, gpu: 2, memory: 1024 }];
       exporter.runContainers({ gpus: [h100(0), h100(1), h100(2)], processes });
       await exporter.scrape();
       exporter.runContainers({
-        gpus: [h100(0), h100(1, { lost: true }), h100(2)],
+        gpus: [h100(0), h100(1, { lost }), h100(2)],
         processes,
-        ...(fault && { fault }),
       });
       const series = await exporter.scrape();
       expect(values(series, "gpu_up", "gpu", "gpu_uuid")).toEqual({
@@ -87,20 +80,149 @@ describe("A GPU that fell off the bus", () => {
         [`1 ${gpuUuid(1)}`]: 0,
         [`2 ${gpuUuid(2)}`]: 1,
       });
+      expect(values(series, "gpu_fault", "gpu", "gpu_uuid", "reason")).toEqual({
+        [`1 ${gpuUuid(1)} lost`]: 1,
+      });
       expect(values(series, "container_gpu_memory_used_bytes", "name", "gpu")).toMatchObject({
         "embed 2": GIB,
         "chat 0": 0,
       });
       expect(values(series, "gpu_exporter_errors_total", "stage", "reason")).toHaveProperty("driver device");
-      expect(exporter.log.join()).toContain("Unable to determine the device handle for GPU1");
+      expect(exporter.log.join()).toContain("the GPU 1 does not answer: nvmlDeviceGet");
+      expect(exporter.log.join()).toContain("NVML_ERROR_GPU_IS_LOST");
     },
   );
 
-  it("before the first scrape does not hide the others", async () => {
-    exporter.runContainers({ gpus: [h100(0), h100(1, { lost: true })], fault: "lost-fatal" });
+  it("before the first scrape has no UUID, is reported by its index, and does not hide the others", async () => {
+    exporter.runContainers({ gpus: [h100(0), h100(1, { lost: "before" })] });
     const series = await exporter.scrape();
     expect(series.get("gpu_exporter_driver_up")).toBe(1);
+    expect(values(series, "gpu_up", "gpu", "gpu_uuid")).toEqual({ [`0 ${gpuUuid(0)}`]: 1, "1 ": 0 });
+    expect(values(series, "gpu_fault", "gpu", "reason")).toEqual({ "1 lost": 1 });
+  });
+
+  it("does not count as a driver that does not respond, where it is the only one", async () => {
+    exporter.runContainers({ gpus: [h100(0)], processes: [] });
+    await exporter.scrape();
+    exporter.runContainers({ gpus: [h100(0, { lost: "later" })], processes: [] });
+    const series = await exporter.scrape();
+    expect(series.get("gpu_exporter_driver_up")).toBe(1);
+    expect(values(series, "gpu_up", "gpu")).toEqual({ "0": 0 });
+  });
+});
+
+describe("A GPU that has to be reset", () => {
+  it("is reported as down, with the reason", async () => {
+    exporter.runContainers({ gpus: [h100(0), h100(1, { attributes: { resetRequired: 1 } })] });
+    const series = await exporter.scrape();
+    expect(values(series, "gpu_up", "gpu")).toEqual({ "0": 1, "1": 0 });
+    expect(values(series, "gpu_fault", "gpu", "reason")).toEqual({ "1 reset_required": 1 });
+    expect(exporter.log.join()).toContain("NVML_ERROR_RESET_REQUIRED");
+  });
+});
+
+describe("A GPU that the exporter may not access", () => {
+  it("is reported as down, with the reason, under the UUID that it had", async () => {
+    exporter.runContainers();
+    await exporter.scrape();
+    exporter.runContainers({ gpus: [h100(0), h100(1, { attributes: { uuid: "!4" } })] });
+    const series = await exporter.scrape();
+    expect(values(series, "gpu_up", "gpu", "gpu_uuid")).toEqual({
+      [`0 ${gpuUuid(0)}`]: 1,
+      [`1 ${gpuUuid(1)}`]: 0,
+    });
+    expect(values(series, "gpu_fault", "gpu", "gpu_uuid", "reason")).toEqual({
+      [`1 ${gpuUuid(1)} permission`]: 1,
+    });
+  });
+});
+
+describe("Processes that the driver does not show to the exporter", () => {
+  it("are unknown, rather than none, and the reason is reported by a metric and once in the log", async () => {
+    exporter.runContainers({ fault: "no-permission" });
+    await exporter.scrape();
+    const series = await exporter.scrape();
+    for (const metric of ["container_gpu_memory_used_bytes", "container_gpu_processes", "gpu_host_processes"])
+      expect(values(series, metric, "gpu")).toEqual({});
+    expect(values(series, "container_gpu_device_memory_used_bytes", "name", "gpu")).toHaveProperty("chat 0");
+    expect(values(series, "gpu_up", "gpu")).toEqual({ "0": 1, "1": 1 });
+    expect(values(series, "gpu_fault", "gpu", "reason")).toEqual({ "0 permission": 1, "1 permission": 1 });
+    expect(exporter.log).toEqual([
+      expect.stringMatching(/does not show the processes on the GPU 0.*NVML_ERROR_NO_PERMISSION/),
+      expect.stringContaining("does not show the processes on the GPU 1"),
+    ]);
+  });
+});
+
+describe("Devices that change while the exporter runs", () => {
+  it("are counted, and logged once", async () => {
+    const changes = async (gpus: EmulatedGpu[]) => {
+      exporter.runContainers({ gpus, processes: [] });
+      return values(await exporter.scrape(), "gpu_device_changes_total", "change");
+    };
+    expect(await changes([h100(0), h100(1)])).toEqual({ added: 0, removed: 0, mig: 0 });
+    expect(await changes([h100(0), h100(1, { lost: "later" })])).toEqual({ added: 0, removed: 0, mig: 0 });
+    expect(await changes([h100(0), h100(1), a100Mig(2)])).toEqual({ added: 1, removed: 0, mig: 2 });
+    expect(await changes([h100(0), h100(1), { ...a100Mig(2), mig: [] }])).toEqual({
+      ...{ added: 1, removed: 0, mig: 4 },
+    });
+    expect(await changes([h100(0), h100(1)])).toEqual({ added: 1, removed: 1, mig: 4 });
+    expect(exporter.log.filter((line) => line.startsWith("the driver lists more GPUs"))).toEqual([
+      `the driver lists more GPUs: 2 (${gpuUuid(2)})`,
+    ]);
+  });
+});
+
+describe("XID errors", () => {
+  it("are counted since the exporter started, by GPU and number, and kept when the GPU is lost", async () => {
+    const xids = async (...errors: [number[], number[]?]) => {
+      exporter.runContainers({
+        gpus: [h100(0), h100(1, { xids: errors[0], ...(errors[1] && { lost: "later" }) })],
+      });
+      return values(await exporter.scrape(), "gpu_xid_errors_total", "gpu", "xid");
+    };
+    expect(await xids([31])).toEqual({});
+    expect(await xids([31, 43, 79, 43])).toEqual({ "1 43": 2, "1 79": 1 });
+    expect(await xids([31, 43, 79, 43], [])).toEqual({ "1 43": 2, "1 79": 1 });
+  });
+});
+
+describe("Other forms of GPUs", () => {
+  it("of Jetson have UUIDs without GPU-, and are found by them", async () => {
+    const uuid = "54b1e2d8-77c3-5a0e-9c0b-4a2f6f4f7c11";
+    exporter.docker.run([{ name: "robot", image: "a:1", pids: [11], config: oneGpu(uuid) }]);
+    emulate({
+      driver: DRIVER,
+      gpus: [h100(0), h100(1, { model: "Orin (nvgpu)", uuid })],
+      processes: [{ pid: 11, gpu: 1, memory: 512 }],
+    });
+    const series = await exporter.scrape();
+    expect(values(series, "container_gpu_info", "name", "gpu_uuid", "allocation")).toEqual({
+      [`robot ${uuid} device_request`]: 1,
+    });
+    expect(values(series, "container_gpu_unmatched_devices", "name")).toEqual({});
+  });
+
+  it("with unified memory (GB10) have no memory of their own, but the memory of their processes", async () => {
+    const attributes = { total: undefined, used: undefined, reserved: undefined };
+    exporter.runContainers({
+      gpus: [h100(0, { model: "NVIDIA GB10", attributes })],
+      processes: [{ pid: 11, gpu: 0, memory: 1024 }],
+    });
+    const series = await exporter.scrape();
     expect(values(series, "gpu_up", "gpu")).toEqual({ "0": 1 });
+    expect(values(series, "gpu_memory_total_bytes", "gpu")).toEqual({});
+    expect(values(series, "container_gpu_memory_used_bytes", "name")).toMatchObject({ chat: GIB });
+  });
+
+  it("with MIG have no share of the time and energy of a process outside of MIG", async () => {
+    exporter.docker.run([{ name: "raw", image: "a:1", pids: [11], config: allGpus }]);
+    emulate({ driver: DRIVER, gpus: [a100Mig(0)], processes: [{ pid: 11, gpu: 0, memory: 512, sm: 50 }] });
+    await exporter.scrape();
+    const series = await exporter.scrape();
+    expect(values(series, "container_gpu_memory_used_bytes", "name", "gpu")["raw 0"]).toBe(GIB / 2);
+    for (const metric of ["utilization_ratio", "usage_seconds_total", "energy_joules_total"])
+      expect(values(series, `container_gpu_${metric}`, "name", "gpu")).not.toHaveProperty("raw 0");
   });
 });
 

@@ -1,0 +1,149 @@
+import type { Handle, Nvml } from "../nvml/library";
+import { CONSTANTS } from "../nvml/types";
+import { gpuCount, processUtilization, samplesOf, uuidOf } from "./devices";
+import { isMigEnabled, optional } from "./values";
+
+/** What a GPU did since its last sample. A value that the driver does not report is undefined. */
+export interface GpuSample {
+  uuid: string;
+  /** Time in which a kernel ran. */
+  busySeconds: number | undefined;
+  /** Energy that the GPU consumed. */
+  joules: number | undefined;
+  /** The processes that ran. */
+  processes: ProcessTime[] | undefined;
+}
+
+/** The time in which a process kept the multiprocessors busy. */
+export interface ProcessTime {
+  pid: number;
+  seconds: number;
+}
+
+/** What was last seen of a GPU. Times are in microseconds since 1970. */
+interface LastSeen {
+  at: number;
+  /** The newest sample of the GPU's utilization. */
+  gpu: number;
+  /** The newest sample of a process. */
+  processes: number;
+  millijoules: number | undefined;
+}
+
+/**
+ * How far back a sample of a process counts. A process that was idle for long has no sample of that time, and its next one is not of
+ * all of it.
+ */
+const MAX_INTERVAL_MICROSECONDS = 1_500_000;
+
+/** Takes samples of what the GPUs and the processes on them do. */
+export class Sampler {
+  private readonly lastSeen = new Map<string, LastSeen>();
+  private gpus: { uuid: string; handle: Handle; hasMig: boolean }[] = [];
+
+  /** @param now the time in microseconds since 1970 */
+  constructor(
+    private readonly nvml: Pick<Nvml, "uint" | "ulong" | "handle" | "text" | "list" | "struct" | "uints">,
+    private readonly now = () => Date.now() * 1000,
+  ) {}
+
+  /** Finds the GPUs that answer. They seldom change, so that each sample need not ask for them. */
+  findGpus(): void {
+    const { nvml } = this;
+    this.gpus = [...Array(gpuCount(nvml)).keys()].flatMap((index) =>
+      unlessLost(() => {
+        const handle = nvml.handle("nvmlDeviceGetHandleByIndex_v2", index);
+        return [{ uuid: uuidOf(nvml, handle), handle, hasMig: isMigEnabled(nvml, handle) }];
+      }),
+    );
+  }
+
+  /** @returns a sample of each of these GPUs that still answers; its first one has nothing but zeros */
+  sample(): GpuSample[] {
+    return this.gpus.flatMap((gpu) => unlessLost(() => [this.sampleGpu(gpu)]));
+  }
+
+  private sampleGpu({ uuid, handle, hasMig }: Sampler["gpus"][number]): GpuSample {
+    const now = this.now();
+    const last = this.lastSeen.get(uuid) ?? { at: now, gpu: now, processes: now, millijoules: undefined };
+    const millijoules = optional(() => this.nvml.ulong("nvmlDeviceGetTotalEnergyConsumption", handle));
+    const gpu = this.gpuTime(handle, last.gpu);
+    const since = Math.max(last.processes, now - MAX_INTERVAL_MICROSECONDS);
+    // The times of processes would be those outside of MIG, if any.
+    const processes = hasMig ? undefined : this.processTimes(handle, since);
+    this.lastSeen.set(uuid, {
+      at: now,
+      gpu: gpu?.newest ?? last.gpu,
+      processes: Math.max(last.processes, processes?.newest ?? 0),
+      millijoules,
+    });
+    // The counter starts again when the driver is loaded.
+    const consumed = millijoules === undefined ? undefined : millijoules - (last.millijoules ?? millijoules);
+    return {
+      uuid,
+      busySeconds: gpu ? gpu.seconds : this.busySince(handle, now - last.at),
+      joules: consumed === undefined ? undefined : Math.max(0, consumed) / 1000,
+      processes: processes?.times,
+    };
+  }
+
+  /** The use of now, for a time, where the driver has no samples. */
+  private busySince(handle: Handle, microseconds: number): number | undefined {
+    const rates = optional(() =>
+      this.nvml.struct("nvmlDeviceGetUtilizationRates", "nvmlUtilization_t", [handle]),
+    );
+    return rates && (Math.min(100, Number(rates["gpu"])) / 100) * (microseconds / 1e6);
+  }
+
+  /** Adds up the samples, of a sixth of a second or longer, that the driver has taken. */
+  private gpuTime(handle: Handle, since: number): { seconds: number; newest: number } | undefined {
+    const samples = samplesOf(() =>
+      this.nvml.list(
+        "nvmlDeviceGetSamples",
+        "nvmlSample_t",
+        [handle, CONSTANTS.NVML_GPU_UTILIZATION_SAMPLES, BigInt(since)],
+        ["type", "count", "list"],
+      ),
+    );
+    if (!samples) return undefined;
+    const times = samples
+      // The value is an unsigned int, the lower half of the union.
+      .map(({ timeStamp, sampleValue = 0 }) => ({
+        time: Number(timeStamp),
+        ratio: Number(BigInt.asUintN(32, BigInt(sampleValue))) / 100,
+      }))
+      .filter(({ time }) => time > since)
+      .sort((a, b) => a.time - b.time);
+    let [seconds, newest] = [0, since];
+    for (const { time, ratio } of times) {
+      seconds += (Math.min(1, ratio) * (time - newest)) / 1e6;
+      newest = time;
+    }
+    return { seconds, newest };
+  }
+
+  private processTimes(handle: Handle, since: number): { times: ProcessTime[]; newest: number } | undefined {
+    const samples = processUtilization(this.nvml, handle, since)?.filter(({ time }) => time > since);
+    if (!samples) return undefined;
+    const seconds = new Map<number, number>();
+    const newest = new Map<number, number>();
+    for (const { pid, time, ratio } of samples) {
+      const interval = time - (newest.get(pid) ?? since);
+      seconds.set(pid, (seconds.get(pid) ?? 0) + (ratio * interval) / 1e6);
+      newest.set(pid, time);
+    }
+    const times = [...seconds]
+      .map(([pid, busy]) => ({ pid, seconds: busy }))
+      .filter((one) => one.seconds > 0);
+    return { times, newest: Math.max(0, ...newest.values()) };
+  }
+}
+
+/** @returns nothing of a GPU that does not answer: the exporter's query of all values reports the error */
+function unlessLost<T>(read: () => T[]): T[] {
+  try {
+    return read();
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,102 @@
+import { GarbageError, Nvml, NvmlError } from "../nvml/library";
+import { readDriver, type DriverReport } from "./devices";
+import { XidEvents, type XidError } from "./events";
+import { faultOf, type Fault } from "./faults";
+import { Sampler, type GpuSample } from "./sampler";
+import { DRIVER_ERRORS } from "./values";
+
+/** Why a query of the driver failed: the label `reason` of `gpu_exporter_errors_total`. */
+export type DriverFailure = Fault | "missing" | "timeout" | "crashed" | "unparsable";
+
+/** The answer to a query. */
+export type Answer = { report: DriverReport; seconds: number } | { failure: DriverFailure; message: string };
+
+/** What happened since the last message of this kind. */
+export interface Observations {
+  samples: GpuSample[];
+  xids: XidError[];
+}
+
+/** A message of the process that calls the library. */
+export type WorkerMessage = { answer: Answer } | Observations;
+
+const SAMPLE_MILLISECONDS = 1000;
+
+/** The library and its connection to the driver. */
+class Connection {
+  private nvml: Nvml | undefined;
+  private initialized = false;
+  private sampler: Sampler | undefined;
+  private events: XidEvents | undefined;
+
+  /** @returns nothing while the driver does not answer */
+  observe(): Observations {
+    const xids = this.events?.poll() ?? [];
+    try {
+      return { samples: this.sampler?.sample() ?? [], xids };
+    } catch {
+      // The next query reports the error.
+      return { samples: [], xids };
+    }
+  }
+
+  answer(): Answer {
+    const start = performance.now();
+    try {
+      this.nvml ??= Nvml.load();
+    } catch (error) {
+      return { failure: "missing", message: (error as Error).message };
+    }
+    try {
+      if (!this.initialized) this.nvml.call("nvmlInit_v2");
+      this.initialized = true;
+      const report = readDriver(this.nvml);
+      this.sampler ??= new Sampler(this.nvml);
+      this.sampler.findGpus();
+      this.events ??= new XidEvents(this.nvml);
+      return { report, seconds: (performance.now() - start) / 1000 };
+    } catch (error) {
+      const code = error instanceof NvmlError ? error.code : undefined;
+      if (code !== undefined && DRIVER_ERRORS.includes(code)) this.end(this.nvml);
+      return { failure: failureOf(error), message: (error as Error).message };
+    }
+  }
+
+  /** A driver that was loaded again answers after another initialization only. */
+  private end(nvml: Nvml): void {
+    if (!this.initialized) return;
+    this.initialized = false;
+    this.sampler = undefined;
+    this.events = undefined;
+    try {
+      nvml.call("nvmlShutdown");
+    } catch {
+      // The driver is gone.
+    }
+  }
+}
+
+function failureOf(error: unknown): DriverFailure {
+  if (error instanceof NvmlError) return faultOf(error);
+  return error instanceof GarbageError ? "unparsable" : "failed";
+}
+
+/** Answers the queries of the parent process, of which each message is one, and reports each second what happened. */
+export function runWorker(): void {
+  const connection = new Connection();
+  const send = (message: WorkerMessage) => process.send?.(message);
+  const observe = () => {
+    const { samples, xids } = connection.observe();
+    if (samples.length + xids.length > 0) send({ samples, xids });
+  };
+  process.on("message", () => {
+    const answer = connection.answer();
+    // What a query reports and what was counted until then belong together.
+    observe();
+    send({ answer });
+  });
+  setInterval(observe, SAMPLE_MILLISECONDS);
+  process.on("disconnect", () => {
+    process.exit();
+  });
+}

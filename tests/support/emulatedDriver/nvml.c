@@ -1,0 +1,634 @@
+// A libnvidia-ml.so.1 for a host that a file describes: see description.ts. EMULATED_HOST is the file; it can change while the library is in use. Every
+// function is compiled against the declaration in NVIDIA's nvml.h.
+
+#define NVML_NO_UNVERSIONED_FUNC_DEFS
+#include <nvml.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_ATTRIBUTES = 128, MAX_ENTRIES = 4096, GARBAGE = 0x7ffffff0 };
+
+// A line of the file: a kind, and attributes, each "name=value", between tabs.
+struct entry {
+  const char *kind;
+  int count;
+  const char *names[MAX_ATTRIBUTES];
+  const char *values[MAX_ATTRIBUTES];
+};
+
+static struct entry *entries;
+static int entry_count;
+static char *text;
+static struct stat read_at;
+static int initialized;
+
+static void parse(void) {
+  char *next_line, *next_word;
+  entry_count = 0;
+  for (char *line = strtok_r(text, "\n", &next_line); line && entry_count < MAX_ENTRIES; line = strtok_r(NULL, "\n", &next_line)) {
+    struct entry *entry = &entries[entry_count++];
+    entry->kind = strtok_r(line, "\t", &next_word);
+    entry->count = 0;
+    for (char *word; entry->count < MAX_ATTRIBUTES && (word = strtok_r(NULL, "\t", &next_word));) {
+      char *value = strchr(word, '=');
+      if (!value) continue;
+      *value = 0;
+      entry->names[entry->count] = word;
+      entry->values[entry->count++] = value + 1;
+    }
+  }
+}
+
+static void read_file(void) {
+  struct stat now;
+  const char *name = getenv("EMULATED_HOST");
+  FILE *file = fopen(name ? name : "/run/emulated-gpus/host", "r");
+  if (!file || fstat(fileno(file), &now)) {
+    perror("the description of the emulated host");
+    abort();
+  }
+  if (!entries) entries = malloc(MAX_ENTRIES * sizeof *entries);
+  int unchanged = text && now.st_ino == read_at.st_ino && now.st_size == read_at.st_size &&
+                  now.st_mtim.tv_sec == read_at.st_mtim.tv_sec && now.st_mtim.tv_nsec == read_at.st_mtim.tv_nsec;
+  if (!unchanged) {
+    read_at = now;
+    text = realloc(text, now.st_size + 1);
+    text[fread(text, 1, now.st_size, file)] = 0;
+    parse();
+  }
+  fclose(file);
+}
+
+static const char *attribute(const struct entry *entry, const char *name) {
+  for (int i = 0; entry && i < entry->count; i++)
+    if (!strcmp(entry->names[i], name)) return entry->values[i];
+  return NULL;
+}
+
+static long number(const struct entry *entry, const char *name, long otherwise) {
+  const char *value = attribute(entry, name);
+  return value ? atol(value) : otherwise;
+}
+
+// The nth entry of a kind, among those where an attribute has a value.
+static struct entry *find(const char *kind, int nth, const char *name, long value) {
+  for (int i = 0; i < entry_count; i++) {
+    if (strcmp(entries[i].kind, kind) || (name && number(&entries[i], name, -1) != value)) continue;
+    if (nth-- == 0) return &entries[i];
+  }
+  return NULL;
+}
+
+static int is_fault(const char *fault) {
+  const char *actual = attribute(find("host", 0, NULL, 0), "fault");
+  return actual && !strcmp(actual, fault);
+}
+
+static int release(void) { return number(find("host", 0, NULL, 0), "driver", 0); }
+
+// What every function does first.
+static nvmlReturn_t begin(void) {
+  read_file();
+  if (is_fault("hang")) sleep(60);
+  if (is_fault("crash")) raise(SIGSEGV);
+  if (is_fault("no-driver")) return NVML_ERROR_DRIVER_NOT_LOADED;
+  if (is_fault("mismatch")) return NVML_ERROR_LIB_RM_VERSION_MISMATCH;
+  // A container whose devices were taken away, when its process starts again.
+  if (is_fault("unknown")) return NVML_ERROR_UNKNOWN;
+  return initialized ? NVML_SUCCESS : NVML_ERROR_UNINITIALIZED;
+}
+
+#define BEGIN                            \
+  do {                                   \
+    nvmlReturn_t begun = begin();        \
+    if (begun != NVML_SUCCESS) return begun; \
+  } while (0)
+
+// A driver that is older than the function.
+#define SINCE(first)                                        \
+  do {                                                      \
+    BEGIN;                                                  \
+    if (release() < (first)) return NVML_ERROR_FUNCTION_NOT_FOUND; \
+  } while (0)
+
+// A handle is the number of the GPU + 1, with that of the MIG device + 1 in higher bits.
+static nvmlDevice_t handle_of(int gpu, int mig) { return (nvmlDevice_t)(((unsigned long)(mig + 1) << 16) | (gpu + 1)); }
+static int gpu_of(nvmlDevice_t device) { return (int)((unsigned long)device & 0xffff) - 1; }
+static int mig_of(nvmlDevice_t device) { return (int)((unsigned long)device >> 16) - 1; }
+
+static struct entry *device_of(nvmlDevice_t device) {
+  return mig_of(device) < 0 ? find("gpu", gpu_of(device), NULL, 0) : find("mig", mig_of(device), "gpu", gpu_of(device));
+}
+
+// Reads an attribute of a device. "!15" stands for the error 15. An attribute that the file does not have is not supported.
+static nvmlReturn_t get(nvmlDevice_t device, const char *name, const char **value) {
+  struct entry *gpu = find("gpu", gpu_of(device), NULL, 0), *entry = device_of(device);
+  if (!entry) return NVML_ERROR_INVALID_ARGUMENT;
+  if (number(gpu, "lost", 0)) return NVML_ERROR_GPU_IS_LOST;
+  if (attribute(gpu, "resetRequired")) return NVML_ERROR_RESET_REQUIRED;
+  if (is_fault("garbage")) {
+    *value = "\x01\x02\xff garbage";
+    return NVML_SUCCESS;
+  }
+  *value = attribute(entry, name);
+  if (!*value) return NVML_ERROR_NOT_SUPPORTED;
+  return **value == '!' ? (nvmlReturn_t)atoi(*value + 1) : NVML_SUCCESS;
+}
+
+static nvmlReturn_t get_text(nvmlDevice_t device, const char *name, char *to, unsigned int length) {
+  const char *value;
+  nvmlReturn_t result = get(device, name, &value);
+  if (result == NVML_SUCCESS) snprintf(to, length, "%s", value);
+  return result;
+}
+
+static nvmlReturn_t get_ulong(nvmlDevice_t device, const char *name, unsigned long long *to) {
+  const char *value;
+  nvmlReturn_t result = get(device, name, &value);
+  if (result == NVML_SUCCESS) *to = strtoull(value, NULL, 10);
+  return result;
+}
+
+static nvmlReturn_t get_uint(nvmlDevice_t device, const char *name, unsigned int *to) {
+  unsigned long long value;
+  nvmlReturn_t result = get_ulong(device, name, &value);
+  if (result == NVML_SUCCESS) *to = (unsigned int)value;
+  return result;
+}
+
+static unsigned long long microseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+}
+
+nvmlReturn_t nvmlInit_v2(void) {
+  initialized = 1;
+  nvmlReturn_t result = begin();
+  usleep(1000 * number(find("host", 0, NULL, 0), "delay", 0));
+  initialized = result == NVML_SUCCESS;
+  return result;
+}
+
+nvmlReturn_t nvmlShutdown(void) {
+  initialized = 0;
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned int length) {
+  BEGIN;
+  snprintf(version, length, "%s", attribute(find("host", 0, NULL, 0), "driver"));
+  return NVML_SUCCESS;
+}
+
+// Not here: nvmlSystemGetCudaDriverVersion_v2, so that every test covers a function that the library does not have.
+nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *version) {
+  BEGIN;
+  *version = number(find("host", 0, NULL, 0), "cuda", 0);
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *count) {
+  BEGIN;
+  usleep(1000 * number(find("host", 0, NULL, 0), "delay", 0));
+  for (*count = 0; find("gpu", *count, NULL, 0);) ++*count;
+  if (is_fault("garbage-count")) *count = GARBAGE;
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
+  BEGIN;
+  struct entry *gpu = find("gpu", index, NULL, 0);
+  if (!gpu) return NVML_ERROR_INVALID_ARGUMENT;
+  *device = handle_of(index, -1);
+  // A GPU that was lost before the library was initialized has no handle.
+  return number(gpu, "lost", 0) == 2 ? NVML_ERROR_GPU_IS_LOST : NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length) {
+  BEGIN;
+  return get_text(device, "uuid", uuid, length);
+}
+
+nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *name, unsigned int length) {
+  BEGIN;
+  return get_text(device, "name", name, length);
+}
+
+nvmlReturn_t nvmlDeviceGetMinorNumber(nvmlDevice_t device, unsigned int *minor) {
+  BEGIN;
+  return get_uint(device, "minor", minor);
+}
+
+nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci) {
+  BEGIN;
+  memset(pci, 0, sizeof *pci);
+  return get_text(device, "bus", pci->busId, sizeof pci->busId);
+}
+
+nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *current, unsigned int *pending) {
+  SINCE(450);
+  nvmlReturn_t result = get_uint(device, "mig", current);
+  if (result == NVML_SUCCESS) *pending = *current;
+  return result;
+}
+
+nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *count) {
+  SINCE(450);
+  nvmlReturn_t result = get_uint(device, "mig", count);
+  *count = is_fault("garbage-count") ? GARBAGE : 7;
+  return result;
+}
+
+nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *mig) {
+  SINCE(450);
+  if (!find("mig", index, "gpu", gpu_of(device))) return NVML_ERROR_NOT_FOUND;
+  *mig = handle_of(gpu_of(device), index);
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t device, unsigned int *id) {
+  SINCE(450);
+  return get_uint(device, "gpuInstance", id);
+}
+
+nvmlReturn_t nvmlDeviceGetComputeInstanceId(nvmlDevice_t device, unsigned int *id) {
+  SINCE(450);
+  return get_uint(device, "computeInstance", id);
+}
+
+nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory) {
+  BEGIN;
+  unsigned long long reserved = 0;
+  get_ulong(device, "reserved", &reserved);
+  nvmlReturn_t result = get_ulong(device, "total", &memory->total);
+  if (result == NVML_SUCCESS) result = get_ulong(device, "used", &memory->used);
+  memory->used += reserved;
+  memory->free = memory->total - memory->used;
+  return result;
+}
+
+nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory) {
+  SINCE(510);
+  if (memory->version != nvmlMemory_v2) return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+  memory->reserved = 0;
+  get_ulong(device, "reserved", &memory->reserved);
+  nvmlReturn_t result = get_ulong(device, "total", &memory->total);
+  if (result == NVML_SUCCESS) result = get_ulong(device, "used", &memory->used);
+  memory->free = memory->total - memory->used - memory->reserved;
+  return result;
+}
+
+nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization) {
+  BEGIN;
+  nvmlReturn_t result = get_uint(device, "gpuUtilization", &utilization->gpu);
+  return result == NVML_SUCCESS ? get_uint(device, "memoryUtilization", &utilization->memory) : result;
+}
+
+nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned int *power) {
+  BEGIN;
+  return get_uint(device, "powerAverage", power);
+}
+
+// The attributes with the values of fields, the first driver that has the field, and whether it is a long value.
+static const struct {
+  unsigned int id;
+  const char *name;
+  int since, is_long;
+} FIELDS[] = {
+    {NVML_FI_DEV_POWER_INSTANT, "powerInstant", 530, 0},
+    {NVML_FI_DEV_MEMORY_TEMP, "memoryTemperature", 0, 0},
+    {NVML_FI_DEV_RETIRED_SBE, "retiredSingleBit", 0, 0},
+    {NVML_FI_DEV_RETIRED_DBE, "retiredDoubleBit", 0, 0},
+    {NVML_FI_DEV_RETIRED_PENDING, "retiredPending", 0, 0},
+    {NVML_FI_DEV_GET_GPU_RECOVERY_ACTION, "recoveryAction", 570, 0},
+    {NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP, "throttledSwPowerCap", 0, 1},
+    {NVML_FI_DEV_CLOCKS_EVENT_REASON_SYNC_BOOST, "throttledSyncBoost", 0, 1},
+    {NVML_FI_DEV_PERF_POLICY_THERMAL, "throttledSwThermal", 0, 1},
+    {NVML_FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN, "throttledSwThermal", 570, 1},
+    {NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN, "throttledHwThermal", 570, 1},
+    {NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_POWER_BRAKE_SLOWDOWN, "throttledHwPowerBrake", 570, 1},
+    {NVML_FI_DEV_NVLINK_LINK_COUNT, "links", 0, 0},
+    {NVML_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL, "linkCrcFlit", 0, 1},
+    {NVML_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL, "linkCrcData", 0, 1},
+    {NVML_FI_DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL, "linkReplay", 0, 1},
+    {NVML_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL, "linkRecovery", 0, 1},
+    {NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX, "linkSentKib", 0, 1},
+    {NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX, "linkReceivedKib", 0, 1},
+    // NVLink 5 counts for each link.
+    {NVML_FI_DEV_NVLINK_COUNT_XMIT_BYTES, "sentPerLink", 560, 1},
+    {NVML_FI_DEV_NVLINK_COUNT_RCV_BYTES, "receivedPerLink", 560, 1},
+    {NVML_FI_DEV_NVLINK_COUNT_RCV_ERRORS, "errorsPerLink", 560, 1},
+    {NVML_FI_DEV_NVLINK_COUNT_LINK_RECOVERY_EVENTS, "recoveriesPerLink", 560, 1},
+};
+
+static void read_field_value(nvmlDevice_t device, nvmlFieldValue_t *field) {
+  unsigned long long value = 0;
+  field->nvmlReturn = NVML_ERROR_NOT_SUPPORTED;
+  // The rest of the union has no defined value.
+  memset(&field->value, 0xa5, sizeof field->value);
+  for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++) {
+    if (field->fieldId != FIELDS[i].id || release() < FIELDS[i].since) continue;
+    field->nvmlReturn = get_ulong(device, FIELDS[i].name, &value);
+    field->valueType = FIELDS[i].is_long ? NVML_VALUE_TYPE_UNSIGNED_LONG_LONG : NVML_VALUE_TYPE_UNSIGNED_INT;
+    if (FIELDS[i].is_long)
+      field->value.ullVal = value;
+    else
+      field->value.uiVal = (unsigned int)value;
+  }
+}
+
+nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values) {
+  BEGIN;
+  for (int i = 0; i < count; i++) read_field_value(device, &values[i]);
+  return NVML_SUCCESS;
+}
+
+// A function with one output, which an attribute has.
+#define ONE_UINT(function, type, name)                                  \
+  nvmlReturn_t function(nvmlDevice_t device, type *value) {             \
+    BEGIN;                                                              \
+    return get_uint(device, name, (unsigned int *)value);               \
+  }
+
+ONE_UINT(nvmlDeviceGetPerformanceState, nvmlPstates_t, "performanceState")
+ONE_UINT(nvmlDeviceGetPowerManagementDefaultLimit, unsigned int, "powerLimitDefault")
+ONE_UINT(nvmlDeviceGetPcieReplayCounter, unsigned int, "pcieReplays")
+ONE_UINT(nvmlDeviceGetCurrPcieLinkGeneration, unsigned int, "pcieGeneration")
+ONE_UINT(nvmlDeviceGetMaxPcieLinkGeneration, unsigned int, "pcieGenerationMax")
+ONE_UINT(nvmlDeviceGetCurrPcieLinkWidth, unsigned int, "pcieWidth")
+ONE_UINT(nvmlDeviceGetMaxPcieLinkWidth, unsigned int, "pcieWidthMax")
+
+nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(nvmlDevice_t device, unsigned int *least, unsigned int *most) {
+  BEGIN;
+  *least = 0;
+  return get_uint(device, "powerLimitMax", most);
+}
+
+// The driver measures it over a sixth of a second.
+static nvmlReturn_t get_codec(nvmlDevice_t device, const char *name, unsigned int *utilization, unsigned int *microseconds) {
+  *microseconds = 167000;
+  return get_uint(device, name, utilization);
+}
+
+nvmlReturn_t nvmlDeviceGetEncoderUtilization(nvmlDevice_t device, unsigned int *utilization, unsigned int *period) {
+  BEGIN;
+  return get_codec(device, "encoder", utilization, period);
+}
+
+nvmlReturn_t nvmlDeviceGetDecoderUtilization(nvmlDevice_t device, unsigned int *utilization, unsigned int *period) {
+  BEGIN;
+  return get_codec(device, "decoder", utilization, period);
+}
+
+nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned int *corrected, unsigned int *uncorrected, unsigned int *pending, unsigned int *failure) {
+  SINCE(450);
+  nvmlReturn_t result = get_uint(device, "remappedCorrected", corrected);
+  if (result == NVML_SUCCESS) result = get_uint(device, "remappedUncorrected", uncorrected);
+  if (result == NVML_SUCCESS) result = get_uint(device, "remappedPending", pending);
+  return result == NVML_SUCCESS ? get_uint(device, "remappedFailure", failure) : result;
+}
+
+// The first links of a GPU are active.
+nvmlReturn_t nvmlDeviceGetNvLinkState(nvmlDevice_t device, unsigned int link, nvmlEnableState_t *active) {
+  BEGIN;
+  unsigned int count, working;
+  nvmlReturn_t result = get_uint(device, "links", &count);
+  if (result == NVML_SUCCESS) result = get_uint(device, "activeLinks", &working);
+  if (result != NVML_SUCCESS) return result;
+  if (link >= count) return NVML_ERROR_INVALID_ARGUMENT;
+  *active = link < working ? NVML_FEATURE_ENABLED : NVML_FEATURE_DISABLED;
+  return NVML_SUCCESS;
+}
+
+static nvmlReturn_t get_fabric(nvmlDevice_t device, nvmlGpuFabricState_t *state, nvmlReturn_t *status) {
+  unsigned int value;
+  nvmlReturn_t result = get_uint(device, "fabricState", &value);
+  if (result == NVML_SUCCESS) *state = (nvmlGpuFabricState_t)value;
+  *status = get_uint(device, "fabricStatus", &value) == NVML_SUCCESS ? value : NVML_SUCCESS;
+  return result;
+}
+
+nvmlReturn_t nvmlDeviceGetGpuFabricInfo(nvmlDevice_t device, nvmlGpuFabricInfo_t *info) {
+  SINCE(530);
+  return get_fabric(device, &info->state, &info->status);
+}
+
+nvmlReturn_t nvmlDeviceGetGpuFabricInfoV(nvmlDevice_t device, nvmlGpuFabricInfoV_t *any) {
+  SINCE(550);
+  nvmlGpuFabricInfo_v2_t *info = (nvmlGpuFabricInfo_v2_t *)any;
+  if (info->version != nvmlGpuFabricInfo_v2) return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+  return get_fabric(device, &info->state, &info->status);
+}
+
+// Events. The attribute "xids" of a GPU is the list of all its errors so far, between commas.
+static struct {
+  int created;
+  unsigned int registered[64], delivered[64];
+} events;
+
+nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set) {
+  BEGIN;
+  memset(&events, 0, sizeof events);
+  events.created = 1;
+  *set = (nvmlEventSet_t)&events;
+  return NVML_SUCCESS;
+}
+
+static unsigned int xid_count(const char *list) {
+  unsigned int count = list && *list != 0;
+  for (; list && *list; list++) count += *list == ',';
+  return count;
+}
+
+nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long types, nvmlEventSet_t set) {
+  BEGIN;
+  const char *list;
+  int gpu = gpu_of(device);
+  if (!events.created || set != (nvmlEventSet_t)&events || gpu >= 64) return NVML_ERROR_INVALID_ARGUMENT;
+  nvmlReturn_t result = get(device, "xids", &list);
+  if (result != NVML_SUCCESS) return result;
+  if (types != nvmlEventTypeXidCriticalError) return NVML_ERROR_NOT_SUPPORTED;
+  events.registered[gpu] = 1;
+  // Only errors from now on are reported.
+  events.delivered[gpu] = xid_count(list);
+  return NVML_SUCCESS;
+}
+
+nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data, unsigned int timeout) {
+  BEGIN;
+  if (!events.created || set != (nvmlEventSet_t)&events || timeout != 0) return NVML_ERROR_INVALID_ARGUMENT;
+  for (int gpu = 0; gpu < 64; gpu++) {
+    const char *list = attribute(find("gpu", gpu, NULL, 0), "xids");
+    if (!events.registered[gpu] || xid_count(list) <= events.delivered[gpu]) continue;
+    for (unsigned int skip = events.delivered[gpu]; skip > 0; skip--) list = strchr(list, ',') + 1;
+    events.delivered[gpu]++;
+    *data = (nvmlEventData_t){.device = handle_of(gpu, -1),
+                              .eventType = nvmlEventTypeXidCriticalError,
+                              .eventData = strtoull(list, NULL, 10),
+                              .gpuInstanceId = ~0u,
+                              .computeInstanceId = ~0u};
+    return NVML_SUCCESS;
+  }
+  return NVML_ERROR_TIMEOUT;
+}
+
+nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned int *limit) {
+  BEGIN;
+  return get_uint(device, "powerLimit", limit);
+}
+
+nvmlReturn_t nvmlDeviceGetPowerManagementLimit(nvmlDevice_t device, unsigned int *limit) {
+  BEGIN;
+  return get_uint(device, "powerManagementLimit", limit);
+}
+
+nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, nvmlTemperatureSensors_t sensor, unsigned int *temperature) {
+  BEGIN;
+  return sensor == NVML_TEMPERATURE_GPU ? get_uint(device, "temperature", temperature) : NVML_ERROR_INVALID_ARGUMENT;
+}
+
+nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t type, unsigned int *clock) {
+  BEGIN;
+  static const char *const names[] = {"clockGraphics", "clockSm", "clockMemory", "clockVideo"};
+  return type <= NVML_CLOCK_VIDEO ? get_uint(device, names[type], clock) : NVML_ERROR_INVALID_ARGUMENT;
+}
+
+nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, nvmlClockType_t type, unsigned int *clock) {
+  BEGIN;
+  static const char *const names[] = {"maxClockGraphics", "maxClockSm", "maxClockMemory", "maxClockVideo"};
+  return type <= NVML_CLOCK_VIDEO ? get_uint(device, names[type], clock) : NVML_ERROR_INVALID_ARGUMENT;
+}
+
+nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, nvmlMemoryErrorType_t type, nvmlEccCounterType_t counter, unsigned long long *count) {
+  BEGIN;
+  static const char *const names[][2] = {{"eccCorrected", "eccUncorrected"}, {"eccCorrectedLifetime", "eccUncorrectedLifetime"}};
+  if (counter > NVML_AGGREGATE_ECC || type > NVML_MEMORY_ERROR_TYPE_UNCORRECTED) return NVML_ERROR_INVALID_ARGUMENT;
+  return get_ulong(device, names[counter][type], count);
+}
+
+// R535 renamed these functions, and kept the old names.
+nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t device, unsigned long long *reasons) {
+  BEGIN;
+  return get_ulong(device, "throttleReasons", reasons);
+}
+
+nvmlReturn_t nvmlDeviceGetSupportedClocksThrottleReasons(nvmlDevice_t device, unsigned long long *reasons) {
+  BEGIN;
+  return get_ulong(device, "supportedThrottleReasons", reasons);
+}
+
+nvmlReturn_t nvmlDeviceGetCurrentClocksEventReasons(nvmlDevice_t device, unsigned long long *reasons) {
+  SINCE(535);
+  return get_ulong(device, "throttleReasons", reasons);
+}
+
+nvmlReturn_t nvmlDeviceGetSupportedClocksEventReasons(nvmlDevice_t device, unsigned long long *reasons) {
+  SINCE(535);
+  return get_ulong(device, "supportedThrottleReasons", reasons);
+}
+
+// The processes of a type on a GPU or a MIG device. By the handle of a GPU, MIG's processes are for some users only.
+static nvmlReturn_t list_processes(nvmlDevice_t device, char type, unsigned int *count, nvmlProcessInfo_v2_t *infos) {
+  const char *ignored;
+  nvmlReturn_t result = get(device, "uuid", &ignored);
+  if (result != NVML_SUCCESS) return result;
+  if (is_fault("no-permission")) return NVML_ERROR_NO_PERMISSION;
+  unsigned int found = 0, capacity = *count;
+  struct entry *process;
+  for (int i = 0; (process = find("process", i, "gpu", gpu_of(device))); i++) {
+    int mig = number(process, "mig", -1);
+    const char *types = attribute(process, "type"), *memory = attribute(process, "memory");
+    if (!strchr(types, type) || (mig_of(device) >= 0 ? mig != mig_of(device) : mig >= 0 && is_fault("no-mig-permission"))) continue;
+    struct entry *instance = mig < 0 ? NULL : find("mig", mig, "gpu", gpu_of(device));
+    if (found++ < capacity)
+      infos[found - 1] = (nvmlProcessInfo_v2_t){
+          .pid = number(process, "pid", 0),
+          .usedGpuMemory = memory ? strtoull(memory, NULL, 10) : (unsigned long long)NVML_VALUE_NOT_AVAILABLE,
+          .gpuInstanceId = number(instance, "gpuInstance", -1),
+          .computeInstanceId = number(instance, "computeInstance", -1),
+      };
+  }
+  *count = is_fault("garbage-count") ? GARBAGE : found;
+  return found > capacity ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+}
+
+static nvmlReturn_t list_processes_v1(nvmlDevice_t device, char type, unsigned int *count, nvmlProcessInfo_v1_t *infos) {
+  unsigned int capacity = *count;
+  nvmlProcessInfo_v2_t *all = calloc(capacity, sizeof *all);
+  nvmlReturn_t result = list_processes(device, type, count, all);
+  for (unsigned int i = 0; result == NVML_SUCCESS && i < *count && i < capacity; i++)
+    infos[i] = (nvmlProcessInfo_v1_t){.pid = all[i].pid, .usedGpuMemory = all[i].usedGpuMemory};
+  free(all);
+  return result;
+}
+
+#define PROCESSES(name, type)                                                                                        \
+  nvmlReturn_t name(nvmlDevice_t device, unsigned int *count, nvmlProcessInfo_v1_t *infos) {                          \
+    BEGIN;                                                                                                            \
+    return list_processes_v1(device, type, count, infos);                                                             \
+  }                                                                                                                   \
+  nvmlReturn_t name##_v2(nvmlDevice_t device, unsigned int *count, nvmlProcessInfo_v2_t *infos) {                     \
+    SINCE(450);                                                                                                       \
+    return list_processes(device, type, count, infos);                                                                \
+  }                                                                                                                   \
+  nvmlReturn_t name##_v3(nvmlDevice_t device, unsigned int *count, nvmlProcessInfo_t *infos) {                        \
+    SINCE(510);                                                                                                       \
+    return list_processes(device, type, count, infos);                                                                \
+  }
+
+PROCESSES(nvmlDeviceGetComputeRunningProcesses, 'C')
+PROCESSES(nvmlDeviceGetGraphicsRunningProcesses, 'G')
+PROCESSES(nvmlDeviceGetMPSComputeRunningProcesses, 'M')
+
+nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlProcessUtilizationSample_t *samples, unsigned int *count, unsigned long long since) {
+  BEGIN;
+  unsigned int mig, found = 0, capacity = *count;
+  nvmlReturn_t result = get(device, "uuid", &(const char *){NULL});
+  if (result != NVML_SUCCESS) return result;
+  if (get_uint(device, "mig", &mig) == NVML_SUCCESS && mig) return NVML_ERROR_NOT_SUPPORTED;
+  if (number(device_of(device), "noProcessUtilization", 0)) return NVML_ERROR_NOT_SUPPORTED;
+  struct entry *process;
+  // A process that was idle has no sample.
+  for (int i = 0; (process = find("process", i, "gpu", gpu_of(device))); i++)
+    if (attribute(process, "sm") && found++ < capacity)
+      samples[found - 1] = (nvmlProcessUtilizationSample_t){
+          .pid = number(process, "pid", 0), .timeStamp = microseconds(), .smUtil = number(process, "sm", 0)};
+  *count = found;
+  if (found == 0) return NVML_ERROR_NOT_FOUND;
+  return found > capacity ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
+}
+
+// The power of now, since 1970.
+nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *energy) {
+  BEGIN;
+  unsigned int milliwatts;
+  nvmlReturn_t result = get_uint(device, "energyPower", &milliwatts);
+  if (result == NVML_SUCCESS) *energy = (unsigned long long)((unsigned __int128)microseconds() * milliwatts / 1000000);
+  return result;
+}
+
+// A sample each sixth of a second.
+nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, nvmlSamplingType_t type, unsigned long long since, nvmlValueType_t *value_type, unsigned int *count, nvmlSample_t *samples) {
+  enum { PERIOD = 166667 };
+  BEGIN;
+  unsigned int utilization, found = 0, capacity = *count;
+  if (type != NVML_GPU_UTILIZATION_SAMPLES) return NVML_ERROR_INVALID_ARGUMENT;
+  nvmlReturn_t result = get_uint(device, "gpuUtilization", &utilization);
+  if (result != NVML_SUCCESS) return result;
+  *value_type = NVML_VALUE_TYPE_UNSIGNED_INT;
+  for (unsigned long long time = (since / PERIOD + 1) * PERIOD; time <= microseconds() && found < capacity; time += PERIOD) {
+    // The rest of the union has no defined value.
+    memset(&samples[found], 0xa5, sizeof samples[found]);
+    samples[found].timeStamp = time;
+    samples[found++].sampleValue.uiVal = utilization;
+  }
+  *count = found;
+  return found == 0 ? NVML_ERROR_NOT_FOUND : NVML_SUCCESS;
+}
