@@ -38,7 +38,7 @@ interface Scrapes {
 /** Why Prometheus does not scrape a server, by the label `reason`. */
 const NOT_SCRAPED: Readonly<Record<string, string>> = {
   network: "it is not on a network of the stack",
-  port: "its port is unknown, and the container label llm-metrics.port is not set",
+  port: "its port is unknown (container label llm-metrics.port)",
   engine: "its engine exposes none",
   label: "the container label llm-metrics.scrape is false",
 };
