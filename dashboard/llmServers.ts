@@ -37,8 +37,9 @@ interface Scrapes {
 
 /** Why Prometheus does not scrape a server, by the label `reason`. */
 const NOT_SCRAPED: Readonly<Record<string, string>> = {
-  network: "it is not on a network of the stack",
+  network: "it is on no network on which servers are scraped (setting llmNetworks)",
   port: "its port is unknown (container label llm-metrics.port)",
+  key: "it has a key (setting llmKeys), and is in the host's network, where another process could get the key",
   engine: "its engine exposes none",
   label: "the container label llm-metrics.scrape is false",
 };

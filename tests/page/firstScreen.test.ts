@@ -249,7 +249,9 @@ describe("First screen of a host whose LLM servers have faults", () => {
     const servers = page.locator("section[aria-labelledby=servers]");
     await servers.getByText("It has not answered scrapes for 1").waitFor();
     await servers
-      .getByText("Its own metrics are not scraped: it is not on a network of the stack.")
+      .getByText(
+        "Its own metrics are not scraped: it is on no network on which servers are scraped (setting llmNetworks).",
+      )
       .waitFor();
     await page.getByText("The LLM server chat-vllm on llm-1 does not answer").waitFor();
     expect(await page.getByText("The target chat-vllm").count()).toBe(0);

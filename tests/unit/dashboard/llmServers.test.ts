@@ -63,7 +63,8 @@ describe("LLM server on the first screen", () => {
   });
 
   it.each([
-    ["network", /not scraped: it is not on a network of the stack/],
+    ["network", /not scraped: it is on no network on which servers are scraped/],
+    ["key", /not scraped: it has a key/],
     ["port", /llm-metrics\.port/],
     ["engine", /its engine exposes none/],
     ["label", /llm-metrics\.scrape is false/],
