@@ -73,8 +73,9 @@ async function main({
       console.error(`waiting for ${server.name}: ${mismatch.actual}`);
     },
   );
+  const input = loadScript(server, files, randomUUID());
   try {
-    await docker(["exec", "-i", CONTAINER, "sh", "-e"], { input: loadScript(server, files, randomUUID()) });
+    await docker(["exec", "-i", CONTAINER, "sh", "-e"], { input });
   } catch (error) {
     const { message, cause } = error as Error;
     const { exitCode } = cause as ExecaError;
