@@ -22,8 +22,8 @@ const PORT = 8080;
 const NETWORK = "llm-metrics-bench";
 
 const CLIENTS = 3;
-/** The pause of a client between two requests, so that the server does not take all of the machine. */
-const PAUSE = 300;
+/** A client sends a request every so many milliseconds, so that the load does not depend on how busy the machine is. */
+const PERIOD = 1000;
 /** The windows of the recording rules, and of the documented bound, in seconds. */
 const [RECORDED, SHORT] = [300, 120];
 const SCRAPE_SECONDS = 30;
@@ -117,7 +117,8 @@ async function startClients(address: string): Promise<{ readings: Reading[]; sto
   let tokens = 0;
   let isStopped = false;
   const client = async () => {
-    while (!isStopped) {
+    for (let next = Date.now(); !isStopped; next += PERIOD) {
+      await sleep(Math.max(0, next - Date.now()));
       const request = {
         prompt: "the same beginning of every prompt",
         n_predict: 50 + Math.floor(Math.random() * 100),
@@ -125,7 +126,6 @@ async function startClients(address: string): Promise<{ readings: Reading[]; sto
       };
       const response = await fetch(`${url}/completion`, { method: "POST", body: JSON.stringify(request) });
       tokens += ((await response.json()) as { tokens_predicted: number }).tokens_predicted;
-      await sleep(PAUSE);
     }
   };
   const clients = Promise.all(Array.from({ length: CLIENTS }, client));

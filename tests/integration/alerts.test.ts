@@ -114,8 +114,8 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await stack.remove();
   await docker("rm", "-f", ...Object.values(names));
+  await stack.remove();
   await run("umount", [disk]);
   await receiver.stop();
   await outside.remove();
