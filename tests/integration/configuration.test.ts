@@ -232,15 +232,13 @@ describe("Documented settings change and go back, each time by an update that en
     const hostDisks = ["/usr/local"];
     const memory = { cadvisorMemory: "300MB", prometheusMemory: "900MB", exporterMemory: "200MB" };
 
-    const llmNetworks = ["bridge"];
-    const changed = { dockerAccess: "proxy", gpu: "on", hostDisks, llmNetworks, ...images, ...memory };
+    const changed = { dockerAccess: "proxy", gpu: "on", hostDisks, ...images, ...memory };
     await changeAndGoBack(changed, {}, async () => {
       const expected = {
         cadvisor: [digest, 300],
         prometheus: [images.prometheusImage, 900],
         gateway: [images.caddyImage, expect.anything()],
         "docker-proxy": [images.caddyImage, expect.anything()],
-        "llm-forwarder": [images.caddyImage, expect.anything()],
         exporter: [images.exporterImage, 200],
         "node-exporter": [images.nodeExporterImage, expect.anything()],
       } as const;
