@@ -217,6 +217,8 @@ async function measureContainer(
   const [cpuTime, memoryUse] = [await cgroupOf(pid, "cpuacct"), await cgroupOf(pid, "memory")];
   const cpuSeconds = async () => Number(await readFile(`${cpuTime}/cpuacct.usage`, "utf8")) / 1e9;
 
+  // The program is read from the volume first.
+  await sleep(5000);
   for (let i = 0; i < 2; i++) {
     await scrape();
     await sleep(INTERVAL_SECONDS * 1000);

@@ -4,7 +4,6 @@ import { Collector } from "./collector";
 import { Containers } from "./containers";
 import { DockerApi } from "./dockerApi";
 import { Driver, WORKER_ARGUMENT } from "./driver";
-import { runWorker } from "./driver/worker";
 import { Gpus } from "./gpus";
 import { exporterServer } from "./server";
 
@@ -50,5 +49,9 @@ function startDriver(): Driver {
   return driver;
 }
 
-if (process.argv[2] === WORKER_ARGUMENT) runWorker();
+// Only the process that calls NVIDIA's library loads the native code for that.
+if (process.argv[2] === WORKER_ARGUMENT)
+  void import("./driver/worker").then(({ runWorker }) => {
+    runWorker();
+  });
 else main();
