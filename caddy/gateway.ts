@@ -278,7 +278,7 @@ function server(
     routes: [
       { handle: [{ handler: "headers", response: { set: securityHeaders(upstream), delete: ["Server"] } }] },
       respond(400, [{ vars_regexp: { "{http.request.orig_uri}": { pattern: MALFORMED_PATH } } }]),
-      ...(hosts ? [respond(421, [{ not: [{ host: hosts }] }])] : []),
+      ...(hosts ? [respond(421, [{ not: [{ host: hosts }] }], CLOSE)] : []),
       ...(login ? [authentication(login)] : []),
       ...before,
       { match: allowed, handle: [{ handler: "request_body", max_size: 1_048_576 }, ...forward(upstream)] },
@@ -287,10 +287,16 @@ function server(
   };
 }
 
-const respond = (status_code: number, match?: Match[]): Route => ({
+const respond = (status_code: number, match?: Match[], more: object = {}): Route => ({
   ...(match && { match }),
-  handle: [{ handler: "static_response", status_code }],
+  handle: [{ handler: "static_response", status_code, ...more }],
 });
+
+/**
+ * After an update, the gateway can have the previous address of cAdvisor. Prometheus then reaches the gateway until the connection
+ * ends, and resolves the name of cAdvisor again for the next one.
+ */
+const CLOSE = { close: true };
 
 /** Answers that there is no live stream: Prometheus's page then polls notifications, and no response stays open. */
 const NO_LIVE_NOTIFICATIONS = respond(204, [{ path: ["/api/v1/notifications/live"] }]);

@@ -104,3 +104,7 @@ test("the gateway's own authority certifies the names that the settings give", (
     },
   });
 });
+
+test("a client that takes the gateway for another container connects anew, and so resolves the name again", () => {
+  expect(configOf()).toContain('{"handler":"static_response","status_code":421,"close":true}');
+});
