@@ -45,8 +45,8 @@ export interface Run {
   /** The exporter's last answer, and nvidia-smi's rows of the same time. */
   snapshot: DriverSnapshot;
   last: Rows;
-  /** Memory in MiB of each process, by pid, by nvidia-smi at that time. */
-  memory: Map<number, number>;
+  /** Memory in MiB of each process, by UUID and pid, by nvidia-smi at that time. */
+  memory: Map<string, number>;
   /** What the exporter counted, by UUID, and by UUID and pid. */
   busySeconds: Map<string, number>;
   joules: Map<string, number>;
@@ -153,10 +153,12 @@ async function queryProcesses(): Promise<[string, number][]> {
     .map(([gpu = "", pid = "", , sm = ""]) => [`${gpu} ${pid}`, Number(sm) || 0]);
 }
 
-async function queryMemory(): Promise<Map<number, number>> {
-  const lines = await nvidiaSmi("--query-compute-apps=pid,used_memory", CSV);
+async function queryMemory(): Promise<Map<string, number>> {
+  const lines = await nvidiaSmi("--query-compute-apps=gpu_uuid,pid,used_memory", CSV);
   return new Map(
-    lines.map(([pid, mib]): [number, number] => [Number(pid), Number(mib)]).filter(([, mib]) => mib >= 0),
+    lines
+      .map(([uuid = "", pid = "", mib]): [string, number] => [`${uuid} ${pid}`, Number(mib)])
+      .filter(([, mib]) => mib >= 0),
   );
 }
 
@@ -166,11 +168,11 @@ export function compare(run: Run): Comparison[] {
   return [
     { what: "GPUs", unit: "", ours: gpus.length, theirs: run.last.size },
     ...gpus.flatMap((gpu) => compareGpu(run, gpu)),
-    ...run.snapshot.processes.map(({ pid, memoryBytes }): Comparison => ({
+    ...run.snapshot.processes.map(({ pid, device, memoryBytes }): Comparison => ({
       what: `memory of the process ${pid}`,
       unit: "MiB",
       ours: memoryBytes && memoryBytes / MIB,
-      theirs: run.memory.get(pid),
+      theirs: run.memory.get(`${device} ${pid}`),
     })),
     ...[...run.processPercents].map(([key, percents]): Comparison => {
       const [index, pid] = key.split(" ");
@@ -265,7 +267,8 @@ function energy(readings: { at: number; value: string | undefined }[], until: nu
 
 /** Whether the two values are the same, as far as both programs can say. */
 export function agrees({ ours, theirs, unit, moving }: Comparison): boolean {
-  if (moving || ours === undefined || theirs === undefined) return true;
+  if (moving || theirs === undefined) return true;
+  if (ours === undefined) return false;
   if (typeof ours === "string" || typeof theirs === "string") return ours === theirs;
   const difference = Math.abs(ours - theirs);
   const tolerance = SUMS.includes(unit) ? TOLERANCE_RATIO * Math.abs(theirs) : 0;

@@ -118,8 +118,9 @@ function loadScript(
   const names = Object.keys(files).filter((name) => !isSecret(name));
   return `{
 cd ${folder}
-pauses=0
-pause() { pauses=$((pauses + 1)); [ $pauses -lt ${SCRIPT_TIMEOUT_SECONDS * 10} ] && sleep 0.1; }
+start_timeout() { end=$(($(date +%s) + ${SCRIPT_TIMEOUT_SECONDS})); }
+pause() { [ "$(date +%s)" -lt "$end" ] && sleep 0.1; }
+start_timeout
 [ "$(readlink lock)" != /proc/$$ ] || rm lock # Of a process before the container was restarted.
 until ln -s /proc/$$ lock; do [ -e lock ] || rm -f lock; pause; done
 unused=${secrets}
@@ -135,7 +136,7 @@ before=$(reloads)
 for file in ${names.join(" ")}; do [ ! -e $file ] || cp $file previous; done
 mv candidate/* .
 ${RELOAD}
-pauses=0
+start_timeout
 until now=$(reloads) && [ "$now" != "$before" ]; do pause || break; done
 case "$now" in
   "" | "$before" | *"successful 0"*) mv previous/* .; ${RELOAD}; exit ${NOT_LOADED};;

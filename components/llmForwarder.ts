@@ -89,8 +89,17 @@ export class LlmForwarder extends pulumi.ComponentResource {
 
   /** Finds the address on the stack's network. Its name would not do: containers on the other networks can have it too. */
   private start(network: docker.Network, keys?: docker.Volume): pulumi.Output<string> {
-    const waits = keys ? `until [ -d ${KEYS_FOLDER}/${CURRENT_KEYS} ]; do sleep 0.2; done; ` : "";
-    return pulumi.interpolate`${waits}route="$(ip -4 route show ${subnetOf(network)})"; address="\${route##* src }"; export ${STACK_ADDRESS}="\${address%% *}"`;
+    const waits = keys ? [`until [ -d ${KEYS_FOLDER}/${CURRENT_KEYS} ]; do sleep 0.2; done`] : [];
+    return subnetOf(network).apply((subnet) =>
+      [
+        ...waits,
+        `route="$(ip -4 route show ${subnet})"`,
+        'address="${route##* src }"',
+        `export ${STACK_ADDRESS}="\${address%% *}"`,
+        // Without an address, Caddy would listen on all networks.
+        `[ -n "$${STACK_ADDRESS}" ] || { echo "not on the network of the stack: npm run up connects it" >&2; exit 1; }`,
+      ].join("; "),
+    );
   }
 
   private installKeys(name: string, { host, image, keys }: LlmForwarderArgs): void {

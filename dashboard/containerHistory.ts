@@ -48,7 +48,7 @@ type ContainerField = Exclude<
   "memoryLimitUsed" | "health" | "restarts" | "exitCode" | "oomKilled"
 >;
 
-type Field = ContainerField | ServerField | "gpuMemory" | "gpuUse";
+type Field = ContainerField | ServerField | "gpuMemory" | "gpuUse" | "gpuPower";
 
 /** The matcher of a container's name. PromQL reads the escapes of JSON. */
 export const named = (name: string): string => `name=${JSON.stringify(name)}`;
@@ -65,7 +65,7 @@ export function historyQueries(name: string, { step }: Grid): Record<Field, Hist
   const ofGpu = ({ title, unit, expr }: Query): HistoryQuery => ({
     title,
     unit,
-    expr: expr({ matchers, by: "gpu" }),
+    expr: expr({ matchers, by: "gpu", window }),
   });
   const queries = CONTAINER_QUERIES;
   return {
@@ -83,6 +83,7 @@ export function historyQueries(name: string, { step }: Grid): Record<Field, Hist
     oomKills: of(queries.oomKills, `${step}s`),
     gpuMemory: ofGpu(CONTAINER_GPU_QUERIES.memory),
     gpuUse: ofGpu(CONTAINER_GPU_QUERIES.use),
+    gpuPower: ofGpu(CONTAINER_GPU_QUERIES.power),
     ...serverQueries(of),
   };
 }
@@ -180,7 +181,7 @@ export function containerHistory({
     const series = byField.get(field, {});
     return series ? [{ label, series, isLimit }] : [];
   };
-  const gpuLines = (field: "gpuMemory" | "gpuUse"): Line[] =>
+  const gpuLines = (field: "gpuMemory" | "gpuUse" | "gpuPower"): Line[] =>
     ranges
       .filter(({ metric }) => metric[FIELD] === field)
       .map((range) => ({ label: `GPU ${range.metric["gpu"] ?? ""}`, series: onGrid(range, grid) }))
@@ -201,6 +202,17 @@ export function containerHistory({
     missing: reasonFor(metric, reasons) ?? missing,
   });
   const none = "No samples in this time range.";
+  // Not every driver reports energy.
+  const energyCharts = [
+    chart("GPU power", "gpuPower", gpuLines("gpuPower"), "container_gpu_energy_joules_total", none),
+    chart(
+      "Tokens per joule of the GPUs",
+      "tokensPerJoule",
+      line("generated", "tokensPerJoule"),
+      "container_gpu_energy_joules_total",
+      none,
+    ),
+  ];
   const ofServer = serverCharts(queries, line, described.containerGpus.length);
   const hasCpuLimit = byField.get("cpuLimit", {}) !== undefined;
   const hasGpus =
@@ -222,6 +234,7 @@ export function containerHistory({
         ? [
             chart("GPU memory", "gpuMemory", gpuLines("gpuMemory"), "container_gpu_memory_used_bytes", none),
             chart("GPU use", "gpuUse", gpuLines("gpuUse"), "container_gpu_utilization_ratio", none),
+            ...energyCharts.filter(({ lines }) => lines.length > 0),
           ]
         : []),
       chart(

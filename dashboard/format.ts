@@ -61,6 +61,7 @@ const FORMATS: Record<Unit, (value: number) => string> = {
   bytes,
   "bytes per second": (value) => `${bytes(value)}/s`,
   "per second": (value) => `${digits(value)}/s`,
+  "per joule": (value) => `${digits(value)}/J`,
   seconds,
   ratio: percent,
   watts: (value) => `${Math.round(value)} W`,

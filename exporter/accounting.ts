@@ -26,6 +26,9 @@ interface Pending extends Totals {
 
 const ZERO: Totals = { usageSeconds: 0, joules: 0 };
 
+/** For how many samples the energy of a busy GPU waits for the times of its processes, which come less often. */
+const MAX_WAITING = 3;
+
 /**
  * Counts how long containers keep GPUs busy, and the energy that they consume. The energy of a GPU in a second is shared among the
  * processes that ran in that second, in proportion to the time in which each kept the multiprocessors busy. Where none ran, it is
@@ -37,6 +40,8 @@ export class Accounting {
   private readonly xids = new Map<string, Map<number, number>>();
   private readonly containers = new Map<string, Map<string, Totals>>();
   private pending = new Map<string, Pending>();
+  /** The energy of each GPU that waits for the times of its processes, and for how many samples. */
+  private readonly waiting = new Map<string, { joules: number; samples: number }>();
   /** The containers around each process that ran since the last scrape. */
   private readonly cgroups = new Map<number, string[]>();
 
@@ -48,9 +53,11 @@ export class Accounting {
     for (const sample of samples) this.addSample(sample);
   }
 
-  private addSample({ uuid, busySeconds, joules, processes }: GpuSample): void {
+  private addSample({ uuid, busySeconds, joules: consumed, processes }: GpuSample): void {
     const gpu = this.gpus.get(uuid);
     const ran = (processes ?? []).reduce((sum, { seconds }) => sum + seconds, 0);
+    const isWaiting = processes !== undefined && ran === 0 && (busySeconds ?? 0) > 0;
+    const joules = consumed && this.withWaiting(uuid, consumed, isWaiting);
     this.gpus.set(uuid, {
       usageSeconds: plus(gpu?.usageSeconds ?? 0, busySeconds),
       joules: plus(gpu?.joules ?? 0, joules),
@@ -68,6 +75,15 @@ export class Accounting {
         joules: plus(before, joules === undefined ? undefined : (joules * seconds) / ran),
       });
     }
+  }
+
+  /** @returns the energy to count now, with that of the samples before; 0 where it waits */
+  private withWaiting(uuid: string, consumed: number, isWaiting: boolean): number {
+    const { joules, samples } = this.waiting.get(uuid) ?? { joules: 0, samples: 0 };
+    this.waiting.delete(uuid);
+    if (!isWaiting || samples === MAX_WAITING) return joules + consumed;
+    this.waiting.set(uuid, { joules: joules + consumed, samples: samples + 1 });
+    return 0;
   }
 
   /** A process that has ended has no cgroup; it counts as one of the host. */

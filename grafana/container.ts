@@ -11,6 +11,9 @@ import { containerVariable, createDashboard, ON_HOST, UIDS } from "./dashboards"
 import { chart, DATASOURCE, labelRows, rows } from "./panels";
 import { ALERT_LABELS, HEALTH } from "./words";
 
+/** A third of the width of a dashboard. */
+const THIRD = 8;
+
 const matchers = `${ON_HOST},name="$name"`;
 const scope = { matchers, by: "name" };
 const ofGpus = { matchers, by: "gpu" };
@@ -117,6 +120,12 @@ export function containerDashboard() {
       ),
     )
     .withPanel(
+      ofServer("Tokens per joule", "Generated tokens per joule that the GPUs consumed for the container.", {
+        legend: "generated",
+        query: LLM_QUERIES.tokensPerJoule,
+      }),
+    )
+    .withPanel(
       ofServer("Tokens of prompts", "Tokens per second that the server reads.", {
         legend: "in total",
         query: LLM_QUERIES.prompts,
@@ -188,7 +197,7 @@ export function containerDashboard() {
             isLimit: true,
           },
         ],
-      ),
+      ).span(THIRD),
     )
     .withPanel(
       chart(
@@ -198,7 +207,17 @@ export function containerDashboard() {
           missing: NO_GPU,
         },
         [{ query: CONTAINER_GPU_QUERIES.use, scope: ofGpus, legend: "GPU {{gpu}}" }],
-      ),
+      ).span(THIRD),
+    )
+    .withPanel(
+      chart(
+        {
+          title: "GPU power",
+          description: "The container's share of the power of each GPU.",
+          missing: "The container used no GPU, or the driver does not report energy.",
+        },
+        [{ query: CONTAINER_GPU_QUERIES.power, scope: ofGpus, legend: "GPU {{gpu}}" }],
+      ).span(THIRD),
     )
     .withPanel(
       labelRows(

@@ -16,6 +16,7 @@ const UNITS: Record<Unit, string> = {
   bytes: units.BytesIEC,
   "bytes per second": units.BytesPerSecondIEC,
   "per second": "suffix:/s",
+  "per joule": "suffix:/J",
   seconds: units.Seconds,
   ratio: units.PercentUnit,
   watts: units.Watt,

@@ -8,6 +8,7 @@ export type Unit =
   | "bytes"
   | "bytes per second"
   | "per second"
+  | "per joule"
   | "seconds"
   | "ratio"
   | "watts"
@@ -164,6 +165,12 @@ export const CONTAINER_GPU_QUERIES = {
     exported("container_gpu_memory_total_bytes"),
   ),
   use: ofContainersGpu("GPU use", "ratio", "max", exported("container_gpu_utilization_ratio")),
+  power: ofContainersGpu(
+    "GPU power",
+    "watts",
+    "sum",
+    (matchers, window) => `rate(${exported("container_gpu_energy_joules_total")(matchers)}[${window}])`,
+  ),
   /** A GPU that the container has allocated and has not used in the window. */
   idle: query("id, gpu_uuid", "1h")(
     "Allocated and idle",
@@ -207,6 +214,7 @@ export const LLM_QUERIES = {
     "sum",
     recorded("llm:generated_tokens_per_gpu:rate5m"),
   ),
+  tokensPerJoule: ofServer("Tokens per joule", "per joule", "sum", recorded("llm:tokens_per_joule:rate5m")),
   prompts: ofServer("Tokens of prompts", "per second", "sum", recorded("llm:prompt_tokens:rate5m")),
   running: ofServer("Requests running", "count", "sum", recorded("llm:requests_running:sum")),
   waiting: ofServer("Requests waiting", "count", "sum", recorded("llm:requests_waiting:sum")),

@@ -60,6 +60,7 @@ export const IMAGE_REQUIREMENTS: Record<ImageSetting, Requirement> = {
     minimum: "0.32",
     // Source: prometheus/alertmanager, CHANGELOG.md.
     reason: "older ones reject the payload of webhooks in the configuration",
+    unsupported: { variant: "distroless", reason: "has no shell" },
   },
   grafanaImage: {
     repository: "grafana",

@@ -353,7 +353,8 @@ export interface ProcessUtilization {
 }
 
 /**
- * Returns samples that are newer than a time, the oldest first.
+ * Returns samples that are newer than a time, the oldest first. Drivers return illegal ones now and then, of more than 100 % or of no
+ * process (Syllo/nvtop, issue 110).
  *
  * @returns undefined where the driver does not report them
  */
@@ -374,8 +375,9 @@ export function processUtilization(
     ?.map(({ pid, timeStamp, smUtil }) => ({
       pid: Number(pid),
       time: Number(timeStamp),
-      ratio: Math.min(1, Number(smUtil) / 100),
+      ratio: Number(smUtil) / 100,
     }))
+    .filter(({ pid, ratio }) => pid !== 0 && ratio <= 1)
     .sort((a, b) => a.time - b.time);
 }
 

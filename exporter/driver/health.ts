@@ -46,7 +46,8 @@ export function readHealth(nvml: Nvml, handle: Handle): Health {
   const [mig] = uints("nvmlDeviceGetMigMode", 2);
   const performanceState = uint("nvmlDeviceGetPerformanceState");
   return {
-    gpu_memory_temperature_celsius: fields.memoryTemperature,
+    // Some GPUs without this sensor report 0.
+    gpu_memory_temperature_celsius: fields.memoryTemperature || undefined,
     gpu_performance_state:
       performanceState !== undefined && performanceState <= CONSTANTS.NVML_PSTATE_15
         ? performanceState

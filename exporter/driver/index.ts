@@ -28,6 +28,8 @@ export class DriverError extends Error {
 
 /** The timeout of a query; the scrapes that wait for it may have shorter ones. */
 export const DRIVER_TIMEOUT_SECONDS = 8;
+/** That of the first one. Without persistence mode, the driver initializes each GPU for it, which takes seconds each. */
+const FIRST_TIMEOUT_SECONDS = 60;
 
 /** How long a scrape waits for a driver that did not answer the query before. */
 const RETRY_TIMEOUT_SECONDS = 2;
@@ -120,6 +122,10 @@ export class Driver {
       this.worker = undefined;
       if (!this.asking && !worker.killed) this.crash = ended(code, signal);
     });
+    worker.on("error", () => {
+      // It could not be started, and has no exit then. A query in flight reports the error.
+      if (this.worker === worker) this.worker = undefined;
+    });
     worker.on("message", (message: WorkerMessage) => {
       if ("samples" in message) this.onObservations(message);
     });
@@ -156,11 +162,12 @@ export class Driver {
       const onError = (error: Error) => {
         fail("failed", `the process that calls NVIDIA's library: ${error.message}`);
       };
+      const seconds = this.answered ? DRIVER_TIMEOUT_SECONDS : FIRST_TIMEOUT_SECONDS;
       const timer = setTimeout(() => {
         this.silent = true;
         worker.kill("SIGKILL");
-        fail("timeout", noAnswer(DRIVER_TIMEOUT_SECONDS).message);
-      }, DRIVER_TIMEOUT_SECONDS * 1000);
+        fail("timeout", noAnswer(seconds).message);
+      }, seconds * 1000);
       worker.on("message", onMessage).on("exit", onExit).on("error", onError);
       worker.send("query", (error) => {
         if (error) onError(error);

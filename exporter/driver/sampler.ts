@@ -20,7 +20,7 @@ export interface ProcessTime {
   seconds: number;
 }
 
-/** What was last seen of a GPU. Times are in microseconds since 1970. */
+/** What was last seen of a GPU. Times are in microseconds, by the clock of the driver. */
 interface LastSeen {
   at: number;
   /** The newest sample of the GPU's utilization. */
@@ -30,16 +30,20 @@ interface LastSeen {
   millijoules: number | undefined;
 }
 
-/**
- * How far back a sample of a process counts. A process that was idle for long has no sample of that time, and its next one is not of
- * all of it.
- */
+/** How far back a sample counts. What was idle for long can have no sample of that time, and the next one is not of all of it. */
 const MAX_INTERVAL_MICROSECONDS = 1_500_000;
+
+/** Two clocks that differ by more do not count from the same time. */
+const HOUR_MICROSECONDS = 3_600_000_000;
+const SECOND_MICROSECONDS = 1_000_000;
 
 /** Takes samples of what the GPUs and the processes on them do. */
 export class Sampler {
   private readonly lastSeen = new Map<string, LastSeen>();
   private gpus: { uuid: string; handle: Handle; hasMig: boolean }[] = [];
+  /** The time of the driver's samples, less that of this program, in microseconds. */
+  private offset: number | undefined;
+  private time = 0;
 
   /** @param now the time in microseconds since 1970 */
   constructor(
@@ -60,17 +64,25 @@ export class Sampler {
 
   /** @returns a sample of each of these GPUs that still answers; its first one has nothing but zeros */
   sample(): GpuSample[] {
+    const time = this.now();
+    if (time < this.time) {
+      // The clock was set back. No sample of before is newer than those that come.
+      this.offset = undefined;
+      for (const [uuid, { millijoules }] of this.lastSeen)
+        this.lastSeen.set(uuid, firstSeen(time, millijoules));
+    }
+    this.time = time;
     return this.gpus.flatMap((gpu) => unlessLost(() => [this.sampleGpu(gpu)]));
   }
 
   private sampleGpu({ uuid, handle, hasMig }: Sampler["gpus"][number]): GpuSample {
-    const now = this.now();
-    const last = this.lastSeen.get(uuid) ?? { at: now, gpu: now, processes: now, millijoules: undefined };
+    const now = this.driverTime(handle);
+    const last = this.lastSeen.get(uuid) ?? firstSeen(now);
     const millijoules = optional(() => this.nvml.ulong("nvmlDeviceGetTotalEnergyConsumption", handle));
     const gpu = this.gpuTime(handle, last.gpu);
     const since = Math.max(last.processes, now - MAX_INTERVAL_MICROSECONDS);
     // The times of processes would be those outside of MIG, if any.
-    const processes = hasMig ? undefined : this.processTimes(handle, since);
+    const processes = hasMig ? undefined : this.processTimes(handle, since, now + SECOND_MICROSECONDS);
     this.lastSeen.set(uuid, {
       at: now,
       gpu: gpu?.newest ?? last.gpu,
@@ -87,6 +99,22 @@ export class Sampler {
     };
   }
 
+  /** Drivers count the time of samples from 1970; some, as that of GB10, from the boot (polarsignals/gpu-metrics-agent, PR 36). */
+  private driverTime(handle: Handle): number {
+    if (this.offset === undefined) {
+      const times = this.gpuSamples(handle, 0)?.map(({ time }) => time) ?? [this.time];
+      if (times.length > 0) {
+        const offset = Math.max(...times) - this.time;
+        this.offset = Math.abs(offset) > HOUR_MICROSECONDS ? offset : 0;
+        // What was seen before was by the other clock.
+        if (this.offset !== 0)
+          for (const [uuid, { millijoules }] of this.lastSeen)
+            this.lastSeen.set(uuid, firstSeen(this.time + this.offset, millijoules));
+      }
+    }
+    return this.time + (this.offset ?? 0);
+  }
+
   /** The use of now, for a time, where the driver has no samples. */
   private busySince(handle: Handle, microseconds: number): number | undefined {
     const rates = optional(() =>
@@ -97,6 +125,18 @@ export class Sampler {
 
   /** Adds up the samples, of a sixth of a second or longer, that the driver has taken. */
   private gpuTime(handle: Handle, since: number): { seconds: number; newest: number } | undefined {
+    const samples = this.gpuSamples(handle, since);
+    if (!samples) return undefined;
+    let [seconds, newest] = [0, since];
+    for (const { time, ratio } of samples) {
+      seconds += (Math.min(1, ratio) * Math.min(time - newest, MAX_INTERVAL_MICROSECONDS)) / 1e6;
+      newest = time;
+    }
+    return { seconds, newest };
+  }
+
+  /** Returns the samples of a GPU's use that are newer than a time, the oldest first; undefined where the driver has none. */
+  private gpuSamples(handle: Handle, since: number): { time: number; ratio: number }[] | undefined {
     const samples = samplesOf(() =>
       this.nvml.list(
         "nvmlDeviceGetSamples",
@@ -105,25 +145,26 @@ export class Sampler {
         ["type", "count", "list"],
       ),
     );
-    if (!samples) return undefined;
-    const times = samples
-      // The value is an unsigned int, the lower half of the union.
-      .map(({ timeStamp, sampleValue = 0 }) => ({
-        time: Number(timeStamp),
-        ratio: Number(BigInt.asUintN(32, BigInt(sampleValue))) / 100,
-      }))
-      .filter(({ time }) => time > since)
-      .sort((a, b) => a.time - b.time);
-    let [seconds, newest] = [0, since];
-    for (const { time, ratio } of times) {
-      seconds += (Math.min(1, ratio) * (time - newest)) / 1e6;
-      newest = time;
-    }
-    return { seconds, newest };
+    return (
+      samples
+        // The value is an unsigned int, the lower half of the union.
+        ?.map(({ timeStamp, sampleValue = 0 }) => ({
+          time: Number(timeStamp),
+          ratio: Number(BigInt.asUintN(32, BigInt(sampleValue))) / 100,
+        }))
+        .filter(({ time }) => time > since)
+        .sort((a, b) => a.time - b.time)
+    );
   }
 
-  private processTimes(handle: Handle, since: number): { times: ProcessTime[]; newest: number } | undefined {
-    const samples = processUtilization(this.nvml, handle, since)?.filter(({ time }) => time > since);
+  private processTimes(
+    handle: Handle,
+    since: number,
+    until: number,
+  ): { times: ProcessTime[]; newest: number } | undefined {
+    const samples = processUtilization(this.nvml, handle, since)?.filter(
+      ({ time }) => time > since && time <= until,
+    );
     if (!samples) return undefined;
     const seconds = new Map<number, number>();
     const newest = new Map<number, number>();
@@ -138,6 +179,13 @@ export class Sampler {
     return { times, newest: Math.max(0, ...newest.values()) };
   }
 }
+
+const firstSeen = (at: number, millijoules?: number): LastSeen => ({
+  at,
+  gpu: at,
+  processes: at,
+  millijoules,
+});
 
 /** @returns nothing of a GPU that does not answer: the exporter's query of all values reports the error */
 function unlessLost<T>(read: () => T[]): T[] {

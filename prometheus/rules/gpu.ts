@@ -205,8 +205,8 @@ const healthAlerts = (alerts: AlertSettings): AlertingRule[] => [
   },
   {
     alert: "GpuPcieDegraded",
-    // An idle GPU lowers the generation of its link, and not the width.
-    expr: "gpu_pcie_link_width < gpu_pcie_link_width_max",
+    // A GPU that is not in use can have fewer lanes.
+    expr: "gpu_pcie_link_width < gpu_pcie_link_width_max unless on (host, gpu_uuid) gpu_performance_state > 2",
     for: alerts.gpuPcieFor,
     labels: { severity: "warning" },
     annotations: {

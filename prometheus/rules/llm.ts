@@ -118,6 +118,10 @@ const RECORDS: RecordingRule[] = [
     expr: `sum by (${BY_CONTAINER}) (${NAMES.generatedTokens}) / on (host, id) group_left () count by (host, id) (container_gpu_info{allocation!="none"})`,
   },
   {
+    record: "llm:tokens_per_joule:rate5m",
+    expr: `sum by (${BY_CONTAINER}) (${NAMES.generatedTokens}) / on (host, id) group_left () (sum by (host, id) (rate(container_gpu_energy_joules_total[5m])) > 0)`,
+  },
+  {
     record: "llm:gpu_memory_used_bytes:sum",
     expr: `${NAMES.requestsRunning} * 0 + on (host, id) group_left () sum by (host, id) (container_gpu_memory_used_bytes)`,
   },

@@ -479,7 +479,7 @@ describe("Records of LLM servers", () => {
     );
   });
 
-  it("divide tokens by the GPUs that are allocated, and show the GPU memory of each model", async () => {
+  it("divide tokens by the GPUs that are allocated and by their energy, and show the GPU memory of each model", async () => {
     const labels = 'host="h",id="/docker/a",name="a",llm_server="vllm"';
     const target = `job="llm-servers",instance="a:8000",${labels}`;
     const gpu = (n: number, more = "") => `job="exporter",gpu="${n}",${labels}${more}`;
@@ -494,12 +494,19 @@ describe("Records of LLM servers", () => {
           { series: `container_gpu_info{${gpu(2, ',allocation="none"')}}`, values: "1x40" },
           { series: `container_gpu_memory_used_bytes{${gpu(0)}}`, values: "30x40" },
           { series: `container_gpu_memory_used_bytes{${gpu(1)}}`, values: "40x40" },
+          { series: `container_gpu_energy_joules_total{${gpu(0)}}`, values: "0+9000x40" },
+          { series: `container_gpu_energy_joules_total{${gpu(1)}}`, values: "0+3000x40" },
         ],
         promql_expr_test: [
           {
             expr: "llm:generated_tokens_per_gpu:rate5m",
             eval_time: "10m",
             exp_samples: [{ labels: `llm:generated_tokens_per_gpu:rate5m{${labels}}`, value: 10 }],
+          },
+          {
+            expr: "llm:tokens_per_joule:rate5m",
+            eval_time: "10m",
+            exp_samples: [{ labels: `llm:tokens_per_joule:rate5m{${labels}}`, value: 0.05 }],
           },
           {
             expr: "llm:gpu_memory_used_bytes:sum",

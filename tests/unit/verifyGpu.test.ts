@@ -13,7 +13,7 @@ const SECONDS = "4";
 const nvidiaSmi = (usedMemory: number) => `#!/bin/sh
 case $1 in
   --query-gpu=*) echo "0, ${gpuUuid(0)}, NVIDIA H100 80GB HBM3, 550.127.05, 81559, ${usedMemory}, 60, 123.45, 650.00, 41, 1980, 1980, P0, 1, 16, 16, 0, 0" ;;
-  --query-compute-apps=*) echo "71, 20000" ;;
+  --query-compute-apps=*) echo "${gpuUuid(0)}, 71, 20000" ;;
   pmon) printf '# gpu pid type sm mem enc dec command\\n    0    71  C  50  3  -  -  python\\n    0     -  -   -  -  -  -  -\\n' ;;
 esac
 `;
@@ -81,6 +81,7 @@ test.each<[Comparison, boolean]>([
   [{ what: "UUID", unit: "", ours: "GPU-1", theirs: "GPU-2" }, false],
   [{ what: "links", unit: "", ours: 8, theirs: 16 }, false],
   [{ what: "ECC errors", unit: "", ours: 3, theirs: undefined }, true],
+  [{ what: "ECC errors", unit: "", ours: undefined, theirs: 3 }, false],
   [{ what: "clock", unit: "MHz", ours: 300, theirs: 1980, moving: true }, true],
 ])("%j agrees: %s", (comparison, expected) => {
   expect(agrees(comparison)).toBe(expected);

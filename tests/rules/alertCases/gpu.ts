@@ -362,6 +362,16 @@ export const GPU_CASES = {
       fires: ["21m"],
     },
     {
+      name: "about a GPU that is not in use, and lowers its performance state",
+      series: {
+        [gpu("gpu_pcie_link_width")]: "8x40",
+        [gpu("gpu_pcie_link_width_max")]: "16x40",
+        [gpu("gpu_performance_state")]: "8x20 2x20",
+      },
+      silent: ["10m", "15m"],
+      fires: ["20m"],
+    },
+    {
       name: "about all lanes, and an idle GPU's generation",
       series: {
         [gpu("gpu_pcie_link_width")]: "8x80",

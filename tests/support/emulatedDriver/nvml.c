@@ -623,6 +623,9 @@ nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, nvmlSamplingType_t type, 
   nvmlReturn_t result = get_uint(device, "gpuUtilization", &utilization);
   if (result != NVML_SUCCESS) return result;
   *value_type = NVML_VALUE_TYPE_UNSIGNED_INT;
+  // The driver keeps some seconds of samples.
+  unsigned long long kept = microseconds() - 90 * PERIOD;
+  if (since < kept) since = kept;
   for (unsigned long long time = (since / PERIOD + 1) * PERIOD; time <= microseconds() && found < capacity; time += PERIOD) {
     // The rest of the union has no defined value.
     memset(&samples[found], 0xa5, sizeof samples[found]);

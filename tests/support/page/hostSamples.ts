@@ -233,6 +233,7 @@ function gpuFamilies(host: DescribedHost, count: number): Family[] {
     ofUses("container_gpu_info", () => 1, { allocation: "device_request" }),
     ofUses("container_gpu_memory_total_bytes", () => H100_GIBIBYTES * GIB),
     ofUses("container_gpu_memory_used_bytes", ({ gibibytes }) => gibibytes * GIB),
+    ofUses("container_gpu_energy_joules_total", ({ use }, minutes) => 700 * use * 60 * minutes),
     ofUses("container_gpu_utilization_ratio", ({ container, gpu, use }, minutes) =>
       level(varied(`${container.name} ${gpu}`, use)(minutes), 1),
     ),

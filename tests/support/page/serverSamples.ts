@@ -4,6 +4,8 @@ import { containerLabels, exporterJob, varied, type Family, type SeriesOf, type 
 const GIB = 1024 ** 3;
 /** The 95th percentile of a time, by its median. */
 const P95 = 2.6;
+/** The power of the GPUs of each server. */
+const WATTS = 500;
 /** Since when a server that is down has not answered. */
 const DOWN_MINUTES = 12;
 
@@ -17,6 +19,7 @@ interface Server {
 const VALUES: Record<string, (server: DescribedServer) => number | undefined> = {
   "llm:generated_tokens:rate5m": ({ generated }) => generated,
   "llm:prompt_tokens:rate5m": ({ prompts }) => prompts,
+  "llm:tokens_per_joule:rate5m": ({ generated }) => generated && generated / WATTS,
   "llm:time_to_first_token_seconds:p50": ({ firstToken }) => firstToken,
   "llm:time_to_first_token_seconds:p95": ({ firstToken }) => firstToken && P95 * firstToken,
   "llm:time_per_output_token_seconds:p50": ({ outputToken }) => outputToken,

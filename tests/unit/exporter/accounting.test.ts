@@ -36,6 +36,11 @@ class SimulatedGpu {
   readonly busySeconds = new Map<number, number>();
   joules = 0;
 
+  /** The driver's clock, less that of the exporter. */
+  skew = 0;
+  /** Whether the driver takes samples. */
+  isSampled = true;
+
   constructor(private readonly loads: Load[]) {}
 
   /** Lets time pass. */
@@ -63,7 +68,7 @@ class SimulatedGpu {
       for (const { pid } of running)
         processes.set(pid, (processes.get(pid) ?? 0) + STEP / 166_000 / running.length);
     }
-    this.busy.push({ time: this.time, gpu, processes });
+    if (this.isSampled) this.busy.push({ time: this.time + this.skew, gpu, processes });
   }
 
   uint = () => 1;
@@ -195,6 +200,73 @@ describe("Usage and energy of containers", () => {
     count(gpu, accounting, 600, []);
     const truth = gpu.busySeconds.get(11) ?? 0;
     expect(Math.abs((accounting.ofGpu("GPU-1")?.usageSeconds ?? 0) / truth - 1)).toBeLessThan(0.05);
+  });
+
+  it("count from the driver's own clock, and only some of the time that has no samples", () => {
+    for (const [skew, gap] of [
+      [-1_750_000_000 * SECOND, 600],
+      [0, 600],
+    ] as const) {
+      const gpu = new SimulatedGpu([{ pid: 11, period: 2000 * SECOND, from: 0, until: 1500 * SECOND }]);
+      gpu.skew = skew;
+      const accounting = new Accounting(proc);
+      startProcess(11, "a");
+      const sampler = new Sampler(gpu, () => gpu.time);
+      sampler.findGpus();
+      const run = (seconds: number) => {
+        for (let second = 0; second < seconds; second++) {
+          gpu.run(SECOND);
+          accounting.add(sampler.sample());
+        }
+        return accounting.ofGpu("GPU-1")?.usageSeconds ?? 0;
+      };
+      const first = run(100);
+      expect(Math.abs(first / 100 - 1)).toBeLessThan(0.03);
+      // No sample is taken or kept for ten minutes.
+      gpu.isSampled = false;
+      const before = run(gap);
+      gpu.isSampled = true;
+      expect(run(10) - before).toBeLessThan(12);
+    }
+  });
+
+  it("neither go back nor stop when the clock is set back", () => {
+    const gpu = new SimulatedGpu([{ pid: 11, period: 10 * SECOND, from: 0, until: 10 * SECOND }]);
+    const accounting = new Accounting(proc);
+    startProcess(11, "a");
+    let step = 0;
+    const sampler = new Sampler(gpu, () => gpu.time + step);
+    sampler.findGpus();
+    let last = 0;
+    for (let second = 0; second < 60; second++) {
+      gpu.run(SECOND);
+      if (second === 30) {
+        step = -300 * SECOND;
+        gpu.skew = step;
+      }
+      accounting.add(sampler.sample());
+      const usage = accounting.ofGpu("GPU-1")?.usageSeconds ?? 0;
+      expect(usage).toBeGreaterThanOrEqual(last);
+      last = usage;
+    }
+    expect(last).toBeGreaterThan(55);
+  });
+
+  it("share the energy of a busy second among processes whose times come later", () => {
+    const accounting = new Accounting(proc);
+    startProcess(11, "a");
+    const sample = (busySeconds: number, seconds: number) => ({
+      ...{ uuid: "GPU-1", busySeconds, joules: 100 },
+      processes: seconds > 0 ? [{ pid: 11, seconds }] : [],
+    });
+    accounting.add([sample(1, 0)]);
+    accounting.add([sample(1, 2)]);
+    accounting.settle(running(["a"]));
+    expect(accounting.ofContainer(idOf("a"), "GPU-1")).toEqual({ usageSeconds: 2, joules: 200 });
+    expect(accounting.ofGpu("GPU-1")).toMatchObject({ joules: 200, idleJoules: 0 });
+    // A process that the driver never reports.
+    for (let i = 0; i < 4; i++) accounting.add([sample(1, 0)]);
+    expect(accounting.ofGpu("GPU-1")).toMatchObject({ joules: 600, idleJoules: 400 });
   });
 
   it("are absent with MIG, also where the driver returns an empty list of processes", () => {
