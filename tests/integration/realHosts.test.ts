@@ -129,8 +129,11 @@ afterAll(async () => {
   churn.stopped = true;
   await churn.done;
   if (zombieShim) process.kill(zombieShim, "SIGCONT");
-  const mine = await docker("ps", "--all", "--quiet", "--filter", `name=^/${PREFIX}`);
-  await docker("rm", "-f", ...mine.split("\n").filter(Boolean));
+  // Docker refuses this while it removes one of them, which has just ended.
+  await eventually(async () => {
+    const mine = await docker("ps", "--all", "--quiet", "--filter", `name=^/${PREFIX}`);
+    if (mine) await docker("rm", "-f", ...mine.split("\n"));
+  });
   await docker("rmi", LONGEST_IMAGE);
   await stack.remove();
 });
