@@ -364,12 +364,12 @@ export const GPU_CASES = {
     {
       name: "about a GPU that is not in use, and lowers its performance state",
       series: {
-        [gpu("gpu_pcie_link_width")]: "8x40",
-        [gpu("gpu_pcie_link_width_max")]: "16x40",
-        [gpu("gpu_performance_state")]: "8x20 2x20",
+        [gpu("gpu_pcie_link_width")]: "8x80",
+        [gpu("gpu_pcie_link_width_max")]: "16x80",
+        [gpu("gpu_performance_state")]: "8x25 2x55",
       },
-      silent: ["10m", "15m"],
-      fires: ["20m"],
+      silent: ["12m", "20m"],
+      fires: ["24m"],
     },
     {
       name: "about all lanes, and an idle GPU's generation",
