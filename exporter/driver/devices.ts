@@ -280,6 +280,8 @@ class Gpu {
   private readProcesses(handles: Handle[], devices: Device[]): GpuProcess[] {
     const [gpu, ...migDevices] = devices;
     const lists = handles.map((handle) => this.listProcesses(handle));
+    // With MIG, the driver can deny the list of the GPU alone (NVIDIA/nvidia-container-toolkit, issue 842).
+    if (lists.slice(1).some(Boolean)) this.denied = undefined;
     for (const [i, device] of devices.entries()) device.reportsProcesses = [lists[i], lists[0]].some(Boolean);
     const utilization = gpu?.reportsProcessUtilization ? this.readProcessUtilization() : undefined;
     const found = new Map<string, GpuProcess>();
