@@ -68,8 +68,7 @@ export class Sampler {
     if (time < this.time) {
       // The clock was set back. No sample of before is newer than those that come.
       this.offset = undefined;
-      for (const [uuid, { millijoules }] of this.lastSeen)
-        this.lastSeen.set(uuid, firstSeen(time, millijoules));
+      this.startAt(time);
     }
     this.time = time;
     return this.gpus.flatMap((gpu) => unlessLost(() => [this.sampleGpu(gpu)]));
@@ -107,12 +106,16 @@ export class Sampler {
         const offset = Math.max(...times) - this.time;
         this.offset = Math.abs(offset) > HOUR_MICROSECONDS ? offset : 0;
         // What was seen before was by the other clock.
-        if (this.offset !== 0)
-          for (const [uuid, { millijoules }] of this.lastSeen)
-            this.lastSeen.set(uuid, firstSeen(this.time + this.offset, millijoules));
+        if (this.offset !== 0) this.startAt(this.time + this.offset);
       }
     }
     return this.time + (this.offset ?? 0);
+  }
+
+  /** Samples count from this time on. The counter of energy goes on. */
+  private startAt(time: number): void {
+    for (const [uuid, { millijoules }] of this.lastSeen)
+      this.lastSeen.set(uuid, firstSeen(time, millijoules));
   }
 
   /** The use of now, for a time, where the driver has no samples. */

@@ -41,7 +41,7 @@ const MAX_TEXT_LENGTH = 96;
 export class Nvml {
   private readonly functions = new Map<string, KoffiFunction>();
 
-  private constructor(private readonly library: IKoffiLib) {}
+  private constructor(private readonly sharedLibrary: IKoffiLib) {}
 
   /** @throws Error where the library does not exist or cannot be loaded */
   static load(): Nvml {
@@ -179,7 +179,7 @@ export class Nvml {
     if (!call) {
       const types = [...inputs.map(typeOf), ...outputs.map(() => "void *"), ...last.map(typeOf)];
       try {
-        call = this.library.func(name, "uint32_t", types);
+        call = this.sharedLibrary.func(name, "uint32_t", types);
       } catch {
         // A driver that is older than the function.
         throw new NvmlError(RETURN.NVML_ERROR_FUNCTION_NOT_FOUND, name);

@@ -276,7 +276,7 @@ describe("LLM servers on networks of their own", () => {
     await docker("network", "rm", rag, chat);
   });
 
-  it("are scraped through the forwarder, and told apart by their Compose project", async () => {
+  it("are scraped through the forwarder, and labeled with their Compose project", async () => {
     await eventually(async () => {
       const running = await query(stack.prometheus, 'llm:requests_running:sum{compose_service="vllm"}');
       expect(
@@ -307,7 +307,7 @@ describe("LLM servers on networks of their own", () => {
     expectNowhere([key], await secretPlaces(stack, "prometheus", outputs, pages));
   });
 
-  it("are asked for their metrics, and for nothing else, whatever a client sends to the forwarder", async () => {
+  it("receive requests for their metrics and no others from the forwarder, for any request of a client", async () => {
     const forwarder = stack.resource("llm-forwarder");
     const idOf = async (name: string) => (await inspect(name)).Id;
     const excluded = await record(8, [...compose("rag"), "--label", "llm-metrics.scrape=false"]);

@@ -5,7 +5,7 @@ const MACHINES: Record<string, number> = { x64: 62, arm64: 183 };
 
 describe("The exporter's program", () => {
   it.each(Object.entries(MACHINES))(
-    "has the native part for hosts with %s, whatever the machine that deploys it is",
+    "has the native part for hosts with %s, also where the machine that deploys it has another architecture",
     (arch, machine) => {
       const native = exporterBundle().files[`build/koffi/linux_${arch}/koffi.node`];
       expect(native?.toString("latin1", 0, 4)).toBe("\x7fELF");
