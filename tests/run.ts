@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { stripVTControlCharacters } from "node:util";
 import { execa } from "execa";
 import { staticBusybox } from "../airgap/images/busybox";
 import { buildCaddy } from "../airgap/toolchain/caddy";
@@ -24,7 +25,7 @@ interface JestReport {
   testResults: {
     name: string;
     message: string;
-    assertionResults: { fullName: string; status: string }[];
+    assertionResults: { fullName: string; status: string; failureMessages: string[] }[];
   }[];
 }
 
@@ -93,7 +94,7 @@ export default async (words: string[]): Promise<number> => {
 
   const { passed, failures } = sum(...results);
   for (const { test, reason } of failures) log(`${test}\n${reason}`);
-  for (const { test } of failures) log(`failed: ${test}`);
+  for (const { test, reason } of failures) log(`failed: ${test}\n${beginning(reason)}`);
   console.log(`${passed} passed, ${failures.length} failed`);
   return passed === 0 || failures.length > 0 || interruption.signal.aborted ? 1 : 0;
 };
@@ -102,6 +103,14 @@ const sum = (...results: Result[]): Result => ({
   passed: results.reduce((total, { passed }) => total + passed, 0),
   failures: results.flatMap(({ failures }) => failures),
 });
+/** The first lines of a reason that say something, indented. */
+const beginning = (reason: string): string =>
+  stripVTControlCharacters(reason)
+    .split("\n")
+    .filter((line) => line.trim() && !/^\s+at /.test(line))
+    .slice(0, 9)
+    .map((line) => `  ${line.slice(0, 160)}`)
+    .join("\n");
 const failure = (test: string, reason: string): Result => ({ passed: 0, failures: [{ test, reason }] });
 
 /** Runs a tool of node_modules that passes or fails as a whole. */
@@ -128,11 +137,12 @@ async function jest(
     const status = await terminal([...command, ...options], project, env);
     const { numPassedTests, testResults } = JSON.parse(await readFile(file, "utf8")) as JestReport;
     const failures = testResults.flatMap(({ name, message, assertionResults }) => {
-      const tests = assertionResults.filter((test) => test.status !== "passed").map((test) => test.fullName);
-      const broken = message && tests.length === 0 ? ["could not run"] : tests;
-      return broken.map((test, i) => ({
-        test: `${path.relative("", name)} | ${test}`,
-        reason: i === 0 ? message || "skipped" : "see above",
+      const file = path.relative("", name);
+      const broken = assertionResults.filter(({ status }) => status !== "passed");
+      if (message && broken.length === 0) return [{ test: `${file} | could not run`, reason: message }];
+      return broken.map(({ fullName, failureMessages }) => ({
+        test: `${file} | ${fullName}`,
+        reason: failureMessages.join("\n") || "skipped",
       }));
     });
     if (failures.length === 0 && (status !== 0 || (numPassedTests === 0 && files.length === 0)))

@@ -463,13 +463,16 @@ describe("GPU metrics", () => {
     ] as const) {
       // A restart would change addresses, which a refresh reports, and leave series without stale markers.
       await docker("pause", stack.resource(part));
-      await eventually(async () => {
-        await refresh.click();
-        expect(await page.locator(".notices .critical, .failure").allInnerTexts()).toEqual([
-          expect.stringContaining(text),
-        ]);
-      });
-      await docker("unpause", stack.resource(part));
+      try {
+        await eventually(async () => {
+          await refresh.click();
+          expect(await page.locator(".notices .critical, .failure").allInnerTexts()).toEqual([
+            expect.stringContaining(text),
+          ]);
+        });
+      } finally {
+        await docker("unpause", stack.resource(part));
+      }
       await eventually(async () => {
         await refresh.click();
         expect(await page.locator(".notices .critical, .failure").count()).toBe(0);
@@ -483,25 +486,28 @@ describe("GPU metrics", () => {
       startTimeoutSeconds: 5,
     });
     await gpuHost.describe(await described({ fault: "hang" }));
-    await eventually(async () => {
-      // A slow answer that was under way before may still come, in 8 s at most.
-      expect(await query(stack.prometheus, "max_over_time(gpu_exporter_driver_up[10s]) == 0")).toHaveLength(
-        1,
+    try {
+      await eventually(async () => {
+        // A slow answer that was under way before may still come, in 8 s at most.
+        expect(await query(stack.prometheus, "max_over_time(gpu_exporter_driver_up[10s]) == 0")).toHaveLength(
+          1,
+        );
+        expect(await query(stack.prometheus, 'up{job="exporter"} == 1')).toHaveLength(1);
+        expect(await query(stack.prometheus, 'gpu_exporter_errors_total{reason="timeout"} > 0')).toHaveLength(
+          1,
+        );
+        expect(await values("container_gpu_info")).toMatchObject({ "vllm 0": 1 });
+        expect(await values("container_gpu_memory_used_bytes")).toEqual({});
+      });
+      const { page } = await openPage(await browser.newContext(), stack.prometheus);
+      await page.getByText("The NVIDIA driver does not respond").waitFor();
+      const output = await failed(stack.probe(probe));
+      expect(output).toMatch(
+        /check failed after \d+ s: the GPU driver answers\n\s+actual: no answer from the driver: timeout/,
       );
-      expect(await query(stack.prometheus, 'up{job="exporter"} == 1')).toHaveLength(1);
-      expect(await query(stack.prometheus, 'gpu_exporter_errors_total{reason="timeout"} > 0')).toHaveLength(
-        1,
-      );
-      expect(await values("container_gpu_info")).toMatchObject({ "vllm 0": 1 });
-      expect(await values("container_gpu_memory_used_bytes")).toEqual({});
-    });
-    const { page } = await openPage(await browser.newContext(), stack.prometheus);
-    await page.getByText("The NVIDIA driver does not respond").waitFor();
-    const output = await failed(stack.probe(probe));
-    expect(output).toMatch(
-      /check failed after \d+ s: the GPU driver answers\n\s+actual: no answer from the driver: timeout/,
-    );
-    await gpuHost.describe(await described());
+    } finally {
+      await gpuHost.describe(await described());
+    }
     await eventually(async () => {
       expect(await values("container_gpu_memory_used_bytes")).toMatchObject({ "vllm 0": 16_000 * MIB });
     });
