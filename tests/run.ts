@@ -72,7 +72,8 @@ export default async (words: string[]): Promise<number> => {
   if (words.length > 0 && parts.length === 0)
     throw new Error(`no such part: ${words.join(" ")}; the parts are ${PARTS.join(", ")}`);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.once(signal, () => {
+    // Not once: without a listener, a library that ends child processes sends the signal again, which ends this process at once.
+    process.on(signal, () => {
       log(`${signal}: stopping the tests and removing their Docker daemons`);
       interruption.abort();
     });
