@@ -65,11 +65,11 @@ export class Cadvisor extends pulumi.ComponentResource {
         { network, aliases: [SERVERS.cadvisor.alias] },
         ...(proxy ? [{ network: proxy.network }] : []),
       ],
-      entrypoints: ["sh", "-c", startScript(proxy), "cadvisor"],
+      entrypoints: ["sh", "-c", startScript(host, proxy), "cadvisor"],
       command: flags(proxy),
       envs: garbageCollection(memory),
       volumes: mounts(host, proxy),
-      ...kernelLog(host),
+      ...kernelLogInputs(host),
       securityOpts: readsHost(host),
       healthcheck: healthcheck(`http://127.0.0.1:${SERVERS.cadvisor.port}/healthz`),
     });
@@ -104,14 +104,16 @@ function flags(proxy?: DockerProxy): string[] {
  */
 const garbageCollection = (memory: number) => ["GOGC=400", `GOMEMLIMIT=${Math.floor(memory * 0.75)}MiB`];
 
+const KERNEL_LOG = "/dev/kmsg";
+
 /**
  * The kernel log reports out-of-memory kills, and reading it requires SYSLOG. Without either, container_oom_events_total stays 0.
  * Docker starts no container with a device that the host does not have.
  */
-const kernelLog = (host: HostFacts): Pick<docker.ContainerArgs, "devices" | "capabilities"> =>
+const kernelLogInputs = (host: HostFacts): Pick<docker.ContainerArgs, "devices" | "capabilities"> =>
   host.kernelLog
     ? {
-        devices: [{ hostPath: "/dev/kmsg", containerPath: "/dev/kmsg", permissions: "r" }],
+        devices: [{ hostPath: KERNEL_LOG, containerPath: KERNEL_LOG, permissions: "r" }],
         capabilities: onlyCapabilities("CAP_SYSLOG"),
       }
     : {};
@@ -129,11 +131,23 @@ const EXIT_WITHOUT_NAMES = [
   'echo "no container has a name: exiting, to connect to Docker again" >&2; kill $$; }; } &',
 ].join(" ");
 
+/**
+ * Ends cAdvisor within a minute after it has stopped to read the kernel log, so that Docker starts it again. It closes the log for good,
+ * and counts no out-of-memory kill any more, when the kernel overwrote a message before it was read: most often while it starts, on a
+ * host whose log is full. Its library compares the kernel's EPIPE with an error that wraps it.
+ * Source: github.com/euank/go-kmsg-parser, kmsgparser.go, Parse.
+ */
+const EXIT_WITHOUT_KERNEL_LOG = [
+  `{ while sleep 60; do (: < ${KERNEL_LOG}) 2> /dev/null && ! ls -l /proc/$$/fd | grep -q ${KERNEL_LOG} && {`,
+  'echo "the kernel log is not read any more: exiting, to count out-of-memory kills again" >&2; kill $$; }; done; } &',
+].join(" ");
+
 /** A shell script around cAdvisor's own entry point. */
-function startScript(proxy?: DockerProxy): string {
+function startScript({ kernelLog }: HostFacts, proxy?: DockerProxy): string {
   return [
     proxy ? waitForProxy(proxy) : exitOnDeadSocket(DOCKER_SOCKET),
     EXIT_WITHOUT_NAMES,
+    ...(kernelLog ? [EXIT_WITHOUT_KERNEL_LOG] : []),
     'exec cadvisor -logtostderr "$@"',
   ].join("\n");
 }

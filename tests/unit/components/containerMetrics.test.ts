@@ -88,10 +88,21 @@ test("with SELinux, only the containers that read the host are not confined", as
 });
 
 describe("A container that mounts Docker's socket", () => {
-  /** Runs the script of a container where its socket has a number of links, and returns whether the container ends by itself. */
-  async function ends(script: string, links: number, metrics = METRICS): Promise<boolean> {
+  /**
+   * Runs the script of a container where its socket has a number of links, and returns whether the container ends by itself.
+   *
+   * @param kernelLog whether its program reads the kernel log; default: the host has none
+   */
+  async function ends(
+    script: string,
+    links: number,
+    metrics = METRICS,
+    kernelLog?: "read" | "not read",
+  ): Promise<boolean> {
     const folder = mkdtempSync(path.join(os.tmpdir(), "script-"));
-    const program = "exec /bin/sleep 3";
+    const log = path.join(folder, "kmsg");
+    if (kernelLog) writeFileSync(log, "");
+    const program = `${kernelLog === "read" ? `exec 9< ${log};` : ""} exec /bin/sleep 3`;
     const standIns = { stat: `echo ${links}`, sleep: "exec /bin/sleep 0.0$1", wget: metrics };
     for (const [name, text] of Object.entries({
       ...standIns,
@@ -101,7 +112,7 @@ describe("A container that mounts Docker's socket", () => {
     }))
       writeFileSync(path.join(folder, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     writeFileSync(path.join(folder, "file"), "");
-    const container = spawn("sh", ["-c", script, path.join(folder, "file")], {
+    const container = spawn("sh", ["-c", script.replaceAll("/dev/kmsg", log), path.join(folder, "file")], {
       env: { PATH: `${folder}:/usr/bin:/bin`, CONFIG: "{}" },
       stdio: "ignore",
       detached: true,
@@ -133,6 +144,12 @@ describe("A container that mounts Docker's socket", () => {
     const { cadvisor } = await scripts();
     expect(await ends(cadvisor, 1, 'echo \'x{id="/",image="",name=""}\'')).toBe(true);
     expect(await ends(cadvisor, 1, "exit 1")).toBe(false); // It does not answer yet.
+  }, 30_000);
+
+  it("ends as cAdvisor when it does not read the kernel log, which it closes for good on an error", async () => {
+    const { cadvisor } = await scripts();
+    expect(await ends(cadvisor, 1, METRICS, "not read")).toBe(true);
+    expect(await ends(cadvisor, 1, METRICS, "read")).toBe(false);
   }, 30_000);
 
   it("waits, as proxy of containerd, until Docker is connected to containerd again", async () => {
