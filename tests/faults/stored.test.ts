@@ -108,9 +108,11 @@ test("garbage in the WAL loses what comes after it there and nothing else, and i
   expect(await oldSamples()).toBe(3);
   await eventually(async () => {
     const corruptions = await value("max_over_time(prometheus_tsdb_wal_corruptions_total[10m])");
-    // The log shows, should this fail, whether Prometheus found the garbage, and how often it started.
-    const log = await run("sh", ["-c", `docker logs --tail 60 ${container} 2>&1`]);
-    expect({ corruptions, log }).toEqual({ corruptions: 1, log });
+    if (corruptions === 1) return;
+    // Whether Prometheus found the garbage, and how often it started.
+    throw new Error(
+      `${corruptions} corruptions\n${await run("sh", ["-c", `docker logs ${container} 2>&1`])}`,
+    );
   });
 });
 
