@@ -136,6 +136,7 @@ async function jest(
   if (files.length > 0) options.push("--passWithNoTests", "--", ...files);
   try {
     const status = await terminal([...command, ...options], project, env);
+    if (interruption.signal.aborted) return failure("run", "interrupted");
     const { numPassedTests, testResults } = JSON.parse(await readFile(file, "utf8")) as JestReport;
     const failures = testResults.flatMap(({ name, message, assertionResults }) => {
       const file = path.relative("", name);
