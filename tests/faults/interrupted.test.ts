@@ -1,3 +1,4 @@
+import { run } from "../../lib/run";
 import { docker } from "../support/docker";
 import { eventually } from "../support/eventually";
 import { failed, Stack, steps, succeeded } from "../support/stack";
@@ -11,7 +12,10 @@ async function complete(stack: Stack): Promise<string[]> {
   return resources.map(({ urn }) => urn).sort();
 }
 
-test("an update that is killed at any point is completed by the next one", async () => {
+/** The command lines of all processes. */
+const processes = () => run("sh", ["-c", String.raw`cat /proc/[0-9]*/cmdline 2> /dev/null | tr '\0' ' '`]);
+
+test("an update that is killed at any point is completed by the next one, and its program ends", async () => {
   const stack = await Stack.create({ scrapeInterval: "1s" });
   try {
     const whole = steps(await succeeded(stack.up()));
@@ -29,6 +33,9 @@ test("an update that is killed at any point is completed by the next one", async
           stack.resource(which),
         ),
       );
+      await eventually(async () => {
+        expect(await processes()).not.toContain(`--stack ${stack.name} `);
+      });
     }
     await succeeded(stack.preview("--expect-no-changes", "--refresh"));
   } finally {
