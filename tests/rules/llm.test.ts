@@ -205,6 +205,16 @@ const READINGS: Record<string, { model: string; read: (page: Reading) => Shown }
       ...quantiles(page, "time_per_output_token_seconds", "vllm:time_per_output_token_seconds"),
     }),
   },
+  "vLLM 0.11, recorded": {
+    model: "Qwen/Qwen2.5-3B-Instruct",
+    read: (page) => ({
+      ...vllm(page),
+      "llm:kv_cache_usage:ratio": page.max("vllm:kv_cache_usage_perc"),
+      "llm:prefix_cache_hits:ratio_rate5m":
+        page.sum("vllm:prefix_cache_hits_total") / page.sum("vllm:prefix_cache_queries_total"),
+      ...quantiles(page, "time_per_output_token_seconds", "vllm:inter_token_latency_seconds"),
+    }),
+  },
   "vLLM of 2024 and 2026, recorded": {
     model: "facebook/opt-125m",
     read: (page) => ({
