@@ -443,6 +443,33 @@ describe("Records of LLM servers", () => {
     ]);
   });
 
+  it("show that a server behind the forwarder answers, or that this is unknown while the exporter is down", async () => {
+    const labels = (name: string) => `host="h",id="/docker/${name}",name="${name}",llm_server="vllm"`;
+    const up = (name: string, values: string) => ({
+      series: `up{job="llm-servers",instance="${name}:8000",${labels(name)},forwarder="llm-forwarder"}`,
+      values,
+    });
+    const shown = (eval_time: string, values: Record<string, number>) => ({
+      expr: "llm:up",
+      eval_time,
+      exp_samples: Object.entries(values).map(([name, value]) => ({
+        labels: `llm:up{${labels(name)}}`,
+        value,
+      })),
+    });
+    await testLlmRules([
+      {
+        interval: "30s",
+        input_series: [
+          up("a", "1x40"),
+          up("b", "0x40"),
+          { series: 'up{job="exporter",instance="e",host="h"}', values: "1x10 0x10 1x20" },
+        ],
+        promql_expr_test: [shown("4m", { a: 1, b: 0 }), shown("8m", { a: 1 }), shown("12m", { a: 1, b: 0 })],
+      },
+    ]);
+  });
+
   it("and alerts know for days that a server has answered and does so no more, also under a new name", async () => {
     const labels = (name: string) => `host="h",id="/docker/a",name="${name}",llm_server="vllm"`;
     const series = (metric: string, name: string, values: string) => ({
