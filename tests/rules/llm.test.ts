@@ -3,7 +3,7 @@ import { LLM_ENGINES } from "../../prometheus/llmEngines";
 import { llmRelabeling } from "../../prometheus/relabeling";
 import { llmRules, RULES_FILE, rulesYaml } from "../../prometheus/rules";
 import { samples, stored, type Histogram, type Sample } from "../support/exposition";
-import { LLM_PAGES, type LlmPage } from "../support/llmPages";
+import { engines, LLM_PAGES, type LlmPage } from "../support/llmPages";
 import { runPromtool } from "../support/promtool";
 
 const SECONDS = 30;
@@ -406,6 +406,31 @@ describe("Records of LLM servers", () => {
           expr: `round(${record}, ${PRECISION})`,
           eval_time: "10m",
           exp_samples: expected(record),
+        })),
+      },
+    ]);
+  });
+
+  it("add up 16 data-parallel engines, none of which is lost", async () => {
+    const name = "vLLM of 2026";
+    const { read } = READINGS[name] ?? {};
+    const one = LLM_PAGES[name] as LlmPage;
+    const page = { ...one, text: engines(one.text, 16).join("") };
+    const shown = read?.(new Reading(page.text)) ?? {};
+    expect(shown["llm:requests_running:sum"]).toBe(16 * 8);
+    await testLlmRules([
+      {
+        interval: "30s",
+        input_series: inputSeries(name, page),
+        promql_expr_test: Object.entries(shown).map(([record, value]) => ({
+          expr: `round(${record}, ${PRECISION})`,
+          eval_time: "10m",
+          exp_samples: [
+            {
+              labels: inBraces({ ...containerOf(name, page), model: "Qwen/Qwen3-30B" }),
+              value: rounded(value as number),
+            },
+          ],
         })),
       },
     ]);

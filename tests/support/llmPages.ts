@@ -138,6 +138,10 @@ const VLLM_0_11_ENGINES = [0, 1].map((n) =>
   ).trim(),
 );
 
+/** The pages of several data-parallel engines in one server, by the page of one. */
+export const engines = (page: string, count: number): string[] =>
+  [...Array(count).keys()].map((n) => page.replaceAll('engine="0"', `engine="${n}"`));
+
 /** Samples of the same metric with other labels. */
 const each = (name: string, type: "counter" | "gauge", labels: readonly Labels[], value: number) =>
   family(name, type, Object.fromEntries(labels.map((one) => [one, value])));
