@@ -130,6 +130,14 @@ const FORWARDER_FAULTS = {
   "Docker does not answer the exporter": { [exporter("gpu_exporter_docker_up")]: "1x20 0x60 1x140" },
 };
 
+/** The forwarder reaches servers, and that of another host does not. */
+const FORWARDER_WORKS = {
+  [llmForwarder("up")]: "1x220",
+  [exporter("up")]: "1x220",
+  [exporter("gpu_exporter_docker_up")]: "1x220",
+  [llmForwarder("up").replace('host="h"', 'host="other"')]: "0x220",
+};
+
 export const LLM_CASES = {
   LlmServerDown: [
     ...Object.entries(FORWARDER_FAULTS).map(([fault, series]) => ({
@@ -151,13 +159,7 @@ export const LLM_CASES = {
     },
     {
       name: "about a server behind the forwarder, while the forwarder of another host is down",
-      series: {
-        ...BEHIND_FORWARDER,
-        [llmForwarder("up")]: "1x220",
-        [exporter("up")]: "1x220",
-        [exporter("gpu_exporter_docker_up")]: "1x220",
-        [llmForwarder("up").replace('host="h"', 'host="other"')]: "0x220",
-      },
+      series: { ...BEHIND_FORWARDER, ...FORWARDER_WORKS },
       silent: ["12m"],
       fires: ["13m", "50m"],
     },
@@ -216,6 +218,16 @@ export const LLM_CASES = {
       },
       silent: ["20m", "40m", "45m"],
     })),
+    {
+      name: "half an hour after the start of a server behind the forwarder",
+      series: {
+        ...FORWARDER_WORKS,
+        [llm("up", 'forwarder="llm-forwarder"')]: "0x200",
+        ...started("0x200"),
+      },
+      silent: ["29m"],
+      fires: ["31m"],
+    },
     {
       name: "half an hour after a start",
       series: { [llm("up")]: "0x200", ...started("0x200") },
