@@ -25,16 +25,17 @@ export interface ForwarderOptions {
 /**
  * Caddy's configuration. It answers `GET /<id of a container>` with the metrics of the LLM server in that container: for each request, the
  * exporter returns the address, port and path, or that there is no such server. No part of a request but the id is forwarded, so that a
- * client chooses no host, port, path or header.
+ * client chooses no host, port, path or header. `GET /healthz` shows Prometheus and Docker that the forwarder runs.
  */
 export function forwarderConfig({ clients, exporter, keyed }: ForwarderOptions) {
   const isClient = { remote_ip: { ranges: [clients, "127.0.0.0/8"] } };
-  const isRequest = {
-    method: ["GET"],
-    // The target as the client sent it, to the last byte.
-    vars_regexp: { "{http.request.orig_uri}": { name: "container", pattern: "^/([0-9a-f]{64})$" } },
-    header: { "Content-Length": null, "Transfer-Encoding": null, Upgrade: null },
-  };
+  const isBare = { header: { "Content-Length": null, "Transfer-Encoding": null, Upgrade: null } };
+  // The target as the client sent it, to the last byte.
+  const isTarget = (pattern: string) => ({
+    vars_regexp: { "{http.request.orig_uri}": { name: "target", pattern } },
+  });
+  const isRequest = { ...isBare, method: ["GET"], ...isTarget("^/([0-9a-f]{64})$") };
+  const isHealthCheck = { ...isBare, method: ["GET", "HEAD"], ...isTarget("^/healthz$") };
   return {
     admin: { disabled: true, config: { persist: false } },
     apps: {
@@ -43,7 +44,7 @@ export function forwarderConfig({ clients, exporter, keyed }: ForwarderOptions) 
         grace_period: "2s",
         servers: {
           forwarder: {
-            // The second is for the health check.
+            // The second is for Docker's health check.
             listen: [`{env.${STACK_ADDRESS}}:${port}`, `127.0.0.1:${port}`],
             protocols: ["h1"],
             automatic_https: { disable: true },
@@ -66,10 +67,11 @@ export function forwarderConfig({ clients, exporter, keyed }: ForwarderOptions) 
                 terminal: true,
               },
               {
-                match: [{ path: ["/healthz"] }],
+                // Prometheus reads the empty body as a scrape without samples.
+                match: [isHealthCheck],
                 handle: [
                   { handler: "vars", log_skip: true },
-                  { handler: "static_response", body: "ok" },
+                  { handler: "static_response", status_code: 200 },
                 ],
                 terminal: true,
               },
@@ -84,7 +86,7 @@ export function forwarderConfig({ clients, exporter, keyed }: ForwarderOptions) 
 
 /** Requests the server of a container from the exporter, and the metrics from that server. Other answers of the exporter are returned. */
 const askExporter = (exporter: string, keyed: readonly string[]) => ({
-  ...proxy(exporter, `${LLM_TARGETS_PATH}/{http.regexp.container.1}`),
+  ...proxy(exporter, `${LLM_TARGETS_PATH}/{http.regexp.target.1}`),
   handle_response: [
     {
       match: { status_code: [200] },

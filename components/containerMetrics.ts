@@ -12,7 +12,7 @@ import type { ProbeReport } from "../probes/report";
 import { REQUIRED_LABELS, REQUIRED_METRICS } from "../prometheus/catalogue";
 import { buildConfiguration, type PrometheusConfiguration } from "../prometheus/config";
 import type { UnavailableMetric } from "../prometheus/rules";
-import type { Settings } from "../settings";
+import { needsLlmForwarder, type Settings } from "../settings";
 import { Alertmanager } from "./alertmanager";
 import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvisor";
 import { createNetwork, type Labels } from "./container";
@@ -156,8 +156,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
 
   private createLlmForwarder(): LlmForwarder | undefined {
     const { settings, host, llmNetworks = [] } = this.args;
-    const keys = settings.llmServers === "off" ? {} : settings.llmKeys;
-    if (llmNetworks.length + Object.keys(keys).length === 0) return undefined;
+    if (!needsLlmForwarder(settings)) return undefined;
     return new LlmForwarder(
       `${this.name}-llm-forwarder`,
       {
@@ -165,7 +164,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         host,
         network: this.network,
         networks: llmNetworks,
-        keys,
+        keys: settings.llmKeys,
         labels: this.labels,
       },
       { parent: this },

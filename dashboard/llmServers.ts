@@ -26,7 +26,7 @@ export interface ServerReport {
 interface Scrapes {
   /** Why Prometheus does not scrape it; undefined where it does. */
   reason?: string | undefined;
-  /** Whether it answered the last scrape; undefined without one. */
+  /** Whether it answered the last scrape; undefined without one, and where the forwarder or the exporter fails. */
   isUp?: boolean | undefined;
   /** Of the last scrape. */
   error?: string | undefined;
@@ -47,9 +47,10 @@ const NOT_SCRAPED: Readonly<Record<string, string>> = {
 /** Why a server reports nothing; undefined where it answers scrapes. */
 export function whyMissing({ reason, isUp, error, answered = 0, started }: Scrapes, at: number) {
   if (reason !== undefined) return `Its own metrics are not scraped: ${NOT_SCRAPED[reason] ?? reason}.`;
+  const why = error ? ` (${error})` : "";
+  if (isUp === undefined && error) return `Its own metrics cannot be scraped now${why}.`;
   if (isUp === undefined) return "Its own metrics are not scraped yet, or the setting llmServers is off.";
   if (isUp) return undefined;
-  const why = error ? ` (${error})` : "";
   return answered > started
     ? `It has not answered scrapes for ${duration(at - answered)}${why}.`
     : `It has not answered a scrape since its start, ${duration(at - started)} ago${why}. It may still load its model.`;

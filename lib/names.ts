@@ -59,6 +59,8 @@ export const OWN_JOBS = {
   dcgm: "dcgm",
   /** Every LLM server that the exporter discovers. */
   llm: "llm-servers",
+  /** The proxy to some of them. Only with the settings `llmNetworks` and `llmKeys`. */
+  llmForwarder: "llm-forwarder",
   /** Only with the setting `notify`. */
   alertmanager: "alertmanager",
   /** Only with the setting `hostMetrics`. Not `node`, which is the name of many a user's own job. */

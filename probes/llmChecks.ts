@@ -27,7 +27,8 @@ export function llmChecks({ llmServers, prometheusUrl, containers }: Expectation
 async function forwarderAnswers(forwarder: string): Promise<string> {
   const url = `http://127.0.0.1:${SERVERS.llmForwarder.port}/healthz`;
   try {
-    return (await docker(["exec", forwarder, "wget", "-qO-", url])).trim();
+    await docker(["exec", forwarder, "wget", "-qO-", url]);
+    return "ok";
   } catch (error) {
     throw new Mismatch(
       (error as Error).message,

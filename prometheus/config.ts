@@ -1,7 +1,7 @@
 import { dump } from "js-yaml";
 import { CONFIG_FOLDER, SERVERS, target } from "../lib/names";
 import { secretStore } from "../lib/secretFiles";
-import { certificateDetails, moveJobSecrets, type Settings } from "../settings";
+import { certificateDetails, moveJobSecrets, needsLlmForwarder, type Settings } from "../settings";
 import {
   containerRules,
   gatewayRules,
@@ -25,6 +25,7 @@ import {
   gatewayJob,
   exporterJob,
   hostJob,
+  llmForwarderJob,
   llmJob,
   prometheusJob,
   type ScrapeConfig,
@@ -140,6 +141,7 @@ function buildScrapeConfigs(
   ];
   if (hostMetrics) jobs.push(hostJob(host, dockerRoot));
   if (settings.llmServers !== "off") jobs.push(llmJob(host, settings.llmServers === "all"));
+  if (needsLlmForwarder(settings)) jobs.push(llmForwarderJob(host));
   if (settings.notify.length > 0) jobs.push(alertmanagerJob(host));
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];

@@ -109,8 +109,27 @@ export const llmJob = (host: string, all: boolean): ScrapeConfig => ({
   http_sd_configs: [
     { url: `http://${target(SERVERS.exporter)}${LLM_TARGETS_PATH}`, refresh_interval: "10s" },
   ],
-  relabel_configs: [{ target_label: "host", replacement: host }],
+  relabel_configs: [
+    { target_label: "host", replacement: host },
+    // Marks the servers that are scraped through the forwarder.
+    {
+      source_labels: ["__address__"],
+      regex: target(SERVERS.llmForwarder),
+      target_label: "forwarder",
+      replacement: SERVERS.llmForwarder.alias,
+    },
+  ],
   metric_relabel_configs: llmRelabeling(all),
+});
+
+/** The job that shows whether the forwarder to LLM servers runs: it exposes no metrics of its own. */
+export const llmForwarderJob = (host: string): ScrapeConfig => ({
+  job_name: OWN_JOBS.llmForwarder,
+  metrics_path: "/healthz",
+  // An empty response has no content type.
+  fallback_scrape_protocol: "PrometheusText0.0.4",
+  ...LIMITS,
+  static_configs: [{ targets: [target(SERVERS.llmForwarder)], labels: { host } }],
 });
 
 /** The job that scrapes Prometheus itself, on its own port inside the container. */

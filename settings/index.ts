@@ -11,7 +11,7 @@ export { certificateDetails, isLoopback } from "./gateway";
 export { IMAGE_REQUIREMENTS } from "./images";
 export { PREVIOUS_KEYS } from "./renamed";
 export { kindOf, receiverSecrets, type Receiver } from "./notify";
-export { SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
+export { needsLlmForwarder, SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
 export { OWN_JOBS } from "../lib/names";
 export { moveJobSecrets, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";
 

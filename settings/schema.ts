@@ -98,12 +98,21 @@ export const schema = z
     if (settings.notify.length === 0) free.push(OWN_JOBS.alertmanager);
     if (settings.hostMetrics === "off") free.push(OWN_JOBS.host);
     if (settings.llmServers === "off") free.push(OWN_JOBS.llm);
+    if (!needsLlmForwarder(settings)) free.push(OWN_JOBS.llmForwarder);
     checkScrapeJobs(settings.scrapeJobs, settings.scrapeInterval, free, refuse);
     checkReceivers(settings.notify, refuse);
   });
 
 /** The checked settings of a stack. */
 export type Settings = z.infer<typeof schema>;
+
+/** Whether LLM servers are scraped through a forwarder. */
+export const needsLlmForwarder = ({
+  llmServers,
+  llmNetworks,
+  llmKeys,
+}: Pick<Settings, "llmServers" | "llmNetworks" | "llmKeys">): boolean =>
+  llmServers !== "off" && llmNetworks.length + Object.keys(llmKeys).length > 0;
 
 /** The keys of a stack's configuration, without the project's name. */
 export const SETTING_KEYS = Object.keys(schema.shape);

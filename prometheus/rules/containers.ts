@@ -31,19 +31,33 @@ export const containerRules = (interval: string, alerts: AlertSettings = ALERT_D
   ],
 });
 
+/** Prometheus's default timeout of a scrape, in seconds. It is shorter where the interval is. */
+const SCRAPE_TIMEOUT = 10;
+
+/**
+ * A counter at the evaluation of a rule, and one interval before. Both are of a time at which no scrape is in progress any more: a
+ * scrape that ends after an evaluation adds samples of before, so that the next evaluation would find no growth.
+ */
+function compared(counter: string, interval: string): { now: string; growth: string; before: string } {
+  const seconds = durationSeconds(interval);
+  const ago = (intervals: number) =>
+    `offset ${Math.round(1000 * (Math.min(SCRAPE_TIMEOUT, seconds) + intervals * seconds))}ms`;
+  const now = `${counter} ${ago(0)}`;
+  // The last value within a day, because failed scrapes and stopped containers leave gaps.
+  return { now, growth: `${now} - last_over_time(${counter}[1d] ${ago(1)})`, before: ago(1) };
+}
+
 /**
  * Counts the out-of-memory kills of each container in whole numbers, which increase() does not: it extrapolates, and does not
  * count what a counter begins with. Each evaluation compares the counter with its value one interval before; there is a sample
  * only where it grew, so that sum_over_time() is the number of kills in any period.
  */
 function oomKills(interval: string): RecordingRule {
-  const now = `container_oom_events_total{${JOB}}`;
-  // The last value within a day, because failed scrapes and stopped containers leave gaps.
-  const growth = `${now} - last_over_time(${now}[1d] offset ${interval})`;
+  const { now, growth, before } = compared(`container_oom_events_total{${JOB}}`, interval);
   // A counter that is new, or was reset by a restart of cAdvisor, has counted from 0.
   const fromZero = `${now} unless ${growth} >= 0`;
   // In the first interval of a Prometheus, every counter is new, whenever it began.
-  const watched = `up{${JOB}} offset ${interval}`;
+  const watched = `up{${JOB}} ${before}`;
   return {
     record: "container:oom_events:increase",
     expr: `sum without (job, instance) (${growth} > 0 or (${fromZero}) > 0 and on (job, instance) ${watched})`,
@@ -55,10 +69,10 @@ function oomKills(interval: string): RecordingRule {
  * count: a container that waits for another one restarts a few times when it is new.
  */
 function restarts(interval: string): RecordingRule {
-  const now = `container_restarts_total{${DOCKER}}`;
+  const { growth } = compared(`container_restarts_total{${DOCKER}}`, interval);
   return {
     record: "container:restarts:increase",
-    expr: `sum without (job, instance) (${now} - last_over_time(${now}[1d] offset ${interval}) > 0)`,
+    expr: `sum without (job, instance) (${growth} > 0)`,
   };
 }
 

@@ -91,8 +91,15 @@ const record = (quantity: Quantity, suffix = "", q = 0): RecordingRule => ({
     .join(" or "),
 });
 
+/** Why no server is scraped through the forwarder: the forwarder, the exporter, which knows the servers, or Docker does not answer. */
+const FORWARDER_FAILS = `up{job=~"${OWN_JOBS.llmForwarder}|${OWN_JOBS.exporter}"} == 0 or gpu_exporter_docker_up == 0`;
+
 const RECORDS: RecordingRule[] = [
-  { record: "llm:up", expr: `max by (${BY_CONTAINER}) (up{${JOB}})` },
+  {
+    record: "llm:up",
+    // Of servers behind a forwarder that fails, it is unknown. That failure has an alert of its own.
+    expr: `max by (${BY_CONTAINER}) (up{${JOB}} unless (up{${JOB},forwarder!=""} == 0 and on (host) (${FORWARDER_FAILS})))`,
+  },
   {
     record: ANSWERED,
     // The record goes on while the server does not answer (llm:up is 0), for as long as it is a target, and under the name that it

@@ -300,6 +300,28 @@ describe("LLM servers on networks of their own", () => {
     await succeeded(stack.preview("--expect-no-changes", "--refresh"));
   });
 
+  it("are not called down while the forwarder is, which is a target of its own", async () => {
+    const forwarder = stack.resource("llm-forwarder");
+    const state = async () => ({
+      forwarder: (await query(stack.prometheus, 'up{job="llm-forwarder"}')).map(({ value }) => value[1]),
+      behind: await byName('up{forwarder="llm-forwarder"}'),
+      servers: await byName(`llm:up{name=~"${[own.rag, keyed, servers["SGLang 0.5"]].join("|")}"}`),
+    });
+    const behind = (up: number) =>
+      Object.fromEntries([own.rag, own.chat, own.plain, keyed].map((name) => [name, up]));
+    const direct = { [servers["SGLang 0.5"] ?? ""]: 1 };
+    await eventually(async () => {
+      const all = { ...direct, [own.rag]: 1, [keyed]: 1 };
+      expect(await state()).toEqual({ forwarder: ["1"], behind: behind(1), servers: all });
+    });
+    await docker("stop", "--time", "0", forwarder);
+    await eventually(async () => {
+      expect(await state()).toEqual({ forwarder: ["0"], behind: behind(0), servers: direct });
+    });
+    await docker("start", forwarder);
+    await isUp(own.rag);
+  });
+
   it("get the key of their container, and no other server does", async () => {
     await isUp(keyed);
     expect((await receivedRequests(keyed)).filter(({ authorized }) => authorized)).not.toEqual([]);

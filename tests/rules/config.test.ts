@@ -19,6 +19,7 @@ describe("Configuration of Prometheus", () => {
         notify: [{ slack: RECEIVERS.slack }],
         retentionTime: "1y",
         dcgmExporter: "dcgm-exporter:9400",
+        llmNetworks: ["chat_default"],
         scrapeJobs: [
           FULL_JOB,
           { ...job, job_name: "a bearer/token", authorization: { type: "Token", credentials: "secret-1" } },

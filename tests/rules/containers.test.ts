@@ -32,7 +32,7 @@ describe("Out-of-memory kills in the last hour", () => {
     ["of a container without kills are none", "0x400", "90m", undefined],
     ["of a busy container are all, in whole numbers", "0+13x40 520x360", "60m", 520],
     ["end with the hour", "0+13x40 520x360", "81m", undefined],
-    ["count those before the last hour no more", "0x20 3x100 5x280", "61m", 5],
+    ["count those before the last hour no more", "0x20 3x100 5x280", "75m", 2],
     ["count those of a container that is younger than the hour", "_x60 0x10 39x400", "50m", 39],
     ["count those before the first scrape of a container", "_x60 2x400", "50m", 2],
     ["count those of a container that has ended", "0x10 4x10 stale", "30m", 4],

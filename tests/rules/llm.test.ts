@@ -3,7 +3,7 @@ import { LLM_ENGINES } from "../../prometheus/llmEngines";
 import { llmRelabeling } from "../../prometheus/relabeling";
 import { llmRules, RULES_FILE, rulesYaml } from "../../prometheus/rules";
 import { samples, stored, type Histogram, type Sample } from "../support/exposition";
-import { LLM_PAGES, type LlmPage } from "../support/llmPages";
+import { engines, LLM_PAGES, type LlmPage } from "../support/llmPages";
 import { runPromtool } from "../support/promtool";
 
 const SECONDS = 30;
@@ -205,6 +205,16 @@ const READINGS: Record<string, { model: string; read: (page: Reading) => Shown }
       ...quantiles(page, "time_per_output_token_seconds", "vllm:time_per_output_token_seconds"),
     }),
   },
+  "vLLM 0.11, recorded": {
+    model: "Qwen/Qwen2.5-3B-Instruct",
+    read: (page) => ({
+      ...vllm(page),
+      "llm:kv_cache_usage:ratio": page.max("vllm:kv_cache_usage_perc"),
+      "llm:prefix_cache_hits:ratio_rate5m":
+        page.sum("vllm:prefix_cache_hits_total") / page.sum("vllm:prefix_cache_queries_total"),
+      ...quantiles(page, "time_per_output_token_seconds", "vllm:inter_token_latency_seconds"),
+    }),
+  },
   "vLLM of 2024 and 2026, recorded": {
     model: "facebook/opt-125m",
     read: (page) => ({
@@ -401,6 +411,31 @@ describe("Records of LLM servers", () => {
     ]);
   });
 
+  it("add up 16 data-parallel engines, none of which is lost", async () => {
+    const name = "vLLM of 2026";
+    const { read } = READINGS[name] ?? {};
+    const one = LLM_PAGES[name] as LlmPage;
+    const page = { ...one, text: engines(one.text, 16).join("") };
+    const shown = read?.(new Reading(page.text)) ?? {};
+    expect(shown["llm:requests_running:sum"]).toBe(16 * 8);
+    await testLlmRules([
+      {
+        interval: "30s",
+        input_series: inputSeries(name, page),
+        promql_expr_test: Object.entries(shown).map(([record, value]) => ({
+          expr: `round(${record}, ${PRECISION})`,
+          eval_time: "10m",
+          exp_samples: [
+            {
+              labels: inBraces({ ...containerOf(name, page), model: "Qwen/Qwen3-30B" }),
+              value: rounded(value as number),
+            },
+          ],
+        })),
+      },
+    ]);
+  });
+
   it("keep the time since which a server answers, until it does not, or its container restarts", async () => {
     const labels = `host="h",id="/docker/a",name="a",llm_server="vllm"`;
     const target = `job="llm-servers",instance="a:8000",${labels}`;
@@ -429,6 +464,33 @@ describe("Records of LLM servers", () => {
           at("22m", 1320),
           at("30m", 1320),
         ],
+      },
+    ]);
+  });
+
+  it("show that a server behind the forwarder answers, or that this is unknown while the exporter is down", async () => {
+    const labels = (name: string) => `host="h",id="/docker/${name}",name="${name}",llm_server="vllm"`;
+    const up = (name: string, values: string) => ({
+      series: `up{job="llm-servers",instance="${name}:8000",${labels(name)},forwarder="llm-forwarder"}`,
+      values,
+    });
+    const shown = (eval_time: string, values: Record<string, number>) => ({
+      expr: "llm:up",
+      eval_time,
+      exp_samples: Object.entries(values).map(([name, value]) => ({
+        labels: `llm:up{${labels(name)}}`,
+        value,
+      })),
+    });
+    await testLlmRules([
+      {
+        interval: "30s",
+        input_series: [
+          up("a", "1x40"),
+          up("b", "0x40"),
+          { series: 'up{job="exporter",instance="e",host="h"}', values: "1x10 0x10 1x20" },
+        ],
+        promql_expr_test: [shown("4m", { a: 1, b: 0 }), shown("8m", { a: 1 }), shown("12m", { a: 1, b: 0 })],
       },
     ]);
   });

@@ -76,6 +76,14 @@ const targets = ({ id, name, address, host, others }: Known): string[] => [
   "/",
   "*",
   "/metrics",
+  "/healthz/",
+  "//healthz",
+  "/HEALTHZ",
+  "/%68ealthz",
+  "/healthz?path=/metrics",
+  `/healthz/${id}`,
+  `/healthz/../${id}`,
+  "http://prometheus:9090/healthz",
   "/config/",
   "/load",
   "/stop",
@@ -83,7 +91,7 @@ const targets = ({ id, name, address, host, others }: Known): string[] => [
   "/llm-targets",
   `/llm-targets/${id}`,
   "/{env.STACK_ADDRESS}",
-  "/{http.regexp.container.1}",
+  "/{http.regexp.target.1}",
   `/{file./keys/current/${name}}`,
 ];
 
@@ -96,6 +104,12 @@ export const forwarderAttacks = (known: Known): Attack[] => {
   return [
     ...targets(known).map((target): Attack => [`GET ${target}`, get(target)]),
     ...METHODS.map((method): Attack => [`${method} /id`, [request(method, `/${id}`, undefined, close)]]),
+    ...METHODS.filter((method) => method !== "HEAD").map((method): Attack => [
+      `${method} /healthz`,
+      [request(method, "/healthz", undefined, close)],
+    ]),
+    ["a body for the health check", [request("GET", "/healthz", "a body", close)]],
+    ["an upgrade by the health check", get("/healthz", "Upgrade: websocket")],
     ["CONNECT address", [request("CONNECT", `${address}:8000`, undefined, close)]],
     ["a body", [request("GET", `/${id}`, "a body", close)]],
     ["an empty body", get(`/${id}`, "Content-Length: 0")],

@@ -107,11 +107,12 @@ const OPT = 'model_name="facebook/opt-125m"';
 const MY_MODEL = 'model_name="mymodelname"';
 const QWEN_06 = 'model_name="Qwen/Qwen3-0.6B"';
 const QWEN_25 = 'engine="0",model_name="/job/model/Qwen2.5-0.5B-Instruct"';
+const QWEN_3B = 'engine="0",model_name="Qwen/Qwen2.5-3B-Instruct"';
 const SMOLLM = 'engine="0",model_name="smollm2-360m"';
 const GEMMA = 'name="google/gemma-2-9b-it"';
 const QWEN = (engine: number) => `engine="${engine}",model_name="Qwen/Qwen3-30B"`;
 
-/** Two data-parallel engines in one server of vLLM 0.11, which still exposes names of before. */
+/** Two data-parallel engines in one server of vLLM 0.11 that exposes names of before, by --show-hidden-metrics-for-version=0.10. */
 const VLLM_0_11_ENGINES = [0, 1].map((n) =>
   page(
     gauge("vllm:num_requests_running", QWEN(n), 3 + n),
@@ -136,6 +137,10 @@ const VLLM_0_11_ENGINES = [0, 1].map((n) =>
     histogram("vllm:e2e_request_latency_seconds", QWEN(n), LONG_E2E, 40, [0.4, 1.2, 1.8, 4, 30]),
   ).trim(),
 );
+
+/** The pages of several data-parallel engines in one server, by the page of one. */
+export const engines = (page: string, count: number): string[] =>
+  [...Array(count).keys()].map((n) => page.replaceAll('engine="0"', `engine="${n}"`));
 
 /** Samples of the same metric with other labels. */
 const each = (name: string, type: "counter" | "gauge", labels: readonly Labels[], value: number) =>
@@ -430,6 +435,59 @@ export const LLM_PAGES: Readonly<Record<string, LlmPage>> = {
       gauge("vllm:time_per_output_token_seconds_created", QWEN_25, 1.758006966143485e9),
       counted("vllm:e2e_request_latency_seconds", QWEN_25, LONG_E2E, 0.3462679386138916, { 0.3: 3 }),
       gauge("vllm:e2e_request_latency_seconds_created", QWEN_25, 1.7580069661435595e9),
+    ),
+  },
+  // Of its replaced names, vLLM 0.11 still exposes the one of the time per token, and no longer those of caches, as no other version
+  // does (vllm-project/vllm v0.11.0, vllm/v1/metrics/loggers.py).
+  "vLLM 0.11, recorded": {
+    engine: "vllm",
+    image: "vllm/vllm-openai:v0.11.0",
+    recorded:
+      "Ahasannn/hardware-aware-router, data/metrics_snapshots/02ce4b09-7c48-46de-97b9-ac73bb373920.prom, commit a29d8a49: 24 requests of November 2025",
+    text: page(
+      gauge("process_start_time_seconds", "", 1.76213440066e9),
+      gauge("vllm:num_requests_running", QWEN_3B, 0),
+      gauge("vllm:num_requests_waiting", QWEN_3B, 0),
+      gauge("vllm:kv_cache_usage_perc", QWEN_3B, 0),
+      counter("vllm:prefix_cache_queries_total", QWEN_3B, 228),
+      gauge("vllm:prefix_cache_queries_created", QWEN_3B, 1.762134523388924e9),
+      counter("vllm:prefix_cache_hits_total", QWEN_3B, 0),
+      gauge("vllm:prefix_cache_hits_created", QWEN_3B, 1.7621345233889444e9),
+      counter("vllm:num_preemptions_total", QWEN_3B, 0),
+      gauge("vllm:num_preemptions_created", QWEN_3B, 1.7621345233889618e9),
+      counter("vllm:prompt_tokens_total", QWEN_3B, 228),
+      gauge("vllm:prompt_tokens_created", QWEN_3B, 1.7621345233889816e9),
+      counter("vllm:generation_tokens_total", QWEN_3B, 2502),
+      gauge("vllm:generation_tokens_created", QWEN_3B, 1.7621345233890002e9),
+      family("vllm:request_success_total", "counter", {
+        [`${QWEN_3B},finished_reason="stop"`]: 8,
+        [`${QWEN_3B},finished_reason="length"`]: 16,
+        [`${QWEN_3B},finished_reason="abort"`]: 0,
+      }),
+      family("vllm:request_success_created", "gauge", {
+        [`${QWEN_3B},finished_reason="stop"`]: 1.76213452338905e9,
+        [`${QWEN_3B},finished_reason="length"`]: 1.7621345233890634e9,
+        [`${QWEN_3B},finished_reason="abort"`]: 1.7621345233890722e9,
+      }),
+      counted("vllm:time_to_first_token_seconds", QWEN_3B, LONG_TTFT, 0.7464299201965332, {
+        0.04: 23,
+        0.06: 24,
+      }),
+      gauge("vllm:time_to_first_token_seconds_created", QWEN_3B, 1.7621345233910453e9),
+      counted("vllm:time_per_output_token_seconds", QWEN_3B, LONG_TPOT, 67.37902535299918, { 0.05: 2478 }),
+      gauge("vllm:time_per_output_token_seconds_created", QWEN_3B, 1.7621345233911e9),
+      counted("vllm:inter_token_latency_seconds", QWEN_3B, LONG_TPOT, 67.37902535299918, { 0.05: 2478 }),
+      gauge("vllm:inter_token_latency_seconds_created", QWEN_3B, 1.7621345233911502e9),
+      counted("vllm:request_time_per_output_token_seconds", QWEN_3B, LONG_TPOT, 0.6524641770934415, {
+        0.05: 24,
+      }),
+      gauge("vllm:request_time_per_output_token_seconds_created", QWEN_3B, 1.7621345233912086e9),
+      counted("vllm:e2e_request_latency_seconds", QWEN_3B, LONG_E2E, 68.12631511688232, {
+        1.5: 3,
+        2: 8,
+        5: 24,
+      }),
+      gauge("vllm:e2e_request_latency_seconds_created", QWEN_3B, 1.7621345233912613e9),
     ),
   },
   // The metrics of 2024, and those that vLLM has had since 0.11, in one page.

@@ -231,7 +231,7 @@ describe("LLM servers", () => {
   });
 
   it("have a forwarder that answers, or the check fails with the reason", async () => {
-    jest.mocked(docker).mockResolvedValue("ok");
+    jest.mocked(docker).mockResolvedValue("");
     await expect(ask("forwarder to LLM servers")).resolves.toBe("ok");
     jest.mocked(docker).mockRejectedValue(new Error("container is not running"));
     await expect(ask("forwarder to LLM servers")).rejects.toThrow(/is not running\n.*\n.*llmNetworks exists/);

@@ -103,7 +103,7 @@ export const CONTAINER_CASES = {
       name: "between failed scrapes",
       series: { [docker("container_restarts_total")]: "3x10 stale _x3 5x10 stale _x3 6x40" },
       silent: ["9m"],
-      fires: ["15m"],
+      fires: ["16m"],
     },
     {
       name: "after one restart",

@@ -1,4 +1,13 @@
-import { cadvisor, container, EXEMPT, exporter, llmJob, named, type AlertCases } from "./series";
+import {
+  cadvisor,
+  container,
+  EXEMPT,
+  exporter,
+  llmForwarder,
+  llmJob,
+  named,
+  type AlertCases,
+} from "./series";
 
 /** A series of an LLM server. */
 const llm = (metric: string, more = "", name = "chat") => {
@@ -108,8 +117,52 @@ const RENAMED_AND_DOWN = {
   [cadvisor("container_start_time_seconds", named("chat-2", "chat"))]: "_x21 0x140",
 };
 
+/** A server behind the forwarder that answers no more from minute 10 on. */
+const BEHIND_FORWARDER = {
+  [llm("up", 'forwarder="llm-forwarder"')]: "1x20 0x200",
+  ...started("0x220"),
+};
+
+/** What keeps the forwarder from every server, for half an hour from the same minute on. */
+const FORWARDER_FAULTS = {
+  "the forwarder is down": { [llmForwarder("up")]: "1x20 0x60 1x140" },
+  "the exporter is down": { [exporter("up")]: "1x20 0x60 1x140" },
+  "Docker does not answer the exporter": { [exporter("gpu_exporter_docker_up")]: "1x20 0x60 1x140" },
+};
+
+/** The forwarder reaches servers, and that of another host does not. */
+const FORWARDER_WORKS = {
+  [llmForwarder("up")]: "1x220",
+  [exporter("up")]: "1x220",
+  [exporter("gpu_exporter_docker_up")]: "1x220",
+  [llmForwarder("up").replace('host="h"', 'host="other"')]: "0x220",
+};
+
 export const LLM_CASES = {
   LlmServerDown: [
+    ...Object.entries(FORWARDER_FAULTS).map(([fault, series]) => ({
+      name: `about a server behind the forwarder two minutes after the time in which ${fault}`,
+      series: { ...BEHIND_FORWARDER, ...series },
+      silent: ["13m", "30m", "40m30s", "42m"],
+      fires: ["43m"],
+    })),
+    {
+      name: "about a server that no forwarder is needed for, while the forwarder and the exporter are down",
+      series: {
+        [llm("up")]: "1x20 0x100",
+        ...started("0x120"),
+        [llmForwarder("up")]: "0x120",
+        [exporter("up")]: "0x120",
+      },
+      silent: ["12m"],
+      fires: ["13m"],
+    },
+    {
+      name: "about a server behind the forwarder, while the forwarder of another host is down",
+      series: { ...BEHIND_FORWARDER, ...FORWARDER_WORKS },
+      silent: ["12m"],
+      fires: ["13m", "50m"],
+    },
     {
       name: "after two minutes",
       series: { [llm("up")]: "1x20 0x100", ...started("0x120") },
@@ -156,6 +209,25 @@ export const LLM_CASES = {
     },
   ],
   LlmServerLoading: [
+    ...Object.entries(FORWARDER_FAULTS).map(([fault, series]) => ({
+      name: `about a server behind the forwarder that starts while ${fault}`,
+      series: {
+        ...series,
+        [llm("up", 'forwarder="llm-forwarder"')]: "_x21 0x60 1x140",
+        ...started("_x21 600x197"),
+      },
+      silent: ["20m", "40m", "45m"],
+    })),
+    {
+      name: "half an hour after the start of a server behind the forwarder",
+      series: {
+        ...FORWARDER_WORKS,
+        [llm("up", 'forwarder="llm-forwarder"')]: "0x200",
+        ...started("0x200"),
+      },
+      silent: ["29m"],
+      fires: ["31m"],
+    },
     {
       name: "half an hour after a start",
       series: { [llm("up")]: "0x200", ...started("0x200") },

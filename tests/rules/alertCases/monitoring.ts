@@ -6,6 +6,7 @@ import {
   gateway,
   GIB,
   HEALTHY,
+  llmForwarder,
   llmJob,
   prometheus,
   repeated,
@@ -27,6 +28,12 @@ export const MONITORING_CASES = {
     {
       name: "after two minutes",
       series: { [cadvisor("up")]: "1x20 0x50" },
+      silent: ["12m"],
+      fires: ["13m"],
+    },
+    {
+      name: "about the forwarder to LLM servers, not about each server behind it",
+      series: { [llmForwarder("up")]: "1x20 0x50" },
       silent: ["12m"],
       fires: ["13m"],
     },

@@ -14,14 +14,16 @@ const response = (up: string, size: string) => ({
   [cadvisor("scrape_body_size_bytes")]: size,
 });
 
-/** Those series of an LLM server whose container has the label alerts=none. */
-const exempt = (series: Record<string, string>) =>
+/** Those series of an LLM server. */
+const ofServer = (series: Record<string, string>, more = "") =>
   Object.fromEntries(
     Object.entries(series).map(([name, values]) => [
-      name.replaceAll("cadvisor", "llm-servers").replace("}", `,${named("dev")},${EXEMPT}}`),
+      name.replaceAll("cadvisor", "llm-servers").replace("}", `,${named("dev")}${more}}`),
       values,
     ]),
   );
+/** And of one whose container has the label alerts=none. */
+const exempt = (series: Record<string, string>) => ofServer(series, `,${EXEMPT}`);
 const EXEMPT_TARGET = "about a container with the label alerts=none";
 
 export const SCRAPE_LIMIT_CASES = {
@@ -32,6 +34,17 @@ export const SCRAPE_LIMIT_CASES = {
       series: samples("15000x20 16100x100", "20000x120"),
       silent: ["11m"],
       fires: ["12m"],
+    },
+    {
+      name: "about an LLM server with 60 data-parallel engines",
+      series: ofServer(samples("960x100", "1000x100")),
+      silent: ["30s"],
+      fires: ["2m"],
+    },
+    {
+      name: "about an LLM server with 16 data-parallel engines",
+      series: ofServer(samples("256x100", "1000x100")),
+      silent: ["12m"],
     },
     { name: "without a limit", series: samples("900000x100", "0x100"), silent: ["20m"] },
     {

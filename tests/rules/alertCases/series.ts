@@ -24,6 +24,7 @@ export const gateway = of("gateway");
 export const exporter = of("exporter");
 export const host = of("host");
 export const llmJob = of("llm-servers");
+export const llmForwarder = of("llm-forwarder");
 
 export const named = (name: string, id = name) =>
   `id="/docker/${id}",name="${name}",image="example/${name}:1"`;

@@ -28,6 +28,24 @@ describe("The forwarder to LLM servers", () => {
     });
   });
 
+  it("answers that it runs without a body, so that Prometheus can scrape it", () => {
+    const health = servers().forwarder.routes.find(({ match }) => JSON.stringify(match).includes("/healthz"));
+    expect(health).toEqual({
+      match: [
+        {
+          method: ["GET", "HEAD"],
+          vars_regexp: { "{http.request.orig_uri}": { name: "target", pattern: "^/healthz$" } },
+          header: { "Content-Length": null, "Transfer-Encoding": null, Upgrade: null },
+        },
+      ],
+      handle: [
+        { handler: "vars", log_skip: true },
+        { handler: "static_response", status_code: 200 },
+      ],
+      terminal: true,
+    });
+  });
+
   it("connects to the exporter, by its address, and to addresses that the exporter returns", () => {
     expect(new Set(all(servers(["a", "b"]), "dial"))).toEqual(
       new Set([EXPORTER, "{http.reverse_proxy.header.X-Llm-Address}"]),

@@ -45,7 +45,7 @@ describe("The forwarder to LLM servers", () => {
 
   it("is replaced when one of its networks was created again", async () => {
     const labelOf = async (id: string) => {
-      await declare({}, { llmNetworks: [{ ...chat, id }] });
+      await declare({ llmNetworks: ["chat_default"] }, { llmNetworks: [{ ...chat, id }] });
       return containerInputs("llm-forwarder-container")["labels"];
     };
     expect(await labelOf("a")).toEqual(await labelOf("a"));

@@ -89,6 +89,17 @@ describe("LLM server on the first screen", () => {
     );
   });
 
+  it("cannot be scraped while the forwarder to it is down, which is reported above", () => {
+    const forwarder = { job: "llm-forwarder", instance: "llm-forwarder:23401", host: "llm-1" };
+    const error = "lookup llm-forwarder: no such host";
+    const { server, notices } = shown({
+      descriptions: [sample("targets", target, 0), sample("targets", forwarder, 0)],
+      targets: [target, forwarder].map((labels) => ({ labels, health: "down" as const, lastError: error })),
+    });
+    expect(server?.missing).toBe(`Its own metrics cannot be scraped now (${error}).`);
+    expect(notices.map(({ text }) => text).join()).toMatch(/^The forwarder to LLM servers is down/);
+  });
+
   it("is reported above, where cAdvisor does not list its container", () => {
     const other = { ...target, id: "/docker/other", instance: "other:8000" };
     const { notices } = shown({ descriptions: [sample("targets", other, 0)] });

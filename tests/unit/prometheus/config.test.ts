@@ -6,6 +6,7 @@ import { buildConfiguration, toYaml } from "../../../prometheus/config";
 import { llmServerRelabeling } from "../../../prometheus/llmServers";
 import { cadvisorRelabeling } from "../../../prometheus/relabeling";
 import { CONFIG_FOLDER } from "../../../lib/names";
+import { relabeled } from "../../support/relabel";
 import { ofVersion, withoutVersion } from "../../../lib/secretFiles";
 import { CERTIFICATE, FULL_JOB, KEY, settings, WITH_JOB_SECRETS } from "../../support/settings";
 
@@ -89,7 +90,6 @@ describe("The job of LLM servers", () => {
   it("discovers them by the exporter, and trusts nothing that they send", () => {
     expect(jobOf("on")).toMatchObject({
       http_sd_configs: [{ url: "http://exporter:23400/llm-targets" }],
-      relabel_configs: [{ target_label: "host", replacement: "llm-1" }],
       honor_timestamps: false,
       follow_redirects: false,
       body_size_limit: "10MB",
@@ -98,6 +98,18 @@ describe("The job of LLM servers", () => {
       label_value_length_limit: 2000,
     });
     expect(jobOf("on")).not.toHaveProperty("honor_labels");
+  });
+
+  it("marks the servers that are scraped through the forwarder", () => {
+    const labelsOf = (address: string) =>
+      relabeled({ __address__: address, instance: "chat:8000" }, jobOf("on")?.relabel_configs ?? []);
+    const direct = { __address__: "172.18.0.7:8000", instance: "chat:8000", host: "llm-1" };
+    expect(labelsOf("172.18.0.7:8000")).toEqual(direct);
+    expect(labelsOf("llm-forwarder:23401")).toEqual({
+      ...direct,
+      __address__: "llm-forwarder:23401",
+      forwarder: "llm-forwarder",
+    });
   });
 
   it("stores a histogram as one series, under the name that the engine gives it", () => {
@@ -120,6 +132,26 @@ describe("The job of LLM servers", () => {
       buildConfiguration(settings({ llmServers }), { ...context, gpu: true }).rules.map(({ name }) => name);
     expect(rules("on")).toContain("llm_servers");
     expect(rules("off")).not.toContain("llm_servers");
+  });
+});
+
+describe("The job of the forwarder to LLM servers", () => {
+  const jobOf = (changes: Parameters<typeof settings>[0]) =>
+    configOf(changes).scrape_configs.find(({ job_name }) => job_name === "llm-forwarder");
+
+  it.each([
+    ["networks", { llmNetworks: ["chat_default"] }],
+    ["keys", { llmKeys: { chat: "key" } }],
+  ])("requests nothing but its health, with the setting of %s", (_, changes) => {
+    expect(jobOf(changes)).toMatchObject({
+      metrics_path: "/healthz",
+      static_configs: [{ targets: ["llm-forwarder:23401"], labels: { host: "llm-1" } }],
+    });
+  });
+
+  it("is absent without both, and with llmServers off", () => {
+    expect(jobOf({})).toBeUndefined();
+    expect(jobOf({ llmServers: "off", llmNetworks: ["chat_default"] })).toBeUndefined();
   });
 });
 

@@ -315,6 +315,16 @@ describe("The setting llmServers", () => {
   });
 });
 
+describe("The setting llmNetworks", () => {
+  it("takes the name of the job llm-forwarder, which is free without it", () => {
+    const scrapeJobs = [{ ...JOB, job_name: "llm-forwarder" }];
+    expect(parse({ ...defaults, scrapeJobs }).scrapeJobs).toHaveLength(1);
+    expect(() => parse({ ...defaults, scrapeJobs, llmNetworks: ["chat_default"] })).toThrow(
+      /job_name .* is the name of another job/,
+    );
+  });
+});
+
 describe("The setting hostMetrics", () => {
   it("takes the name of the job host, which is free without it", () => {
     const scrapeJobs = [{ ...JOB, job_name: "host" }];
