@@ -2,7 +2,7 @@ import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { DOCKER_SOCKET } from "../caddy/dockerProxy";
 import { GPU_LABEL } from "../exporter/allocation";
-import { exporterBundle, NODE_OPTIONS, PROGRAM } from "../exporter/bundle";
+import { exporterFolder, NODE_OPTIONS, PROGRAM } from "../exporter/bundle";
 import type { GpuAccess, HostFacts } from "../host/facts";
 import { NOBODY, SERVERS } from "../lib/names";
 import type { Settings } from "../settings";
@@ -85,7 +85,6 @@ export class Exporter extends pulumi.ComponentResource {
   constructor(name: string, args: ExporterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:Exporter", name, {}, opts);
     const { image, memory, access, host, network, llmForwarder, proxy, labels } = args;
-    const { folder } = exporterBundle();
 
     const program = createVolume(this, `${name}-program`, { labels });
     this.container = createContainer(this, name, {
@@ -101,7 +100,10 @@ export class Exporter extends pulumi.ComponentResource {
       ],
       envs: [...environment(access, proxy), ...llmEnvironment(args)],
       // The deploy step below installs the program right after the container has started.
-      command: [...["sh", "-c", startScript(proxy), `/exporter/${folder}/${PROGRAM}`], ...NODE_OPTIONS],
+      command: [
+        ...["sh", "-c", startScript(proxy), `/exporter/${exporterFolder()}/${PROGRAM}`],
+        ...NODE_OPTIONS,
+      ],
       user: `${NOBODY}:${NOBODY}`,
       ...(!proxy && { groupAdds: [String(host.socketGroup)] }),
       securityOpts: securityOptions(args),
