@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { HostFacts } from "../host/facts";
-import { NETWORKS_LABEL, NOBODY } from "../lib/names";
+import { CREATED_LABEL, NETWORKS_LABEL, NOBODY } from "../lib/names";
 
 /** Labels of Docker resources. */
 export type Labels = { label: string; value: string }[];
@@ -167,3 +167,24 @@ export const createVolume = (
   opts: pulumi.CustomResourceOptions = {},
 ): docker.Volume =>
   new docker.Volume(name, { name, ...args }, { parent, deleteBeforeReplace: true, ...opts });
+
+/** A volume with files that a deploy step installs. */
+export interface FilledVolume {
+  volume: docker.Volume;
+  /** Changes when the volume is created again: the trigger of the step, which runs beside the container that mounts the volume. */
+  created: pulumi.Output<string>;
+}
+
+/** Creates a volume of that name for files that a deploy step installs. */
+export function createFilledVolume(parent: pulumi.Resource, name: string, labels: Labels): FilledVolume {
+  const created = { label: CREATED_LABEL, value: new Date().toISOString() };
+  // A volume that exists keeps its labels.
+  const opts = { ignoreChanges: ["labels"] };
+  const volume = createVolume(parent, name, { labels: [...labels, created] }, opts);
+  return {
+    volume,
+    created: volume.labels.apply(
+      (all) => all?.find(({ label }) => label === CREATED_LABEL)?.value ?? "by an earlier version",
+    ),
+  };
+}
