@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics, requiredResources, stackConfiguration } from "./components/containerMetrics";
 import { failedGpu, gpuPlan } from "./components/exporter";
@@ -10,8 +11,9 @@ import { llmNetworks } from "./host/llmNetworks";
 import { ownResources, type OwnResources } from "./host/ownResources";
 import { readHost, type Host } from "./host/read";
 import { describeUnavailable } from "./host/unavailable";
-import { toYaml, type PrometheusConfiguration } from "./prometheus/config";
+import type { PrometheusConfiguration } from "./prometheus/config";
 import { configurationDiff } from "./prometheus/configurationDiff";
+import { toYaml } from "./prometheus/yaml";
 import { parseSettings, type Settings } from "./settings";
 
 const NO_RECEIVER =
@@ -26,6 +28,7 @@ async function program(): Promise<Record<string, unknown>> {
   const name = `${pulumi.getProject()}-${environment}`;
   const dockerHost = new pulumi.Config("docker").get("host") ?? process.env["DOCKER_HOST"];
 
+  startDockerProvider();
   const [host, loaded, own] = await Promise.all([
     readHost(dockerHost),
     loadedConfiguration(`${name}-prometheus`, dockerHost),
@@ -95,6 +98,9 @@ async function program(): Promise<Record<string, unknown>> {
     probeReport: stack.report,
   };
 }
+
+/** The engine starts a provider when the program first uses it, which here is while the program queries the host. Nothing needs the answer. */
+const startDockerProvider = () => void docker.getNetwork({ name: "none" }).catch(() => undefined);
 
 /**
  * Why a container with GPUs does not start on the host; undefined where one starts, or none is needed. An update tries, unless the
