@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { HostFacts } from "../host/facts";
-import { CREATED_LABEL, NETWORKS_LABEL, NOBODY } from "../lib/names";
+import { NETWORKS_LABEL, NOBODY } from "../lib/names";
 
 /** Labels of Docker resources. */
 export type Labels = { label: string; value: string }[];
@@ -167,6 +167,9 @@ export const createVolume = (
   opts: pulumi.CustomResourceOptions = {},
 ): docker.Volume =>
   new docker.Volume(name, { name, ...args }, { parent, deleteBeforeReplace: true, ...opts });
+
+/** Docker label of a volume that a deploy step fills: when it was declared, which tells it from a former volume of that name. */
+const CREATED_LABEL = "llm-metrics.created";
 
 /** A volume with files that a deploy step installs. */
 export interface FilledVolume {

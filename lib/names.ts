@@ -29,9 +29,6 @@ export const ALERTS_LABEL = "llm-metrics.alerts";
 /** Docker label of a container of the stack that lists the ids of its networks. */
 export const NETWORKS_LABEL = "llm-metrics.networks";
 
-/** Docker label of a volume that a deploy step fills: when it was declared, which tells it from a former volume of that name. */
-export const CREATED_LABEL = "llm-metrics.created";
-
 /** The folder of Prometheus's configuration in its container. */
 export const CONFIG_FOLDER = "/etc/prometheus";
 
