@@ -11,7 +11,7 @@ const IMPORTS = {
   alertmanager: ["settings", "lib"],
   host: ["prometheus", "settings", "lib"],
   exporter: ["prometheus", "lib"],
-  dashboard: ["prometheus"],
+  dashboard: ["prometheus", "lib"],
   grafana: ["prometheus", "lib"],
   probes: ["host", "exporter", "prometheus", "settings", "lib"],
   components: [

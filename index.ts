@@ -10,8 +10,9 @@ import { llmNetworks } from "./host/llmNetworks";
 import { ownResources, type OwnResources } from "./host/ownResources";
 import { readHost, type Host } from "./host/read";
 import { describeUnavailable } from "./host/unavailable";
-import { toYaml, type PrometheusConfiguration } from "./prometheus/config";
+import type { PrometheusConfiguration } from "./prometheus/config";
 import { configurationDiff } from "./prometheus/configurationDiff";
+import { toYaml } from "./prometheus/yaml";
 import { parseSettings, type Settings } from "./settings";
 
 const NO_RECEIVER =

@@ -7,7 +7,7 @@ import { dockerDaemon } from "../cli/prerequisites/docker";
 import { stackImages } from "../cli/prerequisites/images";
 import { POLICY_PACK, pulumiEnvironment } from "../cli/pulumiCommand";
 
-const RUNS = 5;
+const RUNS = 7;
 const STACK = ["--stack", "bench"];
 const POLICIES = ["--policy-pack", POLICY_PACK];
 

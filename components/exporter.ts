@@ -2,13 +2,13 @@ import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { DOCKER_SOCKET } from "../caddy/dockerProxy";
 import { GPU_LABEL } from "../exporter/allocation";
-import { exporterBundle, NODE_OPTIONS, PROGRAM } from "../exporter/bundle";
+import { exporterFolder, NODE_OPTIONS, PROGRAM } from "../exporter/bundle";
 import type { GpuAccess, HostFacts } from "../host/facts";
 import { NOBODY, SERVERS } from "../lib/names";
 import type { Settings } from "../settings";
 import {
   createContainer,
-  createVolume,
+  createFilledVolume,
   exitOnDeadSocket,
   NO_NEW_PRIVILEGES,
   readsHost,
@@ -85,9 +85,9 @@ export class Exporter extends pulumi.ComponentResource {
   constructor(name: string, args: ExporterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:Exporter", name, {}, opts);
     const { image, memory, access, host, network, llmForwarder, proxy, labels } = args;
-    const { folder } = exporterBundle();
+    const folder = exporterFolder();
 
-    const program = createVolume(this, `${name}-program`, { labels });
+    const { volume, created } = createFilledVolume(this, `${name}-program`, labels);
     this.container = createContainer(this, name, {
       ...gpuInputs(access),
       image,
@@ -100,7 +100,7 @@ export class Exporter extends pulumi.ComponentResource {
         ...(llmForwarder ? [{ network: llmForwarder.link, ipv4Address: llmForwarder.exporterAddress }] : []),
       ],
       envs: [...environment(access, proxy), ...llmEnvironment(args)],
-      // The deploy step below installs the program right after the container has started.
+      // The container waits for the program, which the deploy step below installs meanwhile.
       command: [...["sh", "-c", startScript(proxy), `/exporter/${folder}/${PROGRAM}`], ...NODE_OPTIONS],
       user: `${NOBODY}:${NOBODY}`,
       ...(!proxy && { groupAdds: [String(host.socketGroup)] }),
@@ -108,7 +108,7 @@ export class Exporter extends pulumi.ComponentResource {
       // The path of its own cgroup shows where Docker creates those of the others, which are the label `id`.
       cgroupnsMode: "host",
       volumes: [
-        { volumeName: program.name, containerPath: "/exporter", readOnly: true },
+        { volumeName: volume.name, containerPath: "/exporter", readOnly: true },
         ...(proxy ? [] : [{ hostPath: host.dockerSocket, containerPath: DOCKER_SOCKET, readOnly: true }]),
       ],
       healthcheck: HEALTHCHECK,
@@ -118,8 +118,7 @@ export class Exporter extends pulumi.ComponentResource {
       "installExporter",
       {
         environment: { DOCKER_HOST: host.address, VOLUME: `${name}-program`, IMAGE: image },
-        // A new volume comes with a new container, since Docker removes a volume only after the containers that use it.
-        triggers: [this.container.id],
+        triggers: [created, folder],
       },
       { parent: this },
     );

@@ -1,38 +1,44 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { buildSync } from "esbuild";
+import { kept } from "../lib/kept.cjs";
 import { parseRunbooks } from "./runbooks";
 
 /** The page's files by name: `index.html`, and those that it loads. The names of these change with their content. */
 export type PageFiles = Record<string, string>;
 
-let built: PageFiles | undefined;
+const RUNBOOKS = "docs/runbooks.md";
+const ICON = "dashboard/icon.svg";
 
 /**
- * Bundles the page, once in each process. The program and its commands run in the project's folder, so paths start there: this module itself may be part
+ * Bundles the page. The program and its commands run in the project's folder, so paths start there: this module itself may be part
  * of a bundle elsewhere.
  */
-export const pageFiles = (): PageFiles => (built ??= build());
+export function pageFiles(): PageFiles {
+  const file = kept(process.cwd(), "page.json", () => ({
+    options: {
+      entryPoints: ["dashboard/main.tsx"],
+      outdir: "page",
+      minify: true,
+      format: "esm",
+      target: ["chrome111", "firefox113", "safari16.4"],
+      jsx: "automatic",
+      jsxImportSource: "preact",
+      legalComments: "none",
+      define: { RUNBOOKS: JSON.stringify(parseRunbooks(read(RUNBOOKS))) },
+    },
+    sources: [RUNBOOKS, ICON, "dashboard/bundle.ts", "dashboard/runbooks.ts"],
+    text: (outputs) => {
+      const text = (extension: string) => outputs.find(({ path }) => path.endsWith(extension))?.text ?? "";
+      return JSON.stringify(withDocument(text(".js"), text(".css")));
+    },
+  }));
+  return JSON.parse(readFileSync(file, "utf8")) as PageFiles;
+}
 
-function build(): PageFiles {
-  const { outputFiles } = buildSync({
-    entryPoints: [path.resolve("dashboard/main.tsx")],
-    outdir: "page",
-    write: false,
-    bundle: true,
-    minify: true,
-    format: "esm",
-    target: ["chrome111", "firefox113", "safari16.4"],
-    jsx: "automatic",
-    jsxImportSource: "preact",
-    legalComments: "none",
-    define: { RUNBOOKS: JSON.stringify(parseRunbooks(read("docs/runbooks.md"))) },
-    logLevel: "error",
-  });
-  const text = (extension: string) => outputFiles.find((file) => file.path.endsWith(extension))?.text ?? "";
-  const [script, style] = [named(text(".js"), "js"), named(text(".css"), "css")];
-  const icon = named(read("dashboard/icon.svg"), "svg");
+function withDocument(code: string, css: string): PageFiles {
+  const [script, style] = [named(code, "js"), named(css, "css")];
+  const icon = named(read(ICON), "svg");
   return {
     [script.name]: script.content,
     [style.name]: style.content,

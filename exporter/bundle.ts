@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { buildSync } from "esbuild";
+import { kept } from "../lib/kept.cjs";
 
 /** Node's options for the exporter: a small heap, since few objects live longer than a scrape, and less memory for code. */
 export const NODE_OPTIONS = ["--max-semi-space-size=1", "--max-old-space-size=64", "--lite-mode"];
@@ -19,27 +19,44 @@ export const PROGRAM = "exporter.cjs";
 /** The native part of koffi, where its code looks for it. The host can have another architecture than the machine that deploys. */
 const NATIVE_FILES = ["x64", "arm64"].map((arch) => `build/koffi/linux_${arch}/koffi.node`);
 
-/**
- * Bundles the exporter into one file, which needs nothing but the native files beside it and Node 20 or newer. The program and its
- * commands run in the project's folder, so paths start there: this module itself may be part of a bundle elsewhere.
- */
+/** The folder of {@link exporterBundle}. */
+export const exporterFolder = (): string => program().folder;
+
+/** Bundles the exporter into one file, which needs nothing but the native files beside it and Node 20 or newer. */
 export function exporterBundle(): ExporterBundle {
-  const { outputFiles } = buildSync({
-    entryPoints: [path.resolve("exporter/main.ts")],
-    write: false,
-    bundle: true,
-    minify: true,
-    platform: "node",
-    target: "node20",
-    external: ["*.node"],
-    logLevel: "error",
-  });
-  const native = NATIVE_FILES.map((file) => [file, readFileSync(path.resolve("node_modules/koffi", file))]);
-  const files = {
-    [PROGRAM]: Buffer.from(outputFiles[0]?.contents ?? []),
-    ...(Object.fromEntries(native) as Record<string, Buffer>),
-  };
-  const hash = createHash("sha256");
-  for (const content of Object.values(files)) hash.update(content);
-  return { folder: `exporter-${hash.digest("hex").slice(0, 12)}`, files };
+  const { folder, text } = program();
+  return { folder, files: { [PROGRAM]: Buffer.from(text), ...nativeFiles() } };
 }
+
+/** The bundled file, and the folder with the native files. */
+interface Program {
+  folder: string;
+  text: string;
+}
+
+/** The program and its commands run in the project's folder, so paths start there: this module itself may be part of a bundle elsewhere. */
+function program(): Program {
+  const file = kept(process.cwd(), "exporter.json", () => ({
+    options: {
+      entryPoints: ["exporter/main.ts"],
+      minify: true,
+      platform: "node",
+      target: "node20",
+      external: ["*.node"],
+    },
+    sources: ["exporter/bundle.ts"],
+    text: ([bundled]) => JSON.stringify(withFolder(bundled?.text ?? "")),
+  }));
+  return JSON.parse(readFileSync(file, "utf8")) as Program;
+}
+
+function withFolder(text: string): Program {
+  const hash = createHash("sha256").update(text);
+  for (const content of Object.values(nativeFiles())) hash.update(content);
+  return { folder: `exporter-${hash.digest("hex").slice(0, 12)}`, text };
+}
+
+const nativeFiles = (): Record<string, Buffer> =>
+  Object.fromEntries(
+    NATIVE_FILES.map((file) => [file, readFileSync(path.resolve("node_modules/koffi", file))]),
+  );

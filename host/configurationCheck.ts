@@ -1,5 +1,5 @@
 import { load } from "js-yaml";
-import { toYaml } from "../prometheus/config";
+import { toYaml } from "../prometheus/yaml";
 import type { ScrapeConfig } from "../prometheus/scrapeConfigs";
 import { docker } from "./docker";
 import type { HostContainer } from "./facts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** The facts of a Docker host that decide about a deployment. */
 export interface HostFacts {

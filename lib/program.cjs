@@ -1,8 +1,11 @@
 // The Pulumi program: `main` of package.json, by which Pulumi's language host finds it.
 
-// Pulumi's SDK records the stack of each promise and translates it by source maps, half a second in a preview. Errors of this
-// program are messages without a stack. With DEBUG set, stacks are recorded.
-if (!process.env.DEBUG) Error.stackTraceLimit = 0;
+// Pulumi's SDK records the stack of each promise and of each resource, and source-map-support, which it installs, translates them: half
+// a second in a preview. Errors of this program are messages without a stack. With DEBUG set, stacks are recorded and translated.
+if (!process.env.DEBUG) {
+  Error.stackTraceLimit = 0;
+  Error.prepareStackTrace = undefined;
+}
 
 // Nobody reads the output of a program whose engine was killed. Pulumi's SDK reports that as an error, to the same output, and so on
 // without end, in more and more memory.

@@ -1,8 +1,7 @@
 import { docker } from "../host/docker";
 import { query, type Sample } from "../host/http";
-import { SERVERS } from "../lib/names";
+import { OWN_JOBS, SERVERS } from "../lib/names";
 import { Mismatch } from "../lib/retry";
-import { OWN_JOBS } from "../settings";
 import { check, describeGaps, type Advice, type Check } from "./check";
 import type { ExplainedGap } from "./containers";
 import type { Expectation } from "./report";

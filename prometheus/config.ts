@@ -1,4 +1,3 @@
-import { dump } from "js-yaml";
 import { CONFIG_FOLDER, SERVERS, target } from "../lib/names";
 import { secretStore } from "../lib/secretFiles";
 import { certificateDetails, moveJobSecrets, needsLlmForwarder, type Settings } from "../settings";
@@ -30,6 +29,7 @@ import {
   prometheusJob,
   type ScrapeConfig,
 } from "./scrapeConfigs";
+import { toYaml } from "./yaml";
 
 /** `prometheus.yml`, in Prometheus's own terms and order. */
 export interface PrometheusConfig {
@@ -146,7 +146,3 @@ function buildScrapeConfigs(
   if (settings.dcgmExporter) jobs.push(dcgmJob(settings.dcgmExporter, host));
   return [...jobs, ...settings.scrapeJobs.map((job) => extraJob(job, host))];
 }
-
-/** The YAML of a configuration, or of its scrape configs. */
-export const toYaml = (config: PrometheusConfig | Pick<PrometheusConfig, "scrape_configs">): string =>
-  dump(config, { lineWidth: -1, noRefs: true, skipInvalid: true });

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { above, duration, nearest, ratio, size, text } from "./formats";
 
 /** The names of all alerts. An alert of another name does not compile, and a test finds a name without an alert. */

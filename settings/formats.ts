@@ -3,7 +3,7 @@ import { isIPv4 } from "node:net";
 import path from "node:path";
 import leven from "leven";
 import { RE2JS } from "re2js";
-import { z } from "zod";
+import * as z from "zod";
 import { durationSeconds, sizeMebibytes } from "../lib/units";
 
 /** Reports a setting that is refused: its path and why. */

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { isIPv4 } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import {
   certificate,
   dnsName,

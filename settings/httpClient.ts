@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { flag, isCertificate, isPrivateKey, notUsable, oneOf, text, url } from "./formats";
 
 /** Where a value is in an entry of a setting: keys and indexes. */

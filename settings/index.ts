@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { nearest } from "./formats";
 import { SECRET_PARENTS, type Path } from "./httpClient";
 import { isPublicField, receiverSecrets } from "./notify";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { durationSeconds } from "../lib/units";
 import { duration, flag, hostPort, labelName, oneOf, text, type Refuse } from "./formats";
 import { secret, type Path } from "./httpClient";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { OWN_JOBS } from "../lib/names";
 import { alertSettings } from "./alerts";
 import {

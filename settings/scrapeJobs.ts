@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { OWN_JOBS, TARGETS_FOLDER } from "../lib/names";
 import { durationSeconds } from "../lib/units";
 import {

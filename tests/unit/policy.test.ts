@@ -1,3 +1,6 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { ContainerMetrics } from "../../components/containerMetrics";
 import { gpuPlan } from "../../components/exporter";
@@ -299,6 +302,17 @@ describe.each(Object.entries(CASES))("the policy %s", (policy, { passes, stops }
 
 test("every policy has cases that pass and cases that it stops", () => {
   expect(Object.keys(CASES)).toEqual(policies({}).map(({ name }) => name));
+});
+
+test("the pack starts by its executable, and prints the port on which it serves the engine", async () => {
+  const pack = spawn("./pulumi-analyzer-policy-llm-metrics", { cwd: path.join(__dirname, "../../policy") });
+  try {
+    const [output] = (await once(pack.stdout, "data")) as [Buffer];
+    expect(output.toString()).toMatch(/^\d+\n$/);
+  } finally {
+    pack.kill();
+    await once(pack, "close");
+  }
 });
 
 test("what the program declares keeps to every policy, with GPUs and without", async () => {

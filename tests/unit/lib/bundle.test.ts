@@ -9,7 +9,8 @@ let project: string;
 beforeEach(() => {
   project = mkdtempSync(path.join(os.tmpdir(), "bundle-"));
   for (const folder of ["lib", "node_modules"]) mkdirSync(path.join(project, folder));
-  cpSync(path.join(PROJECT, "lib/bundle.cjs"), path.join(project, "lib/bundle.cjs"));
+  for (const file of ["lib/bundle.cjs", "lib/kept.cjs"])
+    cpSync(path.join(PROJECT, file), path.join(project, file));
   symlinkSync(path.join(PROJECT, "node_modules/esbuild"), path.join(project, "node_modules/esbuild"));
   writeFileSync(path.join(project, "package-lock.json"), "{}");
 });

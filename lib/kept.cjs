@@ -1,0 +1,71 @@
+// What esbuild makes of the project's sources is kept in a folder of node_modules, and made again when one of them has changed.
+const { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } = require("node:fs");
+const path = require("node:path");
+
+const FOLDER = "node_modules/.cache/llm-metrics";
+
+/**
+ * What is made, and of what.
+ *
+ * @typedef {object} Build
+ * @property {import("esbuild").BuildOptions} options of esbuild
+ * @property {string[]} [sources] files that decide the result besides those that esbuild bundles
+ * @property {(files: import("esbuild").OutputFile[]) => string} [text] what is kept of esbuild's files; by default, the text of the only one
+ */
+
+/**
+ * Returns a file that esbuild makes. Of the files in node_modules, the lockfile stands for all.
+ *
+ * @param {string} project the project's folder, where all paths start
+ * @param {string} name of the file
+ * @param {() => Build} build
+ * @returns {string} the path of the file
+ */
+exports.kept = (project, name, build) => {
+  const file = path.join(project, FOLDER, name);
+  if (!isCurrent(project, file)) make(project, file, build());
+  return file;
+};
+
+/** Identifies the state of a source file. */
+const stamp = (project, source) => {
+  const { mtimeMs, size } = statSync(path.join(project, source));
+  return `${mtimeMs} ${size}`;
+};
+
+const stampsOf = (file) => `${file}.sources`;
+
+function isCurrent(project, file) {
+  try {
+    const sources = JSON.parse(readFileSync(stampsOf(file), "utf8"));
+    return Object.entries(sources).every(([source, was]) => stamp(project, source) === was);
+  } catch {
+    return false;
+  }
+}
+
+function make(project, file, { options, sources = [], text = ([only]) => only.text }) {
+  const { metafile, outputFiles } = require("esbuild").buildSync({
+    absWorkingDir: project,
+    bundle: true,
+    write: false,
+    metafile: true,
+    logLevel: "error",
+    ...options,
+  });
+  const bundled = Object.keys(metafile.inputs).filter((source) => !/^(node_modules\/|<define:)/.test(source));
+  const stamps = [...bundled, ...sources, "package-lock.json", "lib/kept.cjs"].map((source) => [
+    source,
+    stamp(project, source),
+  ]);
+  mkdirSync(path.dirname(file), { recursive: true });
+  replace(file, text(outputFiles));
+  replace(stampsOf(file), JSON.stringify(Object.fromEntries(stamps)));
+}
+
+/** Writes a file at once, since several processes may make the same one. */
+function replace(file, text) {
+  const partial = `${file}.${process.pid}`;
+  writeFileSync(partial, text);
+  renameSync(partial, file);
+}
