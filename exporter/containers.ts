@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import {
   ALERTS_LABEL,
@@ -163,15 +164,17 @@ export class Containers {
    * @returns "host" for a process outside of Docker's containers, which can be in one of another container manager; undefined for
    * a process that has ended, and for one in a container whose inspection failed
    */
-  async ownerOf(
+  ownerOf(
     pid: number,
     listed: Pick<ListedContainers, "containers" | "unknown">,
-  ): Promise<Container | "host" | undefined> {
-    const cgroup = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch((error: unknown) => {
+  ): Container | "host" | undefined {
+    try {
+      // The kernel answers from memory, in less time than a thread takes to wait for it.
+      return ownerOfIds(idsOf(readFileSync(`${this.proc}/${pid}/cgroup`, "utf8")), listed);
+    } catch (error) {
       if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
-    });
-    return cgroup === undefined ? undefined : ownerOfIds(idsOf(cgroup), listed);
+    }
   }
 
   /** @returns the known container, with its current health, where nothing else can have changed since it was last seen */

@@ -100,11 +100,11 @@ export class Gpus {
   }
 
   /** @param listed undefined when Docker does not answer */
-  async snapshot(
+  snapshot(
     driver: DriverSnapshot | undefined,
     listed: ListedContainers | undefined,
     errors: ScrapeError[],
-  ): Promise<GpuSnapshot> {
+  ): GpuSnapshot {
     const changeMessages = driver ? this.countChanges(driver) : [];
     if (driver) this.updateDevices(driver);
     if (listed) this.accounting.settle(listed);
@@ -113,7 +113,7 @@ export class Gpus {
     for (const one of unmatched) errors.push(unmatchedError(one));
 
     const answering = new Set(driver?.devices.map(({ uuid }) => uuid));
-    const processes = driver && listed && (await this.ownedProcesses(driver.processes, listed, errors));
+    const processes = driver && listed && this.ownedProcesses(driver.processes, listed, errors);
     return {
       driver,
       driverFault: this.driverFault,
@@ -198,19 +198,16 @@ export class Gpus {
       .filter(({ ids }) => ids.length > 0);
   }
 
-  private async ownedProcesses(
+  private ownedProcesses(
     processes: GpuProcess[],
     listed: ListedContainers,
     errors: ScrapeError[],
-  ): Promise<OwnedProcess[] | undefined> {
+  ): OwnedProcess[] | undefined {
     try {
-      const owned = await Promise.all(
-        processes.map(async (process) => ({
-          process,
-          owner: await this.containers.ownerOf(process.pid, listed),
-        })),
-      );
-      return owned.filter((one): one is OwnedProcess => one.owner !== undefined);
+      return processes.flatMap((process) => {
+        const owner = this.containers.ownerOf(process.pid, listed);
+        return owner ? { process, owner } : [];
+      });
     } catch (error) {
       errors.push({ stage: "processes", reason: "failed", message: (error as Error).message });
       return undefined;
