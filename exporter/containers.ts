@@ -157,20 +157,14 @@ export class Containers {
   }
 
   /**
-   * Returns the container of a process, among those listed. Of several, the innermost counts: `--cgroup-parent` puts one
-   * container of Docker below another. Containers that Docker does not list, such as those that kind runs in a container, count
-   * as the container around them.
+   * Returns the ids of the containers around a process, the outermost first.
    *
-   * @returns "host" for a process outside of Docker's containers, which can be in one of another container manager; undefined for
-   * a process that has ended, and for one in a container whose inspection failed
+   * @returns undefined for a process that has ended
    */
-  ownerOf(
-    pid: number,
-    listed: Pick<ListedContainers, "containers" | "unknown">,
-  ): Container | "host" | undefined {
+  idsAround(pid: number): string[] | undefined {
     try {
       // The kernel answers from memory, in less time than a thread takes to wait for it.
-      return ownerOfIds(idsOf(readFileSync(`${this.proc}/${pid}/cgroup`, "utf8")), listed);
+      return idsOf(readFileSync(`${this.proc}/${pid}/cgroup`, "utf8"));
     } catch (error) {
       if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
@@ -247,8 +241,15 @@ export class Containers {
   }
 }
 
-/** As {@link Containers.ownerOf}, by the ids of the containers around a process, the outermost first. */
-export function ownerOfIds(
+/**
+ * Returns the container of a process, among those listed, by the ids of the containers around it, the outermost first. The innermost
+ * counts: `--cgroup-parent` puts one container of Docker below another. Containers that Docker does not list, such as those that kind
+ * runs in a container, count as the container around them.
+ *
+ * @returns "host" for a process outside of Docker's containers, which can be in one of another container manager; undefined for one
+ * in a container whose inspection failed
+ */
+export function ownerOf(
   ids: string[],
   { containers, unknown }: Pick<ListedContainers, "containers" | "unknown">,
 ): Container | "host" | undefined {

@@ -1,6 +1,6 @@
 import type { Accounting, GpuTotals, Totals } from "./accounting";
 import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocation";
-import type { Container, Containers, ListedContainers } from "./containers";
+import { ownerOf, type Container, type Containers, type ListedContainers } from "./containers";
 import {
   DriverError,
   type Device,
@@ -205,7 +205,10 @@ export class Gpus {
   ): OwnedProcess[] | undefined {
     try {
       return processes.flatMap((process) => {
-        const owner = this.containers.ownerOf(process.pid, listed);
+        const ids = this.containers.idsAround(process.pid);
+        if (!ids) return [];
+        this.accounting.remember(process.pid, ids);
+        const owner = ownerOf(ids, listed);
         return owner ? { process, owner } : [];
       });
     } catch (error) {

@@ -1,5 +1,5 @@
 import { cgroupPath, containersOf } from "../../../exporter/cgroup";
-import { Containers, type ListedContainers } from "../../../exporter/containers";
+import { Containers, ownerOf, type ListedContainers } from "../../../exporter/containers";
 import { EmulatedDocker } from "../../support/emulatedExporter";
 
 const A = "a".repeat(64);
@@ -156,7 +156,7 @@ describe("The container of a process", () => {
     ],
   ])("is the innermost that Docker knows, or the host: %s (%s)", (_, __, cgroup, expected) => {
     docker.process(31, cgroup);
-    const owner = containers.ownerOf(31, listed);
+    const owner = ownerOf(containers.idsAround(31) ?? [], listed);
     expect(typeof owner === "object" ? owner.labels.name : owner).toBe(expected);
   });
 });
