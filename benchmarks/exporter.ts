@@ -71,7 +71,7 @@ async function startContainers(dockerHost: string): Promise<{ gpu: number; pid: 
 }
 
 /** Scrapes the exporter, and prints the result. */
-export async function measure(exporter: ExporterProcess): Promise<void> {
+async function measure(exporter: ExporterProcess): Promise<void> {
   const idle = await cpuUse(exporter, () => sleep(IDLE_SECONDS * 1000));
   let metrics = "";
   const durations: number[] = [];

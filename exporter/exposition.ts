@@ -1,4 +1,4 @@
-import { bounded } from "../lib/labels";
+import { boundedValue } from "../lib/labels";
 
 /**
  * Metrics in the text format of Prometheus. A metric appears with its first value; one whose name ends in `_total` is a counter.
@@ -33,7 +33,9 @@ export class Exposition<Name extends string> {
 }
 
 function labelsText(labels: Record<string, string>): string {
-  const written = Object.entries(bounded(labels)).map(([name, value]) => `${name}="${escaped(value)}"`);
+  const written = Object.entries(labels).map(
+    ([name, value]) => `${name}="${escaped(boundedValue(name, value))}"`,
+  );
   return written.length > 0 ? `{${written.join(",")}}` : "";
 }
 

@@ -73,11 +73,8 @@ export interface GpuSnapshot {
   host: Map<string, Usage> | undefined;
 }
 
-/** A process, and the container that it runs in, or the host. */
-interface OwnedProcess {
-  process: GpuProcess;
-  owner: Container | "host";
-}
+/** The processes of each container, by its id, and those of the host, by "host". */
+type OwnedProcesses = ReadonlyMap<string, GpuProcess[]>;
 
 /** Joins the driver's view, processes on devices, with Docker's view, containers. */
 export class Gpus {
@@ -202,15 +199,21 @@ export class Gpus {
     processes: GpuProcess[],
     listed: ListedContainers,
     errors: ScrapeError[],
-  ): OwnedProcess[] | undefined {
+  ): OwnedProcesses | undefined {
+    const owned = new Map<string, GpuProcess[]>();
     try {
-      return processes.flatMap((process) => {
+      for (const process of processes) {
         const ids = this.containers.idsAround(process.pid);
-        if (!ids) return [];
+        if (!ids) continue;
         this.accounting.remember(process.pid, ids);
         const owner = ownerOf(ids, listed);
-        return owner ? { process, owner } : [];
-      });
+        if (!owner) continue;
+        const key = owner === "host" ? owner : owner.id;
+        const own = owned.get(key) ?? [];
+        own.push(process);
+        owned.set(key, own);
+      }
+      return owned;
     } catch (error) {
       errors.push({ stage: "processes", reason: "failed", message: (error as Error).message });
       return undefined;
@@ -220,13 +223,13 @@ export class Gpus {
   private containerUsage(
     container: Container,
     answering: Set<string>,
-    processes: OwnedProcess[] | undefined,
+    processes: OwnedProcesses | undefined,
   ): ContainerUsage[] {
     const { allocation } = container;
     const devices = [...this.devices.values()];
-    const own = processes?.filter(({ owner }) => owner !== "host" && owner.id === container.id);
+    const own = processes && (processes.get(container.id) ?? []);
     const allocated = allocatedDevices(allocation?.ids ?? [], devices);
-    const used = devices.filter(({ uuid }) => own?.some(({ process }) => process.device === uuid));
+    const used = devices.filter(({ uuid }) => own?.some((process) => process.device === uuid));
     return [...new Set([...allocated, ...used])].map((device) => ({
       container,
       device,
@@ -252,15 +255,15 @@ function unmatchedError({ container, ids }: UnmatchedAllocation): ScrapeError {
   return { stage: "allocation", reason: "unmatched", message };
 }
 
-function hostUsage(devices: Device[], processes: OwnedProcess[]): Map<string, Usage> {
-  const own = processes.filter(({ owner }) => owner === "host");
+function hostUsage(devices: Device[], owned: OwnedProcesses): Map<string, Usage> {
+  const own = owned.get("host") ?? [];
   const known = devices.filter(({ reportsProcesses }) => reportsProcesses);
   return new Map(known.map((device) => [device.uuid, sum(device, own)]));
 }
 
 /** The sums over those of the processes that use a device. */
-function sum(device: Device, owned: OwnedProcess[]): Usage {
-  const processes = owned.map(({ process }) => process).filter((process) => process.device === device.uuid);
+function sum(device: Device, all: GpuProcess[]): Usage {
+  const processes = all.filter((process) => process.device === device.uuid);
   const total = (values: (number | undefined)[]) =>
     values.reduce((a, b) => (a === undefined || b === undefined ? undefined : a + b), 0);
   return {
