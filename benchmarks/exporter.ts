@@ -1,23 +1,22 @@
-import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import os from "node:os";
-import path from "node:path";
+import { readFile, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildImage, buildShellImage } from "../airgap/images";
 import { LLM_TARGETS_PATH, SERVERS } from "../lib/names";
 import { run } from "../lib/run";
 import { HEALTHCHECK, startScript } from "../components/exporter";
-import { exporterBundle, NODE_OPTIONS, PROGRAM } from "../exporter/bundle";
-import { buildNvml } from "../tests/support/emulatedDriver/build";
-import { description } from "../tests/support/emulatedDriver/description";
+import { NODE_OPTIONS, PROGRAM } from "../exporter/bundle";
 import { h100, type EmulatedHost } from "../tests/support/emulatedDriver/host";
 import { startDaemon, type Daemon } from "../tests/support/daemons";
+import { eventually } from "../tests/support/eventually";
 import { settings } from "../tests/support/settings";
+import { ExporterProcess, fetchInside, writeProgram, type CpuTime } from "./exporterProcess";
 
 const GPUS = 8;
 const CONTAINERS = 64;
 const PROCESSES = 200;
 const SCRAPES = 60;
+const PAUSE_MILLISECONDS = 500;
+const IDLE_SECONDS = 60;
 const IMAGE = "example/llm:1";
 
 /** Of the host without GPUs. */
@@ -32,13 +31,11 @@ export async function exporterCost(): Promise<void> {
 }
 
 /**
- * Measures the cost of a scrape of the exporter on a host with 8 GPUs, 64 containers with a GPU each, and 200 GPU
- * processes: CPU time and memory of the exporter and of its process that queries the driver. Containers and pids are real, NVIDIA's
- * library is emulated.
+ * Measures what the exporter uses on a host with 8 GPUs, 64 containers with a GPU each, and 200 GPU processes: CPU time for its
+ * samples each second, without scrapes, and what a scrape adds to that. Containers and pids are real, NVIDIA's library is emulated.
  */
 async function scrapeCost(): Promise<void> {
   const daemon = await startDaemon("20.10");
-  const folder = await mkdtemp(path.join(os.tmpdir(), "exporter-"));
   try {
     const processes = await startContainers(daemon.host);
     const host: EmulatedHost = {
@@ -46,20 +43,14 @@ async function scrapeCost(): Promise<void> {
       gpus: Array.from({ length: GPUS }, (_, i) => h100(i, { utilization: 50 })),
       processes: processes.map((process, i) => ({ ...process, memory: 100 + i, sm: i % 10 })),
     };
-    await writeFile(path.join(folder, "host"), description(host));
-    await writeProgram(folder);
-    await measure(daemon, folder, path.dirname(await buildNvml()));
+    const exporter = await ExporterProcess.start(daemon, host);
+    try {
+      await measure(exporter);
+    } finally {
+      exporter.stop();
+    }
   } finally {
     await daemon.stop();
-    await rm(folder, { recursive: true });
-  }
-}
-
-/** Writes the exporter's program to a folder. */
-async function writeProgram(folder: string): Promise<void> {
-  for (const [file, content] of Object.entries(exporterBundle().files)) {
-    await mkdir(path.join(folder, path.dirname(file)), { recursive: true });
-    await writeFile(path.join(folder, file), content);
   }
 }
 
@@ -79,81 +70,56 @@ async function startContainers(dockerHost: string): Promise<{ gpu: number; pid: 
   return processes.slice(0, PROCESSES);
 }
 
-/** Runs the exporter beside the daemon, scrapes it, and prints the result. */
-async function measure(daemon: Daemon, folder: string, libraries: string): Promise<void> {
-  const [nsenter = "", ...inside] = daemon.inside;
-  const exporter = spawn(
-    nsenter,
-    [...inside, process.execPath, ...NODE_OPTIONS, path.join(folder, PROGRAM)],
-    {
-      stdio: "ignore",
-      env: {
-        ...process.env,
-        DOCKER_HOST: daemon.host,
-        LD_LIBRARY_PATH: libraries,
-        EMULATED_HOST: path.join(folder, "host"),
-      },
-    },
-  );
-  const pid = exporter.pid ?? 0;
-  try {
-    await sleep(2000);
-    const fetchMetrics = `fetch("http://127.0.0.1:${SERVERS.exporter.port}/metrics").then((r) => r.text()).then(console.log)`;
-    const scrape = () => run(nsenter, [...inside, process.execPath, "-e", fetchMetrics]);
-    let metrics = await scrape();
-    const durations: number[] = [];
-    const before = await cpuSeconds(pid);
+/** Scrapes the exporter, and prints the result. */
+async function measure(exporter: ExporterProcess): Promise<void> {
+  const idle = await cpuUse(exporter, () => sleep(IDLE_SECONDS * 1000));
+  let metrics = "";
+  const durations: number[] = [];
+  const scraped = await cpuUse(exporter, async () => {
     for (let i = 0; i < SCRAPES; i++) {
-      metrics = await scrape();
-      durations.push(Number(/^gpu_exporter_duration_seconds (.+)$/m.exec(metrics)?.[1]));
+      metrics = await exporter.scrape();
+      durations.push(1000 * Number(/^gpu_exporter_duration_seconds (.+)$/m.exec(metrics)?.[1]));
+      await sleep(PAUSE_MILLISECONDS);
     }
-    const cpu = ((await cpuSeconds(pid)) - before) / SCRAPES;
-    durations.sort((a, b) => a - b);
-    const milliseconds = (i: number) => ((durations[i] ?? NaN) * 1000).toFixed(0);
-    const containers = metrics.match(/^container_gpu_memory_used_bytes/gm)?.length ?? 0;
-    const counts = [...metrics.matchAll(/^container_gpu_processes\{.*\} (\d+)$/gm)];
-    const processes = counts.reduce((sum, [, count]) => sum + Number(count), 0);
-    console.log(
-      `exporter: ${GPUS} GPUs, ${containers} containers with one, ${processes} GPU processes, ${SCRAPES} scrapes:`,
-    );
-    console.log(`  CPU time of a scrape, ms                   ${(cpu * 1000).toFixed(0)}`);
-    console.log(
-      `  duration, ms (min, median, max)            ${milliseconds(0)}  ${milliseconds(SCRAPES / 2)}  ${milliseconds(SCRAPES - 1)}`,
-    );
-    console.log(`  peak resident memory, MiB                  ${(await peakMebibytes(pid)).toFixed(0)}`);
-  } finally {
-    exporter.kill();
-  }
+  });
+  durations.sort((a, b) => a - b);
+  const spread = [durations[0], durations[SCRAPES / 2], durations[SCRAPES - 1]];
+  const ofScrape = (one: keyof CpuTime) => ((scraped[one] - idle[one]) * scraped.seconds) / SCRAPES;
+  const [own, driver] = [ofScrape("exporter"), ofScrape("driver")];
+  const samples = idle.exporter + idle.driver;
+  const containers = metrics.match(/^container_gpu_memory_used_bytes/gm)?.length ?? 0;
+  const counts = [...metrics.matchAll(/^container_gpu_processes\{.*\} (\d+)$/gm)];
+  const processes = counts.reduce((sum, [, count]) => sum + Number(count), 0);
+  const parts = (a: number, b: number) => `${(a + b).toFixed(1)}  (${a.toFixed(1)} + ${b.toFixed(1)})`;
+  console.log(
+    `exporter: ${GPUS} GPUs, ${containers} containers with one, ${processes} GPU processes (the exporter + its process that calls the driver):`,
+  );
+  console.log(
+    `  CPU time of a second of samples, ms        ${parts(idle.exporter * 1000, idle.driver * 1000)}`,
+  );
+  console.log(`  CPU time that a scrape adds, ms            ${parts(own * 1000, driver * 1000)}`);
+  console.log(
+    `  CPU with a scrape every ${INTERVAL_SECONDS} s, % of a core   ${(100 * (samples + (own + driver) / INTERVAL_SECONDS)).toFixed(2)}`,
+  );
+  console.log(
+    `  duration of ${SCRAPES} scrapes, ms (min, median, max)  ${spread.map((one = NaN) => one.toFixed(0)).join("  ")}`,
+  );
+  console.log(`  memory (PSS), MiB                          ${(await exporter.memory()).toFixed(0)}`);
 }
 
-/** A process and its children. */
-async function family(pid: number): Promise<number[]> {
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
-  return [pid, ...children.trim().split(" ").filter(Boolean).map(Number)];
-}
-
-const CLOCK_TICKS_PER_SECOND = 100;
-
-/** The CPU time of the exporter with its processes. */
-async function cpuSeconds(exporter: number): Promise<number> {
-  let ticks = 0;
-  for (const pid of await family(exporter)) {
-    const line = await readFile(`/proc/${pid}/stat`, "utf8");
-    // After the name in parentheses, utime and stime are the 12th and 13th fields.
-    const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / CLOCK_TICKS_PER_SECOND;
-}
-
-/** The sum of their peaks. Pages that they share count twice. */
-async function peakMebibytes(exporter: number): Promise<number> {
-  let kibibytes = 0;
-  for (const pid of await family(exporter)) {
-    const status = await readFile(`/proc/${pid}/status`, "utf8");
-    kibibytes += Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]);
-  }
-  return kibibytes / 1024;
+/** The CPU use of the exporter, in seconds per second, while something happens, and how long that took. */
+async function cpuUse(
+  exporter: ExporterProcess,
+  work: () => Promise<void>,
+): Promise<CpuTime & { seconds: number }> {
+  const [start, before] = [performance.now(), await exporter.cpuTime()];
+  await work();
+  const [after, seconds] = [await exporter.cpuTime(), (performance.now() - start) / 1000];
+  return {
+    exporter: (after.exporter - before.exporter) / seconds,
+    driver: (after.driver - before.driver) / seconds,
+    seconds,
+  };
 }
 
 /** The Docker CLI on the daemon of the benchmark. */
@@ -201,24 +167,18 @@ async function startExporter({ host, temporary }: Daemon, docker: Docker): Promi
 }
 
 /** CPU use as a share of a core, and the least, the median and the most memory, in MiB, once it has been scraped. */
-async function measureContainer(
-  { inside }: Daemon,
-  docker: Docker,
-): Promise<{ cpu: number; memory: number[] }> {
+async function measureContainer(daemon: Daemon, docker: Docker): Promise<{ cpu: number; memory: number[] }> {
   const format = "{{.NetworkSettings.IPAddress}} {{.State.Pid}}";
   const [address = "", pid = ""] = (await docker("inspect", "--format", format, EXPORTER)).trim().split(" ");
-  const [nsenter = "", ...namespace] = inside;
-  const ask = (path: string) => {
-    const url = `http://${address}:${SERVERS.exporter.port}${path}`;
-    const code = `fetch("${url}").then((r) => r.text()).then(console.log)`;
-    return run(nsenter, [...namespace, process.execPath, "-e", code]);
-  };
+  const ask = (path: string) => fetchInside(daemon, `http://${address}:${SERVERS.exporter.port}${path}`);
   const scrape = () => ask("/metrics");
   const [cpuTime, memoryUse] = [await cgroupOf(pid, "cpuacct"), await cgroupOf(pid, "memory")];
   const cpuSeconds = async () => Number(await readFile(`${cpuTime}/cpuacct.usage`, "utf8")) / 1e9;
 
-  // The program is read from the volume first.
-  await sleep(5000);
+  // On a busy machine, it takes seconds until the container answers.
+  await eventually(async () => {
+    await scrape();
+  });
   for (let i = 0; i < 2; i++) {
     await scrape();
     await sleep(INTERVAL_SECONDS * 1000);

@@ -1,5 +1,6 @@
 import { run } from "../lib/run";
 import { exporterCost } from "./exporter";
+import { gpuCounters } from "./gpuCounters";
 import { LLM_LOAD, llmLoad, llmTokens } from "./llm";
 import { pageCost, pictures } from "./page";
 import { rates } from "./rates";
@@ -14,11 +15,12 @@ const POLICIES = ["--policy-pack", POLICY_PACK];
 const MINUTES = 10;
 
 /**
- * `npm run bench [-- exporter|page|llm|deploy|rates [MINUTES]]` measures the cost of the exporter, of the page and of deployments,
- * and how exact rates are, with loads that run for 10 minutes. `npm run bench -- pictures` makes the pictures of the documentation.
+ * `npm run bench [-- exporter|counters|page|llm|deploy|rates [MINUTES]]` measures the cost of the exporter, of the page and of
+ * deployments, and how exact the use of GPUs and rates are, with loads that run for 10 minutes. `npm run bench -- pictures` makes the pictures of the documentation.
  */
 export default async (args: string[]): Promise<number> => {
   if (args.length === 0 || args.includes("exporter")) await exporterCost();
+  if (args.length === 0 || args.includes("counters")) await gpuCounters();
   if (args.length === 0 || args.includes("page")) await pageCost();
   if (args.length === 0 || args.includes("llm")) await llmTokens();
   if (args.includes(LLM_LOAD)) await onStack((pulumi) => deployed(pulumi, llmLoad));

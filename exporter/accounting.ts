@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { idsOf } from "./cgroup";
-import { ownerOfIds, type ListedContainers } from "./containers";
+import { ownerOf, type ListedContainers } from "./containers";
 import type { GpuSample, XidError } from "./driver";
 
 /** What has been counted since the exporter started. A value that the driver does not report is undefined. */
@@ -42,7 +42,7 @@ export class Accounting {
   private pending = new Map<string, Pending>();
   /** The energy of each GPU that waits for the times of its processes, and for how many samples. */
   private readonly waiting = new Map<string, { joules: number; samples: number }>();
-  /** The containers around each process that ran since the last scrape. */
+  /** The ids of the containers around each process, read in the last scrape or since. */
   private readonly cgroups = new Map<number, string[]>();
 
   /** @param proc path of the host's procfs */
@@ -100,11 +100,16 @@ export class Accounting {
     return ids;
   }
 
+  /** Remembers the ids of the containers around a process until the next scrape. */
+  remember(pid: number, ids: string[]): void {
+    this.cgroups.set(pid, ids);
+  }
+
   /** Adds what is pending to the containers that were just listed, and forgets those that do not run any more. */
   settle(listed: Pick<ListedContainers, "containers" | "unknown">): void {
     const unknown = new Map<string, Pending>();
     for (const [key, one] of this.pending) {
-      const owner = ownerOfIds(one.ids, listed);
+      const owner = ownerOf(one.ids, listed);
       if (owner === undefined) unknown.set(key, one);
       else if (owner === "host") this.addToHost(one);
       else this.addToContainer(owner.id, one);

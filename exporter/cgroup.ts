@@ -23,7 +23,8 @@ export function containersOf(cgroup: string): CgroupContainer[] {
     .split("\n")
     .flatMap((line) => /^\d+:[^:]*:(\/.*?)(?: \(deleted\))?$/.exec(line)?.[1] ?? []);
   const containers = new Map<string, CgroupContainer>();
-  for (const container of paths.flatMap(containersInPath))
+  // With version 1, each controller has a line, and most have the same path.
+  for (const container of [...new Set(paths)].flatMap(containersInPath))
     if (!containers.has(container.id)) containers.set(container.id, container);
   return [...containers.values()];
 }

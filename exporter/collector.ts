@@ -59,7 +59,7 @@ export class Collector {
     return {
       listed,
       llmServers: listed ? this.llmServers(listed) : [],
-      gpus: await this.gpus?.snapshot(driver, listed, errors),
+      gpus: this.gpus?.snapshot(driver, listed, errors),
       errors,
     };
   }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import {
   ALERTS_LABEL,
@@ -156,22 +157,18 @@ export class Containers {
   }
 
   /**
-   * Returns the container of a process, among those listed. Of several, the innermost counts: `--cgroup-parent` puts one
-   * container of Docker below another. Containers that Docker does not list, such as those that kind runs in a container, count
-   * as the container around them.
+   * Returns the ids of the containers around a process, the outermost first.
    *
-   * @returns "host" for a process outside of Docker's containers, which can be in one of another container manager; undefined for
-   * a process that has ended, and for one in a container whose inspection failed
+   * @returns undefined for a process that has ended
    */
-  async ownerOf(
-    pid: number,
-    listed: Pick<ListedContainers, "containers" | "unknown">,
-  ): Promise<Container | "host" | undefined> {
-    const cgroup = await readFile(`${this.proc}/${pid}/cgroup`, "utf8").catch((error: unknown) => {
+  idsAround(pid: number): string[] | undefined {
+    try {
+      // The kernel answers from memory, in less time than a thread takes to wait for it.
+      return idsOf(readFileSync(`${this.proc}/${pid}/cgroup`, "utf8"));
+    } catch (error) {
       if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
       throw error;
-    });
-    return cgroup === undefined ? undefined : ownerOfIds(idsOf(cgroup), listed);
+    }
   }
 
   /** @returns the known container, with its current health, where nothing else can have changed since it was last seen */
@@ -244,8 +241,15 @@ export class Containers {
   }
 }
 
-/** As {@link Containers.ownerOf}, by the ids of the containers around a process, the outermost first. */
-export function ownerOfIds(
+/**
+ * Returns the container of a process, among those listed, by the ids of the containers around it, the outermost first. The innermost
+ * counts: `--cgroup-parent` puts one container of Docker below another. Containers that Docker does not list, such as those that kind
+ * runs in a container, count as the container around them.
+ *
+ * @returns "host" for a process outside of Docker's containers, which can be in one of another container manager; undefined for one
+ * in a container whose inspection failed
+ */
+export function ownerOf(
   ids: string[],
   { containers, unknown }: Pick<ListedContainers, "containers" | "unknown">,
 ): Container | "host" | undefined {

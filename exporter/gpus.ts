@@ -1,6 +1,6 @@
 import type { Accounting, GpuTotals, Totals } from "./accounting";
 import { allocatedDevices, unmatchedIds, type AllocationSource } from "./allocation";
-import type { Container, Containers, ListedContainers } from "./containers";
+import { ownerOf, type Container, type Containers, type ListedContainers } from "./containers";
 import {
   DriverError,
   type Device,
@@ -73,11 +73,8 @@ export interface GpuSnapshot {
   host: Map<string, Usage> | undefined;
 }
 
-/** A process, and the container that it runs in, or the host. */
-interface OwnedProcess {
-  process: GpuProcess;
-  owner: Container | "host";
-}
+/** The processes of each container, by its id, and those of the host, by "host". */
+type OwnedProcesses = ReadonlyMap<string, GpuProcess[]>;
 
 /** Joins the driver's view, processes on devices, with Docker's view, containers. */
 export class Gpus {
@@ -100,11 +97,11 @@ export class Gpus {
   }
 
   /** @param listed undefined when Docker does not answer */
-  async snapshot(
+  snapshot(
     driver: DriverSnapshot | undefined,
     listed: ListedContainers | undefined,
     errors: ScrapeError[],
-  ): Promise<GpuSnapshot> {
+  ): GpuSnapshot {
     const changeMessages = driver ? this.countChanges(driver) : [];
     if (driver) this.updateDevices(driver);
     if (listed) this.accounting.settle(listed);
@@ -113,7 +110,7 @@ export class Gpus {
     for (const one of unmatched) errors.push(unmatchedError(one));
 
     const answering = new Set(driver?.devices.map(({ uuid }) => uuid));
-    const processes = driver && listed && (await this.ownedProcesses(driver.processes, listed, errors));
+    const processes = driver && listed && this.ownedProcesses(driver.processes, listed, errors);
     return {
       driver,
       driverFault: this.driverFault,
@@ -198,19 +195,25 @@ export class Gpus {
       .filter(({ ids }) => ids.length > 0);
   }
 
-  private async ownedProcesses(
+  private ownedProcesses(
     processes: GpuProcess[],
     listed: ListedContainers,
     errors: ScrapeError[],
-  ): Promise<OwnedProcess[] | undefined> {
+  ): OwnedProcesses | undefined {
+    const owned = new Map<string, GpuProcess[]>();
     try {
-      const owned = await Promise.all(
-        processes.map(async (process) => ({
-          process,
-          owner: await this.containers.ownerOf(process.pid, listed),
-        })),
-      );
-      return owned.filter((one): one is OwnedProcess => one.owner !== undefined);
+      for (const process of processes) {
+        const ids = this.containers.idsAround(process.pid);
+        if (!ids) continue;
+        this.accounting.remember(process.pid, ids);
+        const owner = ownerOf(ids, listed);
+        if (!owner) continue;
+        const key = owner === "host" ? owner : owner.id;
+        const own = owned.get(key) ?? [];
+        own.push(process);
+        owned.set(key, own);
+      }
+      return owned;
     } catch (error) {
       errors.push({ stage: "processes", reason: "failed", message: (error as Error).message });
       return undefined;
@@ -220,13 +223,13 @@ export class Gpus {
   private containerUsage(
     container: Container,
     answering: Set<string>,
-    processes: OwnedProcess[] | undefined,
+    processes: OwnedProcesses | undefined,
   ): ContainerUsage[] {
     const { allocation } = container;
     const devices = [...this.devices.values()];
-    const own = processes?.filter(({ owner }) => owner !== "host" && owner.id === container.id);
+    const own = processes && (processes.get(container.id) ?? []);
     const allocated = allocatedDevices(allocation?.ids ?? [], devices);
-    const used = devices.filter(({ uuid }) => own?.some(({ process }) => process.device === uuid));
+    const used = devices.filter(({ uuid }) => own?.some((process) => process.device === uuid));
     return [...new Set([...allocated, ...used])].map((device) => ({
       container,
       device,
@@ -252,15 +255,15 @@ function unmatchedError({ container, ids }: UnmatchedAllocation): ScrapeError {
   return { stage: "allocation", reason: "unmatched", message };
 }
 
-function hostUsage(devices: Device[], processes: OwnedProcess[]): Map<string, Usage> {
-  const own = processes.filter(({ owner }) => owner === "host");
+function hostUsage(devices: Device[], owned: OwnedProcesses): Map<string, Usage> {
+  const own = owned.get("host") ?? [];
   const known = devices.filter(({ reportsProcesses }) => reportsProcesses);
   return new Map(known.map((device) => [device.uuid, sum(device, own)]));
 }
 
 /** The sums over those of the processes that use a device. */
-function sum(device: Device, owned: OwnedProcess[]): Usage {
-  const processes = owned.map(({ process }) => process).filter((process) => process.device === device.uuid);
+function sum(device: Device, all: GpuProcess[]): Usage {
+  const processes = all.filter((process) => process.device === device.uuid);
   const total = (values: (number | undefined)[]) =>
     values.reduce((a, b) => (a === undefined || b === undefined ? undefined : a + b), 0);
   return {

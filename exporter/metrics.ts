@@ -1,5 +1,3 @@
-import { Counter, Gauge, Registry } from "prom-client";
-import { bounded } from "../lib/labels";
 import {
   CONTAINER_STATE_METRICS,
   EXPORTER_METRICS,
@@ -14,6 +12,7 @@ import type { Snapshot } from "./collector";
 import type { Container } from "./containers";
 import type { Device } from "./driver";
 import type { Health } from "./driver/health";
+import { Exposition } from "./exposition";
 import type { ContainerUsage, GpuSnapshot, Usage } from "./gpus";
 
 const HELP = {
@@ -27,118 +26,116 @@ const HELP = {
 
 type Values = Partial<Record<keyof typeof HELP, number | undefined>>;
 
+type Page = Exposition<keyof typeof HELP>;
+
 /** Writes snapshots in the text format of Prometheus. */
 export class Metrics {
-  private readonly errors = new Counter({
-    name: "gpu_exporter_errors_total",
-    help: HELP.gpu_exporter_errors_total,
-    labelNames: ["stage", "reason"],
-    registers: [],
-  });
+  /** The errors since the exporter started. */
+  private readonly errors: Page = new Exposition(HELP);
 
   /** @returns the metrics of this snapshot alone, so that containers and devices that are gone have none; errors add up */
-  async text(snapshot: Snapshot, seconds: number): Promise<string> {
-    for (const { stage, reason } of snapshot.errors) this.errors.inc({ stage, reason });
-    const registry = new Registry();
-    registry.registerMetric(this.errors);
-    add(registry, {
+  text(snapshot: Snapshot, seconds: number): string {
+    for (const { stage, reason } of snapshot.errors)
+      this.errors.add({ gpu_exporter_errors_total: 1 }, { stage, reason });
+    const page: Page = new Exposition(HELP);
+    page.add({
       gpu_exporter_docker_up: Number(snapshot.listed !== undefined),
       gpu_exporter_duration_seconds: seconds,
       exporter_omitted_containers: snapshot.listed?.omitted,
     });
-    for (const container of snapshot.listed?.containers ?? []) addState(registry, container);
-    if (snapshot.gpus) addGpus(registry, snapshot.gpus);
-    addLlmServers(registry, snapshot);
-    return registry.metrics();
+    for (const container of snapshot.listed?.containers ?? []) addState(page, container);
+    if (snapshot.gpus) addGpus(page, snapshot.gpus);
+    addLlmServers(page, snapshot);
+    return this.errors.text() + page.text();
   }
 }
 
-function addState(registry: Registry, { cgroup, labels, state }: Container): void {
+function addState(page: Page, { cgroup, labels, state }: Container): void {
   const { name, restarts, exitCode, oomKilled, health } = state;
   const of = { id: cgroup, ...labels };
-  add(registry, { container_state: 1 }, { ...of, state: name });
-  if (health) add(registry, { container_health_status: 1 }, { ...of, status: health });
+  page.add({ container_state: 1 }, { ...of, state: name });
+  if (health) page.add({ container_health_status: 1 }, { ...of, status: health });
   const values = {
     container_restarts_total: restarts,
     container_exit_code: exitCode,
     container_oom_killed: Number(oomKilled),
   };
-  add(registry, values, of);
+  page.add(values, of);
 }
 
-function addGpus(registry: Registry, gpus: GpuSnapshot): void {
-  addDriver(registry, gpus);
-  addDevices(registry, gpus);
-  addContainers(registry, gpus);
+function addGpus(page: Page, gpus: GpuSnapshot): void {
+  addDriver(page, gpus);
+  addDevices(page, gpus);
+  addContainers(page, gpus);
 }
 
-function addDriver(registry: Registry, { driver, driverFault: reason, changes }: GpuSnapshot): void {
-  add(registry, {
+function addDriver(page: Page, { driver, driverFault: reason, changes }: GpuSnapshot): void {
+  page.add({
     gpu_exporter_driver_up: Number(driver !== undefined),
     gpu_exporter_driver_duration_seconds: driver?.seconds,
   });
-  if (reason) add(registry, { gpu_exporter_driver_fault: 1 }, { reason });
+  if (reason) page.add({ gpu_exporter_driver_fault: 1 }, { reason });
   for (const [change, count] of Object.entries(changes))
-    add(registry, { gpu_device_changes_total: count }, { change });
+    page.add({ gpu_device_changes_total: count }, { change });
   if (!driver) return;
   const { driverVersion: driver_version, cudaVersion: cuda_version } = driver;
-  add(registry, { gpu_driver_info: 1 }, { driver_version, cuda_version });
+  page.add({ gpu_driver_info: 1 }, { driver_version, cuda_version });
 }
 
-function addDevices(registry: Registry, { devices, unidentified, host, containers }: GpuSnapshot): void {
+function addDevices(page: Page, { devices, unidentified, host, containers }: GpuSnapshot): void {
   for (const { gpu, reason } of unidentified) {
     const labels = { gpu, gpu_uuid: "", gpu_model: "" };
-    add(registry, { gpu_up: 0 }, labels);
-    add(registry, { gpu_fault: 1 }, { ...labels, reason });
+    page.add({ gpu_up: 0 }, labels);
+    page.add({ gpu_fault: 1 }, { ...labels, reason });
   }
   for (const { device, up, totals, xids, faults } of devices) {
     const labels = gpuLabels(device);
-    add(registry, { gpu_up: Number(up), gpu_memory_total_bytes: device.memoryTotalBytes }, labels);
-    add(registry, gpuTotals(totals), labels);
+    page.add({ gpu_up: Number(up), gpu_memory_total_bytes: device.memoryTotalBytes }, labels);
+    page.add(gpuTotals(totals), labels);
     for (const [xid, count] of xids)
-      add(registry, { gpu_xid_errors_total: count }, { ...labels, xid: String(xid) });
-    for (const { reason } of faults) add(registry, { gpu_fault: 1 }, { ...labels, reason });
+      page.add({ gpu_xid_errors_total: count }, { ...labels, xid: String(xid) });
+    for (const { reason } of faults) page.add({ gpu_fault: 1 }, { ...labels, reason });
     // Without Docker's answer, it is not known which processes are the host's.
-    if (containers) add(registry, hostTotals(totals), labels);
+    if (containers) page.add(hostTotals(totals), labels);
     if (!up) continue;
-    add(registry, deviceValues(device, host?.get(device.uuid)), labels);
+    page.add(deviceValues(device, host?.get(device.uuid)), labels);
     for (const [clock, hertz] of Object.entries(device.clockHertz))
-      add(registry, { gpu_clock_hertz: hertz }, { ...labels, clock });
+      page.add({ gpu_clock_hertz: hertz }, { ...labels, clock });
     for (const [type, count] of Object.entries(device.eccErrors))
-      add(registry, { gpu_ecc_errors_total: count }, { ...labels, type });
+      page.add({ gpu_ecc_errors_total: count }, { ...labels, type });
     for (const [reason, active] of Object.entries(device.throttleReasons))
-      add(registry, { gpu_throttle_reason_active: Number(active) }, { ...labels, reason });
-    if (device.health) addHealth(registry, device.health, labels);
+      page.add({ gpu_throttle_reason_active: Number(active) }, { ...labels, reason });
+    if (device.health) addHealth(page, device.health, labels);
   }
 }
 
-function addHealth(registry: Registry, health: Health, labels: Record<string, string>): void {
+function addHealth(page: Page, health: Health, labels: Record<string, string>): void {
   for (const [name, value] of Object.entries(health) as [keyof Health, Health[keyof Health]][]) {
     const label = GPU_HEALTH_LABELS[name];
-    if (typeof value !== "object") add(registry, { [name]: value }, labels);
+    if (typeof value !== "object") page.add({ [name]: value }, labels);
     else if (label)
       for (const [which, one] of Object.entries(value))
-        add(registry, { [name]: one }, { ...labels, [label]: which });
+        page.add({ [name]: one }, { ...labels, [label]: which });
   }
 }
 
-function addContainers(registry: Registry, { containers = [], unmatched }: GpuSnapshot): void {
+function addContainers(page: Page, { containers = [], unmatched }: GpuSnapshot): void {
   for (const one of containers) {
     const labels = { id: one.container.cgroup, ...one.container.labels, ...gpuLabels(one.device) };
-    add(registry, { container_gpu_info: 1 }, { ...labels, allocation: one.allocation });
-    add(registry, containerValues(one), labels);
+    page.add({ container_gpu_info: 1 }, { ...labels, allocation: one.allocation });
+    page.add(containerValues(one), labels);
   }
   for (const { container, ids } of unmatched) {
     const labels = { id: container.cgroup, ...container.labels };
-    add(registry, { container_gpu_unmatched_devices: ids.length }, labels);
+    page.add({ container_gpu_unmatched_devices: ids.length }, labels);
   }
 }
 
-function addLlmServers(registry: Registry, { llmServers }: Snapshot): void {
+function addLlmServers(page: Page, { llmServers }: Snapshot): void {
   for (const { container, target } of llmServers) {
     const reason = typeof target === "string" ? target : "";
     const labels = { id: container.cgroup, ...container.labels, reason };
-    add(registry, { llm_server_scraped: Number(reason === "") }, labels);
+    page.add({ llm_server_scraped: Number(reason === "") }, labels);
   }
 }
 
@@ -181,17 +178,3 @@ const containerValues = ({ device, up, usage, totals }: ContainerUsage): Values 
     container_gpu_device_power_watts: device.powerWatts,
   }),
 });
-
-/**
- * Adds values to the metrics of a scrape, without those that are undefined. A metric joins the registry with its first value and
- * the labels of that value; names that end in `_total` are counters.
- */
-function add(registry: Registry, values: Values, labels: Record<string, string> = {}): void {
-  for (const [name, value] of Object.entries(values) as [keyof Values, number | undefined][]) {
-    if (value === undefined) continue;
-    const options = { name, help: HELP[name], labelNames: Object.keys(labels), registers: [registry] };
-    const existing = registry.getSingleMetric(name) as Counter | Gauge | undefined;
-    const metric = existing ?? (name.endsWith("_total") ? new Counter(options) : new Gauge(options));
-    metric.inc(bounded(labels), value);
-  }
-}

@@ -20,8 +20,10 @@ export const cutStart = (value: string): string =>
         .slice(-MAX_LABEL_LENGTH)
         .join("");
 
-/** Labels as relabeling cuts those of cAdvisor: one long value would cost the scrape. */
+/** The value of a label as relabeling cuts that of cAdvisor: one long value would cost the scrape. */
+export const boundedValue = (name: string, value: string): string =>
+  name === "id" ? cutStart(value) : cut(value);
+
+/** Labels with bounded values. */
 export const bounded = (labels: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(labels).map(([name, value]) => [name, name === "id" ? cutStart(value) : cut(value)]),
-  );
+  Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, boundedValue(name, value)]));

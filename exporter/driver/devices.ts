@@ -148,10 +148,12 @@ class Gpu {
 
   read(): { devices: Device[]; processes: GpuProcess[]; faults: GpuFault[] } {
     const gpu = this.readGpu();
+    const utilization = gpu.migEnabled ? undefined : this.readProcessUtilization();
+    gpu.reportsProcessUtilization = utilization !== undefined;
     const migDevices = gpu.migEnabled ? this.readMigDevices(gpu) : [];
     const devices = [gpu, ...migDevices.map(({ device }) => device)];
     const handles = [this.handle, ...migDevices.map(({ handle }) => handle)];
-    const processes = this.readProcesses(handles, devices);
+    const processes = this.readProcesses(handles, devices, utilization);
     return { devices, processes, faults: this.denied ? [this.denied] : [] };
   }
 
@@ -171,7 +173,7 @@ class Gpu {
       ...this.readMemory(handle),
       ...this.readUtilization(),
       reportsProcesses: false,
-      reportsProcessUtilization: !migEnabled && this.readProcessUtilization() !== undefined,
+      reportsProcessUtilization: false,
       powerWatts: this.readPower(),
       powerLimitWatts: thousandth(
         firstOf(
@@ -276,14 +278,19 @@ class Gpu {
   /**
    * Reads the processes of a GPU. With MIG, only some users can read all processes by the GPU's handle, so those of each MIG device
    * are read too.
+   *
+   * @param utilization of the processes on the GPU itself
    */
-  private readProcesses(handles: Handle[], devices: Device[]): GpuProcess[] {
+  private readProcesses(
+    handles: Handle[],
+    devices: Device[],
+    utilization: Map<number, number> | undefined,
+  ): GpuProcess[] {
     const [gpu, ...migDevices] = devices;
     const lists = handles.map((handle) => this.listProcesses(handle));
     // With MIG, the driver can deny the list of the GPU alone (NVIDIA/nvidia-container-toolkit, issue 842).
     if (lists.slice(1).some(Boolean)) this.denied = undefined;
     for (const [i, device] of devices.entries()) device.reportsProcesses = [lists[i], lists[0]].some(Boolean);
-    const utilization = gpu?.reportsProcessUtilization ? this.readProcessUtilization() : undefined;
     const found = new Map<string, GpuProcess>();
     for (const listed of lists.flatMap((list) => list ?? [])) {
       const mig = migDevices.find(

@@ -14,8 +14,8 @@ export function description({ driver, gpus, processes, fault, delay }: EmulatedH
     ...gpus.flatMap((gpu, i) =>
       migAttributes(gpu, i, processes).map((attributes) => line("mig", attributes)),
     ),
-    ...processes.map(({ memory, type = "C", ...process }) =>
-      line("process", { ...process, type, memory: memory === undefined ? undefined : memory * MIB }),
+    ...processes.map(({ memory, type = "C", load, ...process }) =>
+      line("process", { ...process, ...load, type, memory: memory === undefined ? undefined : memory * MIB }),
     ),
     "",
   ].join("\n");

@@ -41,8 +41,17 @@ export interface EmulatedProcess {
   memory: number | undefined;
   /** Percent of the multiprocessors; undefined for an idle process. */
   sm?: number;
+  /** When it is busy, instead of always by `sm`. Only one process of a GPU runs at a time. */
+  load?: Load;
   /** C for compute, G for graphics, M for compute by MPS. Default: C. */
   type?: "C" | "G" | "CG" | "M";
+}
+
+/** A process that keeps its GPU busy for a part of each period since 1970. Times are in milliseconds. */
+export interface Load {
+  period: number;
+  from: number;
+  until: number;
 }
 
 /**

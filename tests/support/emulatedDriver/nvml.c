@@ -45,24 +45,26 @@ static void parse(void) {
   }
 }
 
+static void fail(void) {
+  perror("the description of the emulated host");
+  abort();
+}
+
 static void read_file(void) {
   struct stat now;
   const char *name = getenv("EMULATED_HOST");
-  FILE *file = fopen(name ? name : "/run/emulated-gpus/host", "r");
-  if (!file || fstat(fileno(file), &now)) {
-    perror("the description of the emulated host");
-    abort();
-  }
-  if (!entries) entries = malloc(MAX_ENTRIES * sizeof *entries);
+  if (!name) name = "/run/emulated-gpus/host";
+  if (stat(name, &now)) fail();
   int unchanged = text && now.st_ino == read_at.st_ino && now.st_size == read_at.st_size &&
                   now.st_mtim.tv_sec == read_at.st_mtim.tv_sec && now.st_mtim.tv_nsec == read_at.st_mtim.tv_nsec;
-  if (!unchanged) {
-    read_at = now;
-    text = realloc(text, now.st_size + 1);
-    text[fread(text, 1, now.st_size, file)] = 0;
-    parse();
-  }
+  if (unchanged) return;
+  FILE *file = fopen(name, "r");
+  if (!file || fstat(fileno(file), &read_at)) fail();
+  if (!entries) entries = malloc(MAX_ENTRIES * sizeof *entries);
+  text = realloc(text, read_at.st_size + 1);
+  text[fread(text, 1, read_at.st_size, file)] = 0;
   fclose(file);
+  parse();
 }
 
 static const char *attribute(const struct entry *entry, const char *name) {
@@ -76,13 +78,18 @@ static long number(const struct entry *entry, const char *name, long otherwise) 
   return value ? atol(value) : otherwise;
 }
 
-// The nth entry of a kind, among those where an attribute has a value.
-static struct entry *find(const char *kind, int nth, const char *name, long value) {
-  for (int i = 0; i < entry_count; i++) {
-    if (strcmp(entries[i].kind, kind) || (name && number(&entries[i], name, -1) != value)) continue;
-    if (nth-- == 0) return &entries[i];
-  }
+// The next entry of a kind after another, or the first, among those where an attribute has a value.
+static struct entry *next(const struct entry *after, const char *kind, const char *name, long value) {
+  for (int i = after ? after - entries + 1 : 0; i < entry_count; i++)
+    if (!strcmp(entries[i].kind, kind) && (!name || number(&entries[i], name, -1) == value)) return &entries[i];
   return NULL;
+}
+
+// The nth of these entries.
+static struct entry *find(const char *kind, int nth, const char *name, long value) {
+  struct entry *entry = next(NULL, kind, name, value);
+  while (entry && nth-- > 0) entry = next(entry, kind, name, value);
+  return entry;
 }
 
 static int is_fault(const char *fault) {
@@ -162,10 +169,62 @@ static nvmlReturn_t get_uint(nvmlDevice_t device, const char *name, unsigned int
   return result;
 }
 
+// Times are in microseconds since 1970.
 static unsigned long long microseconds(void) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+}
+
+static struct entry *next_process(const struct entry *after, nvmlDevice_t device) { return next(after, "process", "gpu", gpu_of(device)); }
+
+// The driver takes a sample of use each sixth of a second, and keeps them for some seconds.
+static const unsigned long long PERIOD = 166667, KEPT = 90 * 166667ULL;
+
+// Loads. A process with the attribute "period" keeps its GPU busy in each period from the time "from" to the time "until", in milliseconds. Only one of a
+// GPU runs at a time.
+
+// How long a load was busy until a time.
+static unsigned long long load_time(const struct entry *process, unsigned long long time) {
+  unsigned long long period = 1000 * number(process, "period", 0), from = 1000 * number(process, "from", 0),
+                     until = 1000 * number(process, "until", 0), phase = time % period;
+  phase = phase < from ? from : phase > until ? until : phase;
+  return time / period * (until - from) + phase - from;
+}
+
+// How long the loads of a GPU kept it busy until a time. Returns whether it has any.
+static int get_load_time(nvmlDevice_t device, unsigned long long time, unsigned long long *busy) {
+  int loads = 0;
+  *busy = 0;
+  for (struct entry *process = NULL; (process = next_process(process, device));)
+    if (attribute(process, "period")) {
+      loads++;
+      *busy += load_time(process, time);
+    }
+  return loads > 0;
+}
+
+static unsigned int percent(unsigned long long part, unsigned long long whole) { return (100 * part + whole / 2) / whole; }
+
+// The use of a GPU in the sixth of a second until a time.
+static nvmlReturn_t get_utilization(nvmlDevice_t device, unsigned long long time, unsigned int *utilization) {
+  unsigned long long before, busy;
+  nvmlReturn_t result = get_uint(device, "gpuUtilization", utilization);
+  if (result == NVML_SUCCESS && get_load_time(device, time, &busy) && get_load_time(device, time - PERIOD, &before))
+    *utilization = percent(busy - before, PERIOD);
+  return result;
+}
+
+// The use of a process: that of a load is its average over the samples since a time. Returns whether there was any.
+static int get_use(const struct entry *process, unsigned long long since, nvmlProcessUtilizationSample_t *sample) {
+  sample->smUtil = number(process, "sm", 0);
+  if (!attribute(process, "period")) return attribute(process, "sm") != NULL;
+  unsigned long long newest = sample->timeStamp / PERIOD * PERIOD;
+  unsigned long long first = (since > newest - KEPT ? since : newest - KEPT) / PERIOD * PERIOD;
+  if (since >= newest) return 0;
+  sample->timeStamp = newest;
+  sample->smUtil = percent(load_time(process, newest) - load_time(process, first), newest - first);
+  return sample->smUtil > 0;
 }
 
 nvmlReturn_t nvmlInit_v2(void) {
@@ -287,7 +346,7 @@ nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *me
 
 nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *utilization) {
   BEGIN;
-  nvmlReturn_t result = get_uint(device, "gpuUtilization", &utilization->gpu);
+  nvmlReturn_t result = get_utilization(device, microseconds(), &utilization->gpu);
   return result == NVML_SUCCESS ? get_uint(device, "memoryUtilization", &utilization->memory) : result;
 }
 
@@ -541,8 +600,7 @@ static nvmlReturn_t list_processes(nvmlDevice_t device, char type, unsigned int 
   if (result != NVML_SUCCESS) return result;
   if (is_fault("no-permission")) return NVML_ERROR_NO_PERMISSION;
   unsigned int found = 0, capacity = *count;
-  struct entry *process;
-  for (int i = 0; (process = find("process", i, "gpu", gpu_of(device))); i++) {
+  for (struct entry *process = NULL; (process = next_process(process, device));) {
     int mig = number(process, "mig", -1);
     const char *types = attribute(process, "type"), *memory = attribute(process, "memory");
     if (!strchr(types, type) || (mig_of(device) >= 0 ? mig != mig_of(device) : mig >= 0 && is_fault("no-mig-permission"))) continue;
@@ -594,42 +652,43 @@ nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlProcessUti
   if (result != NVML_SUCCESS) return result;
   if (get_uint(device, "mig", &mig) == NVML_SUCCESS && mig) return NVML_ERROR_NOT_SUPPORTED;
   if (number(device_of(device), "noProcessUtilization", 0)) return NVML_ERROR_NOT_SUPPORTED;
-  struct entry *process;
-  // A process that was idle has no sample.
-  for (int i = 0; (process = find("process", i, "gpu", gpu_of(device))); i++)
-    if (attribute(process, "sm") && found++ < capacity)
-      samples[found - 1] = (nvmlProcessUtilizationSample_t){
-          .pid = number(process, "pid", 0), .timeStamp = microseconds(), .smUtil = number(process, "sm", 0)};
+  for (struct entry *process = NULL; (process = next_process(process, device));) {
+    nvmlProcessUtilizationSample_t sample = {.pid = number(process, "pid", 0), .timeStamp = microseconds()};
+    // A process that was idle has no sample.
+    if (get_use(process, since, &sample) && found++ < capacity) samples[found - 1] = sample;
+  }
   *count = found;
   if (found == 0) return NVML_ERROR_NOT_FOUND;
   return found > capacity ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
 }
 
-// The power of now, since 1970.
+// The power of now, and what loads add to it, since 1970.
 nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *energy) {
   BEGIN;
-  unsigned int milliwatts;
+  unsigned int milliwatts, added;
+  unsigned long long now = microseconds(), busy;
   nvmlReturn_t result = get_uint(device, "energyPower", &milliwatts);
-  if (result == NVML_SUCCESS) *energy = (unsigned long long)((unsigned __int128)microseconds() * milliwatts / 1000000);
-  return result;
+  if (result != NVML_SUCCESS) return result;
+  unsigned __int128 nanojoules = (unsigned __int128)now * milliwatts;
+  if (get_load_time(device, now, &busy) && get_uint(device, "loadPower", &added) == NVML_SUCCESS) nanojoules += (unsigned __int128)busy * added;
+  *energy = (unsigned long long)(nanojoules / 1000000);
+  return NVML_SUCCESS;
 }
 
-// A sample each sixth of a second.
 nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, nvmlSamplingType_t type, unsigned long long since, nvmlValueType_t *value_type, unsigned int *count, nvmlSample_t *samples) {
-  enum { PERIOD = 166667 };
   BEGIN;
   unsigned int utilization, found = 0, capacity = *count;
   if (type != NVML_GPU_UTILIZATION_SAMPLES) return NVML_ERROR_INVALID_ARGUMENT;
   nvmlReturn_t result = get_uint(device, "gpuUtilization", &utilization);
   if (result != NVML_SUCCESS) return result;
   *value_type = NVML_VALUE_TYPE_UNSIGNED_INT;
-  // The driver keeps some seconds of samples.
-  unsigned long long kept = microseconds() - 90 * PERIOD;
-  if (since < kept) since = kept;
+  unsigned long long oldest = microseconds() - KEPT;
+  if (since < oldest) since = oldest;
   for (unsigned long long time = (since / PERIOD + 1) * PERIOD; time <= microseconds() && found < capacity; time += PERIOD) {
     // The rest of the union has no defined value.
     memset(&samples[found], 0xa5, sizeof samples[found]);
     samples[found].timeStamp = time;
+    get_utilization(device, time, &utilization);
     samples[found++].sampleValue.uiVal = utilization;
   }
   *count = found;
