@@ -123,12 +123,12 @@ const BEHIND_FORWARDER = {
   ...started("0x220"),
 };
 
-/** What keeps the forwarder from every server, for half an hour from the same minute on. */
-const FORWARDER_FAULTS = {
-  "the forwarder is down": { [llmForwarder("up")]: "1x20 0x60 1x140" },
-  "the exporter is down": { [exporter("up")]: "1x20 0x60 1x140" },
-  "Docker does not answer the exporter": { [exporter("gpu_exporter_docker_up")]: "1x20 0x60 1x140" },
-};
+/** What keeps the forwarder from every server while a series is 0. */
+const forwarderFaults = (values: string) => ({
+  "the forwarder is down": { [llmForwarder("up")]: values },
+  "the exporter is down": { [exporter("up")]: values },
+  "Docker does not answer the exporter": { [exporter("gpu_exporter_docker_up")]: values },
+});
 
 /** The forwarder reaches servers, and that of another host does not. */
 const FORWARDER_WORKS = {
@@ -140,7 +140,7 @@ const FORWARDER_WORKS = {
 
 export const LLM_CASES = {
   LlmServerDown: [
-    ...Object.entries(FORWARDER_FAULTS).map(([fault, series]) => ({
+    ...Object.entries(forwarderFaults("1x20 0x60 1x140")).map(([fault, series]) => ({
       name: `about a server behind the forwarder two minutes after the time in which ${fault}`,
       series: { ...BEHIND_FORWARDER, ...series },
       silent: ["13m", "30m", "40m30s", "42m"],
@@ -209,14 +209,14 @@ export const LLM_CASES = {
     },
   ],
   LlmServerLoading: [
-    ...Object.entries(FORWARDER_FAULTS).map(([fault, series]) => ({
+    ...Object.entries(forwarderFaults("1x20 0x100 1x100")).map(([fault, series]) => ({
       name: `about a server behind the forwarder that starts while ${fault}`,
       series: {
         ...series,
-        [llm("up", 'forwarder="llm-forwarder"')]: "_x21 0x60 1x140",
-        ...started("_x21 600x197"),
+        [llm("up", 'forwarder="llm-forwarder"')]: "_x21 0x100 1x100",
+        ...started("_x21 630x200"),
       },
-      silent: ["20m", "40m", "45m"],
+      silent: ["45m", "60m", "65m"],
     })),
     {
       name: "half an hour after the start of a server behind the forwarder",
