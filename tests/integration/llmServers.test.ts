@@ -12,6 +12,7 @@ import { h100 } from "../support/emulatedDriver/host";
 import { eventually } from "../support/eventually";
 import { forwarderAttacks, harmlessRequests, type Known } from "../support/forwarderAttacks";
 import { LLM_PAGES, type LlmPage } from "../support/llmPages";
+import { READINGS, shownBy } from "../support/llmReadings";
 import {
   HOSTILITIES,
   receivedRequests,
@@ -91,6 +92,45 @@ describe("LLM servers on the stack's network", () => {
         [servers["Triton with TensorRT-LLM"] ?? ""]: 7,
       });
     });
+  });
+
+  it("have the values of each recorded page, by a second reading", async () => {
+    const recorded = Object.entries(LLM_PAGES).filter(([, page]) => page.recorded);
+    expect(recorded.length).toBeGreaterThan(12);
+    const started: Record<string, string> = {};
+    try {
+      for (const [version] of recorded)
+        started[version] = await startPageServer(folder, page(version), ["--network", network]);
+      for (const record of [
+        "llm:requests_running:sum",
+        "llm:requests_waiting:sum",
+        "llm:kv_cache_usage:ratio",
+      ]) {
+        const expected = recorded.flatMap(([version, { text }]) => {
+          const shown = shownBy(version, text)[record];
+          if (shown === undefined) return [];
+          const byModel = typeof shown === "number" ? { [READINGS[version]?.model ?? ""]: shown } : shown;
+          return Object.entries(byModel).map(([model, value]) => [
+            `${started[version] ?? ""} ${model}`,
+            expect.closeTo(value, 9) as number,
+          ]);
+        });
+        await eventually(async () => {
+          const names = Object.values(started).join("|");
+          const samples = await query(stack.prometheus, `${record}{name=~"${names}"}`);
+          expect(
+            Object.fromEntries(
+              samples.map(({ metric, value }) => [
+                `${metric["name"] ?? ""} ${metric["model"] ?? ""}`,
+                Number(value[1]),
+              ]),
+            ),
+          ).toEqual(Object.fromEntries(expected));
+        });
+      }
+    } finally {
+      await docker("rm", "-f", ...Object.values(started));
+    }
   });
 
   it("have the labels of cAdvisor's series, so that both can be joined", async () => {
