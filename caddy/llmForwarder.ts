@@ -25,7 +25,7 @@ export interface ForwarderOptions {
 /**
  * Caddy's configuration. It answers `GET /<id of a container>` with the metrics of the LLM server in that container: for each request, the
  * exporter returns the address, port and path, or that there is no such server. No part of a request but the id is forwarded, so that a
- * client chooses no host, port, path or header. `GET /healthz` shows Prometheus and Docker that the forwarder runs.
+ * client chooses no host, port, path or header. `GET` or `HEAD /healthz` shows Prometheus and Docker that the forwarder runs.
  */
 export function forwarderConfig({ clients, exporter, keyed }: ForwarderOptions) {
   const isClient = { remote_ip: { ranges: [clients, "127.0.0.0/8"] } };

@@ -132,13 +132,16 @@ const EXIT_WITHOUT_NAMES = [
 ].join(" ");
 
 /**
- * Ends cAdvisor within a minute after it has stopped to read the kernel log, so that Docker starts it again. It closes the log for good,
- * and counts no out-of-memory kill any more, when the kernel overwrote a message before it was read: most often while it starts, on a
- * host whose log is full. Its library compares the kernel's EPIPE with an error that wraps it.
- * Source: github.com/euank/go-kmsg-parser, kmsgparser.go, Parse.
+ * Ends cAdvisor when it has stopped to read the kernel log, so that Docker starts it again. It closes the log for good, and counts no
+ * out-of-memory kill any more, when the kernel overwrote a message before it was read: most often while it starts, on a host whose log
+ * is full. Its library compares the kernel's EPIPE with an error that wraps it (github.com/euank/go-kmsg-parser, kmsgparser.go, Parse).
+ * In the first two minutes of the container, whose age is that of its root folder, that is seen within seconds, and later only every 40
+ * minutes, so that cAdvisor does not restart all the time where the log is always busy.
  */
 const EXIT_WITHOUT_KERNEL_LOG = [
-  `{ while sleep 60; do (: < ${KERNEL_LOG}) 2> /dev/null && ! ls -l /proc/$$/fd | grep -q ${KERNEL_LOG} && {`,
+  `{ until wget -q --spider ${URL}/healthz; do sleep 1; done;`,
+  "while [ $(($(date +%s) - $(stat -c %Y /))) -lt 120 ] && sleep 5 || sleep 2400; do",
+  `(: < ${KERNEL_LOG}) 2> /dev/null && ! ls -l /proc/$$/fd | grep -q ${KERNEL_LOG} && {`,
   'echo "the kernel log is not read any more: exiting, to count out-of-memory kills again" >&2; kill $$; }; done; } &',
 ].join(" ");
 

@@ -167,27 +167,3 @@ export const createVolume = (
   opts: pulumi.CustomResourceOptions = {},
 ): docker.Volume =>
   new docker.Volume(name, { name, ...args }, { parent, deleteBeforeReplace: true, ...opts });
-
-/** Docker label of a volume that a deploy step fills: when it was declared, which tells it from a former volume of that name. */
-const CREATED_LABEL = "llm-metrics.created";
-
-/** A volume with files that a deploy step installs. */
-export interface FilledVolume {
-  volume: docker.Volume;
-  /** Changes when the volume is created again: the trigger of the step, which runs beside the container that mounts the volume. */
-  created: pulumi.Output<string>;
-}
-
-/** Creates a volume of that name for files that a deploy step installs. */
-export function createFilledVolume(parent: pulumi.Resource, name: string, labels: Labels): FilledVolume {
-  const created = { label: CREATED_LABEL, value: new Date().toISOString() };
-  // A volume that exists keeps its labels.
-  const opts = { ignoreChanges: ["labels"] };
-  const volume = createVolume(parent, name, { labels: [...labels, created] }, opts);
-  return {
-    volume,
-    created: volume.labels.apply(
-      (all) => all?.find(({ label }) => label === CREATED_LABEL)?.value ?? "by an earlier version",
-    ),
-  };
-}

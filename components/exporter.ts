@@ -8,7 +8,7 @@ import { NOBODY, SERVERS } from "../lib/names";
 import type { Settings } from "../settings";
 import {
   createContainer,
-  createFilledVolume,
+  createVolume,
   exitOnDeadSocket,
   NO_NEW_PRIVILEGES,
   readsHost,
@@ -87,7 +87,7 @@ export class Exporter extends pulumi.ComponentResource {
     const { image, memory, access, host, network, llmForwarder, proxy, labels } = args;
     const folder = exporterFolder();
 
-    const { volume, created } = createFilledVolume(this, `${name}-program`, labels);
+    const program = createVolume(this, `${name}-program`, { labels });
     this.container = createContainer(this, name, {
       ...gpuInputs(access),
       image,
@@ -100,7 +100,7 @@ export class Exporter extends pulumi.ComponentResource {
         ...(llmForwarder ? [{ network: llmForwarder.link, ipv4Address: llmForwarder.exporterAddress }] : []),
       ],
       envs: [...environment(access, proxy), ...llmEnvironment(args)],
-      // The container waits for the program, which the deploy step below installs meanwhile.
+      // The deploy step below installs the program right after the container has started.
       command: [...["sh", "-c", startScript(proxy), `/exporter/${folder}/${PROGRAM}`], ...NODE_OPTIONS],
       user: `${NOBODY}:${NOBODY}`,
       ...(!proxy && { groupAdds: [String(host.socketGroup)] }),
@@ -108,7 +108,7 @@ export class Exporter extends pulumi.ComponentResource {
       // The path of its own cgroup shows where Docker creates those of the others, which are the label `id`.
       cgroupnsMode: "host",
       volumes: [
-        { volumeName: volume.name, containerPath: "/exporter", readOnly: true },
+        { volumeName: program.name, containerPath: "/exporter", readOnly: true },
         ...(proxy ? [] : [{ hostPath: host.dockerSocket, containerPath: DOCKER_SOCKET, readOnly: true }]),
       ],
       healthcheck: HEALTHCHECK,
@@ -118,7 +118,8 @@ export class Exporter extends pulumi.ComponentResource {
       "installExporter",
       {
         environment: { DOCKER_HOST: host.address, VOLUME: `${name}-program`, IMAGE: image },
-        triggers: [created, folder],
+        // A new volume comes with a new container, since Docker removes a volume only after the containers that use it.
+        triggers: [this.container.id],
       },
       { parent: this },
     );

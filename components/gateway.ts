@@ -9,12 +9,10 @@ import { isLoopback } from "../settings";
 import {
   caddyInputs,
   createContainer,
-  createFilledVolume,
   createNetwork,
   createVolume,
   fixedAddresses,
   healthcheck,
-  type FilledVolume,
   type Labels,
 } from "./container";
 import { deployStep } from "./deployStep";
@@ -49,7 +47,7 @@ export class Gateway extends pulumi.ComponentResource {
 
     const network = this.createPublishedNetwork(name, publish.address, labels);
     const volume = files && createVolume(this, `${name}-files`, { labels });
-    const page = createFilledVolume(this, `${name}-page`, labels);
+    const page = createVolume(this, `${name}-page`, { labels });
     this.container = createContainer(this, name, {
       ...caddyInputs(
         gatewayConfig(access.options),
@@ -65,13 +63,13 @@ export class Gateway extends pulumi.ComponentResource {
         ip: publish.address,
       })),
       volumes: [
-        { volumeName: page.volume.name, containerPath: PAGE_FOLDER, readOnly: true },
+        { volumeName: page.name, containerPath: PAGE_FOLDER, readOnly: true },
         ...(volume ? [{ volumeName: volume.name, containerPath: GATEWAY_FOLDER }] : []),
       ],
       healthcheck: healthcheck(`http://127.0.0.1:${SERVERS.gateway.port}/healthz`),
     });
     if (files) this.installFiles(name, files, args);
-    this.installPage(name, page, args);
+    this.installPage(name, args);
     this.clientEnvironment = files ? clientEnvironment(name, access.probe) : {};
     this.registerOutputs({});
   }
@@ -108,7 +106,7 @@ export class Gateway extends pulumi.ComponentResource {
   }
 
   /** Puts the page in its volume. A changed page is there without a restart. */
-  private installPage(name: string, { created }: FilledVolume, { host, image }: GatewayArgs): void {
+  private installPage(name: string, { host, image }: GatewayArgs): void {
     deployStep(
       `${name}-install-page`,
       "installFiles",
@@ -119,7 +117,7 @@ export class Gateway extends pulumi.ComponentResource {
           IMAGE: image,
           PAGE: pageVersion(pageFiles()),
         },
-        triggers: [created],
+        triggers: [this.container.id],
       },
       { parent: this },
     );

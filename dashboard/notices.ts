@@ -17,10 +17,9 @@ const OLD_SECONDS = 120;
 /** What the page lacks while a target is down. */
 const LACKS: Readonly<Record<string, string>> = {
   [OWN_JOBS.cadvisor]: "cAdvisor is down: no CPU, memory, network or disk of containers is measured",
-  [OWN_JOBS.exporter]:
-    "The exporter is down: no GPU, no state of containers and no LLM server behind the forwarder is measured",
+  [OWN_JOBS.exporter]: "The exporter is down: no GPU and no state of containers is measured",
   [OWN_JOBS.llmForwarder]:
-    "The forwarder to LLM servers is down: none on networks of their own and none with a key is measured",
+    "The forwarder to LLM servers is down: those on networks of their own, and those with keys, are not measured",
   [OWN_JOBS.host]: "node_exporter is down: no load, memory or disk of the host is measured",
   [OWN_JOBS.gateway]: "The gateway's own metrics are not scraped",
   [OWN_JOBS.alertmanager]: "Alertmanager is down: no alert is sent to a receiver",

@@ -7,7 +7,7 @@ if (!process.env.DEBUG) {
   Error.prepareStackTrace = undefined;
 }
 
-// Nobody reads the output of a program whose engine was killed. Pulumi's SDK reports that as an error, to the same output, and so on
+// No process reads the output of a program whose engine was killed. Pulumi's SDK reports that as an error, to the same output, and so on
 // without end, in more and more memory.
 for (const output of [process.stdout, process.stderr]) output.on("error", () => process.exit(1));
 

@@ -99,7 +99,7 @@ function buildRules(settings: Settings, context: PrometheusContext): RuleGroup[]
   ];
   if (settings.hostMetrics === "on") rules.push(hostRules(alerts));
   if (gpu) rules.push(gpuRules(alerts));
-  if (settings.llmServers !== "off") rules.push(llmRules(alerts));
+  if (settings.llmServers !== "off") rules.push(llmRules(scrapeInterval, alerts));
   if (unavailable.length > 0) rules.push(unavailableRules(host, unavailable));
   return withSettings(rules, alerts);
 }

@@ -84,7 +84,7 @@ export const dcgmJob = (address: string, host: string): ScrapeConfig => ({
 
 /**
  * Limits of a scrape of an LLM server, which is not under our control: real pages have some 100 kB, and up to 150 series that are
- * kept, none of which has many or long labels.
+ * kept, or 265 with 16 data-parallel engines, none of which has many or long labels.
  */
 const LLM_LIMITS = { ...LIMITS, body_size_limit: "10MB", sample_limit: 1_000 } as const;
 const ALL_LLM_LIMITS = { ...EXTRA_LIMITS, body_size_limit: LLM_LIMITS.body_size_limit } as const;

@@ -91,14 +91,21 @@ const record = (quantity: Quantity, suffix = "", q = 0): RecordingRule => ({
     .join(" or "),
 });
 
-/** Why no server is scraped through the forwarder: the forwarder, the exporter, which knows the servers, or Docker does not answer. */
-const FORWARDER_FAILS = `up{job=~"${OWN_JOBS.llmForwarder}|${OWN_JOBS.exporter}"} == 0 or gpu_exporter_docker_up == 0`;
+/**
+ * Why no server is scraped through the forwarder: the forwarder, the exporter, which knows the servers, or Docker does not answer, for two
+ * scrapes. A fault that comes and goes must not keep alerts about the servers from firing.
+ */
+function forwarderFails(interval: string): string {
+  const range = `[${2 * durationSeconds(interval)}s]`;
+  const targets = `up{job=~"${OWN_JOBS.llmForwarder}|${OWN_JOBS.exporter}"}`;
+  return `max_over_time(${targets}${range}) == 0 or max_over_time(gpu_exporter_docker_up${range}) == 0`;
+}
 
-const RECORDS: RecordingRule[] = [
+const records = (interval: string): RecordingRule[] => [
   {
     record: "llm:up",
-    // Of servers behind a forwarder that fails, it is unknown. That failure has an alert of its own.
-    expr: `max by (${BY_CONTAINER}) (up{${JOB}} unless (up{${JOB},forwarder!=""} == 0 and on (host) (${FORWARDER_FAILS})))`,
+    // The record is absent for servers behind a forwarder that fails: whether they answer is unknown, and that failure has an alert.
+    expr: `max by (${BY_CONTAINER}) (up{${JOB}} unless (up{${JOB},forwarder!=""} == 0 and on (host) (${forwarderFails(interval)})))`,
   },
   {
     record: ANSWERED,
@@ -138,11 +145,12 @@ const RECORDS: RecordingRule[] = [
  * What LLM servers report about themselves, in the same words for every engine: one series per server and model, whose labels are
  * those of the container's other metrics. And alerts about them, but for containers with the label `llm-metrics.alerts=none`.
  *
+ * @param interval of scrapes
  * @param alerts thresholds and times
  */
-export const llmRules = (alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => ({
+export const llmRules = (interval: string, alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => ({
   name: "llm_servers",
-  rules: [...RECORDS, ...answerAlerts(alerts), ...loadAlerts(alerts)],
+  rules: [...records(interval), ...answerAlerts(alerts), ...loadAlerts(alerts)],
 });
 
 /** Alerts about servers that do not answer, or tell nothing. */
@@ -164,6 +172,8 @@ function answerAlerts(alerts: AlertSettings): AlertingRule[] {
     {
       alert: "LlmServerLoading",
       expr: `llm:up${ALERTED} == 0 and on (host, id) time() - ${start} > ${durationSeconds(alerts.llmLoadingTime)} unless on (host, id) ${answered}`,
+      // After the forwarder to a server failed, the next scrape of the server shows whether it answers.
+      for: "1m",
       labels: { severity: "warning" },
       annotations: {
         summary: `${SERVER} has answered no scrape since its start`,

@@ -50,7 +50,7 @@ async function testLlmRules(tests: object[], interval = "30s"): Promise<void> {
     { rule_files: [RULES_FILE], evaluation_interval: interval, fuzzy_compare: true, tests },
     { lineWidth: -1 },
   );
-  const files = { [RULES_FILE]: rulesYaml([llmRules()]), "llm.yml": file };
+  const files = { [RULES_FILE]: rulesYaml([llmRules("30s")]), "llm.yml": file };
   expect(await runPromtool(files, "test", "rules", "llm.yml")).toContain("SUCCESS");
 }
 

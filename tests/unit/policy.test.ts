@@ -313,7 +313,7 @@ test("the pack starts by its executable, and prints the port on which it serves 
     pack.kill();
     await once(pack, "close");
   }
-});
+}, 60_000);
 
 test("what the program declares keeps to every policy, with GPUs and without", async () => {
   const declared: Resource[] = [];

@@ -36,7 +36,7 @@ export const RULES: RuleGroup[] = [
   gatewayRules({ host: "h", expires: TWO_WEEKS_AND_TEN_MINUTES }, ALERTS),
   hostRules(ALERTS),
   gpuRules(ALERTS),
-  llmRules(ALERTS),
+  llmRules("30s", ALERTS),
   unavailableRules("h", [{ metric: "container_gpu_*", reason: "the driver is not loaded" }]),
 ];
 

@@ -147,6 +147,12 @@ export const LLM_CASES = {
       fires: ["43m"],
     })),
     {
+      name: "about a server behind the forwarder, while every third scrape of the exporter fails",
+      series: { ...BEHIND_FORWARDER, ...FORWARDER_WORKS, [exporter("up")]: `${"0 1 1 ".repeat(60)}1` },
+      silent: ["12m"],
+      fires: ["13m", "30m", "50m"],
+    },
+    {
       name: "about a server that no forwarder is needed for, while the forwarder and the exporter are down",
       series: {
         [llm("up")]: "1x20 0x100",
@@ -209,14 +215,14 @@ export const LLM_CASES = {
     },
   ],
   LlmServerLoading: [
-    ...Object.entries(forwarderFaults("1x20 0x100 1x100")).map(([fault, series]) => ({
+    ...Object.entries(forwarderFaults("1x20 0x99 1x101")).map(([fault, series]) => ({
       name: `about a server behind the forwarder that starts while ${fault}`,
       series: {
         ...series,
         [llm("up", 'forwarder="llm-forwarder"')]: "_x21 0x100 1x100",
         ...started("_x21 630x200"),
       },
-      silent: ["45m", "60m", "65m"],
+      silent: ["45m", "60m", "60m30s", "61m", "65m"],
     })),
     {
       name: "half an hour after the start of a server behind the forwarder",
@@ -225,20 +231,20 @@ export const LLM_CASES = {
         [llm("up", 'forwarder="llm-forwarder"')]: "0x200",
         ...started("0x200"),
       },
-      silent: ["29m"],
-      fires: ["31m"],
+      silent: ["31m"],
+      fires: ["32m"],
     },
     {
       name: "half an hour after a start",
       series: { [llm("up")]: "0x200", ...started("0x200") },
-      silent: ["29m"],
-      fires: ["31m"],
+      silent: ["31m"],
+      fires: ["32m"],
     },
     {
       name: "half an hour after a restart",
       series: { [llm("up")]: "1x20 0x200", ...started("0x20 630x200") },
-      silent: ["40m"],
-      fires: ["41m"],
+      silent: ["41m"],
+      fires: ["42m"],
     },
     {
       name: "about a server that has answered, and was renamed",

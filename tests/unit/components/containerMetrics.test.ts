@@ -103,7 +103,7 @@ describe("A container that mounts Docker's socket", () => {
     const log = path.join(folder, "kmsg");
     if (kernelLog) writeFileSync(log, "");
     const program = `${kernelLog === "read" ? `exec 9< ${log};` : ""} exec /bin/sleep 3`;
-    const standIns = { stat: `echo ${links}`, sleep: "exec /bin/sleep 0.0$1", wget: metrics };
+    const standIns = { stat: `echo ${links}`, sleep: "exec /bin/sleep 0.$1", wget: metrics };
     for (const [name, text] of Object.entries({
       ...standIns,
       cadvisor: program,

@@ -1,4 +1,3 @@
-import type { Labels } from "../../../components/container";
 import { CERTIFICATE, HASH, KEY } from "../../support/settings";
 import { pageFiles, pageVersion } from "../../../dashboard/bundle";
 import { declare, declared, runtime } from "../../support/declare";
@@ -75,13 +74,11 @@ test("with TLS, the gateway's secrets go into its volume by a secret standard in
     expect(JSON.stringify(inputs)).not.toContain(HASH);
 });
 
-test("a page is installed when it or its volume is new, and replaces no container", async () => {
+test("a changed page is installed in the gateway's volume, and replaces no container", async () => {
   const { gateway } = await declare();
   const install = declared.find(({ name }) => name.endsWith("gateway-install-page"))?.inputs;
   const version = pageVersion(pageFiles());
   expect(install?.["environment"]).toMatchObject({ VOLUME: "llm-metrics-dev-gateway-page", PAGE: version });
-  const volume = declared.find(({ name }) => name === "llm-metrics-dev-gateway-page")?.inputs;
-  const labels = volume?.["labels"] as Labels;
-  expect(install?.["triggers"]).toEqual([labels.find(({ label }) => label === "llm-metrics.created")?.value]);
+  expect(install?.["triggers"]).toEqual(["llm-metrics-dev-gateway-container-id"]);
   expect(JSON.stringify(gateway)).not.toContain(version);
 });

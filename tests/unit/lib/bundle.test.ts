@@ -12,7 +12,7 @@ beforeEach(() => {
   for (const file of ["lib/bundle.cjs", "lib/kept.cjs"])
     cpSync(path.join(PROJECT, file), path.join(project, file));
   symlinkSync(path.join(PROJECT, "node_modules/esbuild"), path.join(project, "node_modules/esbuild"));
-  writeFileSync(path.join(project, "package-lock.json"), "{}");
+  for (const file of ["package-lock.json", "tsconfig.json"]) writeFileSync(path.join(project, file), "{}");
 });
 afterEach(() => {
   rmSync(project, { recursive: true });

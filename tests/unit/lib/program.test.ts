@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 
-it("ends when nobody reads its output, as after its engine was killed", async () => {
+it("ends when no process reads its output, as after its engine was killed", async () => {
   // As Pulumi's SDK does, it reports each error to its output, also that of the report before.
   const sdk =
     'process.on("uncaughtException", (error) => console.error(error)); require("./lib/program.cjs")';
