@@ -235,9 +235,9 @@ describe("Deployed stack", () => {
       expect(running.map(({ metric }) => metric["name"])).toEqual(
         expect.arrayContaining([stack.resource("exporter"), ...Object.values(containers)]),
       );
+      const health = await query(stack.prometheus, 'container_health_status{status="healthy"}');
+      expect(health.map(({ metric }) => metric["name"])).toContain(stack.resource("prometheus"));
     });
-    const health = await query(stack.prometheus, 'container_health_status{status="healthy"}');
-    expect(health.map(({ metric }) => metric["name"])).toContain(stack.resource("prometheus"));
     expect(
       await query(stack.prometheus, '{__name__=~"gpu_up|gpu_exporter_driver.*|gpu_driver_info"}'),
     ).toEqual([]);

@@ -43,7 +43,7 @@ function standIn(program: string, script: string): void {
 
 test("node modules are installed in a bare clone, and again only when the lockfile changes", () => {
   for (const part of ["cli", "lib"]) mkdirSync(path.join(folder, part));
-  for (const file of ["cli/run.mjs", "lib/bundle.cjs", "lib/kept.cjs"])
+  for (const file of ["cli/run.mjs", "lib/bundle.cjs", "lib/kept.cjs", "tsconfig.json"])
     cpSync(path.join(PROJECT, file), path.join(folder, file));
   writeFileSync(path.join(folder, "cli/up.ts"), "export default async (): Promise<number> => 7;");
   standIn(
