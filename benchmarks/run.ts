@@ -16,7 +16,8 @@ const MINUTES = 10;
 
 /**
  * `npm run bench [-- exporter|counters|page|llm|deploy|rates [MINUTES]]` measures the cost of the exporter, of the page and of
- * deployments, and how exact the use of GPUs and rates are, with loads that run for 10 minutes. `npm run bench -- pictures` makes the pictures of the documentation.
+ * deployments, and how exact the use of GPUs and rates are, with loads that run for 10 minutes. `npm run bench -- pictures` makes the
+ * pictures of the documentation.
  */
 export default async (args: string[]): Promise<number> => {
   if (args.length === 0 || args.includes("exporter")) await exporterCost();

@@ -49,16 +49,32 @@ const quantiles = (page: Reading, record: string, histogram: string, unit = 1): 
   [`llm:${record}:p95`]: page.quantile(histogram, 0.95) / unit,
 });
 
-const vllm = (page: Reading): Shown => ({
-  "llm:requests_running:sum": page.sum("vllm:num_requests_running"),
-  "llm:requests_waiting:sum": page.sum("vllm:num_requests_waiting"),
-  "llm:prompt_tokens:rate5m": page.perSecond("vllm:prompt_tokens_total"),
-  "llm:generated_tokens:rate5m": page.perSecond("vllm:generation_tokens_total"),
-  "llm:preemptions:rate5m": page.perSecond("vllm:num_preemptions_total"),
-  "llm:requests:rate5m": page.perSecond("vllm:request_success_total"),
-  ...quantiles(page, "time_to_first_token_seconds", "vllm:time_to_first_token_seconds"),
-  ...quantiles(page, "request_duration_seconds", "vllm:e2e_request_latency_seconds"),
-});
+/** The names of metrics of vLLM that its versions have changed, without `vllm:`. */
+interface VllmNames {
+  kvCache: string;
+  outputToken: string;
+  /** Of the counters of hits and queries. Without it, the page has none. */
+  prefixCache?: string;
+}
+
+const vllm =
+  ({ kvCache, outputToken, prefixCache }: VllmNames) =>
+  (page: Reading): Shown => ({
+    "llm:requests_running:sum": page.sum("vllm:num_requests_running"),
+    "llm:requests_waiting:sum": page.sum("vllm:num_requests_waiting"),
+    "llm:prompt_tokens:rate5m": page.perSecond("vllm:prompt_tokens_total"),
+    "llm:generated_tokens:rate5m": page.perSecond("vllm:generation_tokens_total"),
+    "llm:preemptions:rate5m": page.perSecond("vllm:num_preemptions_total"),
+    "llm:requests:rate5m": page.perSecond("vllm:request_success_total"),
+    "llm:kv_cache_usage:ratio": page.max(`vllm:${kvCache}`),
+    ...(prefixCache && {
+      "llm:prefix_cache_hits:ratio_rate5m":
+        page.sum(`vllm:${prefixCache}_hits_total`) / page.sum(`vllm:${prefixCache}_queries_total`),
+    }),
+    ...quantiles(page, "time_to_first_token_seconds", "vllm:time_to_first_token_seconds"),
+    ...quantiles(page, "time_per_output_token_seconds", `vllm:${outputToken}`),
+    ...quantiles(page, "request_duration_seconds", "vllm:e2e_request_latency_seconds"),
+  });
 
 const sglang = (page: Reading): Shown => ({
   "llm:prompt_tokens:rate5m": page.perSecond("sglang:prompt_tokens_total"),
@@ -102,87 +118,65 @@ const llamaCpp = (page: Reading): Shown => ({
 export const READINGS: Record<string, { model: string; read: (page: Reading) => Shown }> = {
   "vLLM 0.6": {
     model: "facebook/opt-125m",
-    read: (page) => ({
-      ...vllm(page),
-      "llm:kv_cache_usage:ratio": page.max("vllm:gpu_cache_usage_perc"),
-      ...quantiles(page, "time_per_output_token_seconds", "vllm:time_per_output_token_seconds"),
-    }),
+    read: vllm({ kvCache: "gpu_cache_usage_perc", outputToken: "time_per_output_token_seconds" }),
   },
   "vLLM 0.8": {
     model: "facebook/opt-125m",
-    read: (page) => ({
-      ...vllm(page),
-      "llm:kv_cache_usage:ratio": page.max("vllm:gpu_cache_usage_perc"),
-      "llm:prefix_cache_hits:ratio_rate5m":
-        page.sum("vllm:gpu_prefix_cache_hits_total") / page.sum("vllm:gpu_prefix_cache_queries_total"),
-      ...quantiles(page, "time_per_output_token_seconds", "vllm:time_per_output_token_seconds"),
+    read: vllm({
+      kvCache: "gpu_cache_usage_perc",
+      outputToken: "time_per_output_token_seconds",
+      prefixCache: "gpu_prefix_cache",
     }),
   },
   "vLLM 0.11": {
     model: "Qwen/Qwen3-30B",
-    read: (page) => ({
-      ...vllm(page),
-      "llm:kv_cache_usage:ratio": page.max("vllm:kv_cache_usage_perc"),
-      "llm:prefix_cache_hits:ratio_rate5m":
-        page.sum("vllm:prefix_cache_hits_total") / page.sum("vllm:prefix_cache_queries_total"),
-      ...quantiles(page, "time_per_output_token_seconds", "vllm:inter_token_latency_seconds"),
+    read: vllm({
+      kvCache: "kv_cache_usage_perc",
+      outputToken: "inter_token_latency_seconds",
+      prefixCache: "prefix_cache",
     }),
   },
   "vLLM of 2026": {
     model: "Qwen/Qwen3-30B",
     read: (page) => ({
-      ...vllm(page),
-      "llm:kv_cache_usage:ratio": page.max("vllm:kv_cache_usage_perc"),
-      "llm:prefix_cache_hits:ratio_rate5m":
-        page.sum("vllm:prefix_cache_hits_total") / page.sum("vllm:prefix_cache_queries_total"),
+      ...vllm({
+        kvCache: "kv_cache_usage_perc",
+        outputToken: "inter_token_latency_seconds",
+        prefixCache: "prefix_cache",
+      })(page),
       "llm:request_errors:rate5m": page.perSecond("vllm:request_success_total", { finished_reason: "error" }),
-      ...quantiles(page, "time_per_output_token_seconds", "vllm:inter_token_latency_seconds"),
     }),
   },
   "vLLM 0.6, recorded": {
     model: "mymodelname",
-    read: (page) => ({
-      ...vllm(page),
-      "llm:kv_cache_usage:ratio": page.max("vllm:gpu_cache_usage_perc"),
-      ...quantiles(page, "time_per_output_token_seconds", "vllm:time_per_output_token_seconds"),
-    }),
+    read: vllm({ kvCache: "gpu_cache_usage_perc", outputToken: "time_per_output_token_seconds" }),
   },
   "vLLM 0.8 to 0.9, recorded": {
     model: "Qwen/Qwen3-0.6B",
-    read: (page) => ({
-      ...vllm(page),
-      "llm:kv_cache_usage:ratio": page.max("vllm:gpu_cache_usage_perc"),
-      ...quantiles(page, "time_per_output_token_seconds", "vllm:time_per_output_token_seconds"),
-    }),
+    read: vllm({ kvCache: "gpu_cache_usage_perc", outputToken: "time_per_output_token_seconds" }),
   },
   "vLLM 0.10, recorded": {
     model: "/job/model/Qwen2.5-0.5B-Instruct",
-    read: (page) => ({
-      ...vllm(page),
-      "llm:kv_cache_usage:ratio": page.max("vllm:kv_cache_usage_perc"),
-      "llm:prefix_cache_hits:ratio_rate5m":
-        page.sum("vllm:prefix_cache_hits_total") / page.sum("vllm:prefix_cache_queries_total"),
-      ...quantiles(page, "time_per_output_token_seconds", "vllm:time_per_output_token_seconds"),
+    read: vllm({
+      kvCache: "kv_cache_usage_perc",
+      outputToken: "time_per_output_token_seconds",
+      prefixCache: "prefix_cache",
     }),
   },
   "vLLM 0.11, recorded": {
     model: "Qwen/Qwen2.5-3B-Instruct",
-    read: (page) => ({
-      ...vllm(page),
-      "llm:kv_cache_usage:ratio": page.max("vllm:kv_cache_usage_perc"),
-      "llm:prefix_cache_hits:ratio_rate5m":
-        page.sum("vllm:prefix_cache_hits_total") / page.sum("vllm:prefix_cache_queries_total"),
-      ...quantiles(page, "time_per_output_token_seconds", "vllm:inter_token_latency_seconds"),
+    read: vllm({
+      kvCache: "kv_cache_usage_perc",
+      outputToken: "inter_token_latency_seconds",
+      prefixCache: "prefix_cache",
     }),
   },
   "vLLM of 2024 and 2026, recorded": {
     model: "facebook/opt-125m",
-    read: (page) => ({
-      ...vllm(page),
-      "llm:kv_cache_usage:ratio": page.max("vllm:kv_cache_usage_perc"),
-      "llm:prefix_cache_hits:ratio_rate5m":
-        page.sum("vllm:prefix_cache_hits_total") / page.sum("vllm:prefix_cache_queries_total"),
-      ...quantiles(page, "time_per_output_token_seconds", "vllm:inter_token_latency_seconds"),
+    read: vllm({
+      kvCache: "kv_cache_usage_perc",
+      outputToken: "inter_token_latency_seconds",
+      prefixCache: "prefix_cache",
     }),
   },
   "vLLM 0.29, recorded": {
