@@ -27,7 +27,7 @@ export function pageFiles(): PageFiles {
       legalComments: "none",
       define: { RUNBOOKS: JSON.stringify(parseRunbooks(read(RUNBOOKS))) },
     },
-    sources: [RUNBOOKS, ICON, "dashboard/bundle.ts", "dashboard/runbooks.ts", "tsconfig.json"],
+    sources: [RUNBOOKS, ICON, "dashboard/bundle.ts", "dashboard/runbooks.ts"],
     text: (outputs) => {
       const text = (extension: string) => outputs.find(({ path }) => path.endsWith(extension))?.text ?? "";
       return JSON.stringify(withDocument(text(".js"), text(".css")));

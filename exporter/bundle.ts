@@ -47,7 +47,7 @@ function program(): Program {
       target: "node20",
       external: ["*.node"],
     },
-    sources: ["exporter/bundle.ts", "tsconfig.json"],
+    sources: ["exporter/bundle.ts"],
     text: ([bundled]) => JSON.stringify(withFolder(bundled?.text ?? "")),
   }));
   return JSON.parse(readFileSync(file, "utf8")) as Program;

@@ -18,5 +18,5 @@ const EXTERNAL = ["@pulumi/pulumi", "esbuild", "playwright-core"];
 exports.load = (entry) => {
   const name = `${entry.replaceAll("/", "-").replace(/\.ts$/, "")}.cjs`;
   const options = { entryPoints: [entry], platform: "node", target: "node20", external: EXTERNAL };
-  return require(kept(PROJECT, name, () => ({ options, sources: ["lib/bundle.cjs", "tsconfig.json"] })));
+  return require(kept(PROJECT, name, () => ({ options, sources: ["lib/bundle.cjs"] })));
 };

@@ -54,10 +54,9 @@ function make(project, file, { options, sources = [], text = ([only]) => only.te
     ...options,
   });
   const bundled = Object.keys(metafile.inputs).filter((source) => !/^(node_modules\/|<define:)/.test(source));
-  const stamps = [...bundled, ...sources, "package-lock.json", "lib/kept.cjs"].map((source) => [
-    source,
-    stamp(project, source),
-  ]);
+  const stamps = [...bundled, ...sources, "package-lock.json", "tsconfig.json", "lib/kept.cjs"].map(
+    (source) => [source, stamp(project, source)],
+  );
   mkdirSync(path.dirname(file), { recursive: true });
   replace(file, text(outputFiles));
   replace(stampsOf(file), JSON.stringify(Object.fromEntries(stamps)));
