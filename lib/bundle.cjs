@@ -6,8 +6,8 @@ const { kept } = require("./kept.cjs");
 
 const PROJECT = path.join(__dirname, "..");
 
-/** The SDK is the instance that Pulumi's language host has loaded; esbuild has a binary beside it, playwright-core programs. */
-const EXTERNAL = ["@pulumi/pulumi", "esbuild", "playwright-core"];
+/** The SDK, with what it is called by, is the instance that Pulumi's language host has loaded; esbuild has a binary beside it, playwright-core programs. */
+const EXTERNAL = ["@pulumi/pulumi", "@grpc/grpc-js", "google-protobuf", "esbuild", "playwright-core"];
 
 /**
  * Loads a TypeScript file of the project.

@@ -14,12 +14,15 @@ interface Group {
   labels: Record<string, string>;
 }
 
+const instanceOf = ({ labels }: Group) => labels["instance"] ?? "";
 const answer = () => fetch(`http://127.0.0.1:${exporter.port}/llm-targets`);
+/** The groups by their instance: containers are listed in the order in which Docker inspects them. */
 const groups = async () => {
   const response = await answer();
   expect(response.status).toBe(200);
   expect(response.headers.get("content-type")).toBe("application/json");
-  return (await response.json()) as Group[];
+  const listed = (await response.json()) as Group[];
+  return listed.sort((a, b) => instanceOf(a).localeCompare(instanceOf(b)));
 };
 
 /** Runs a container of an image on the stack's network, at an address that ends with its number. */
@@ -54,9 +57,10 @@ describe("Targets of LLM servers", () => {
     // It was started again, and has to be inspected.
     exporter.docker.run([{ ...chat, pids: [17] }, server(8, "lmsysorg/sglang:v0.5.6")]);
     for (let i = 0; i < 2; i++)
-      expect((await groups()).map(({ targets }) => targets)).toEqual(
-        expect.arrayContaining([["172.18.0.7:8000"], ["172.18.0.8:30000"]]),
-      );
+      expect((await groups()).map(({ targets }) => targets)).toEqual([
+        ["172.18.0.7:8000"],
+        ["172.18.0.8:30000"],
+      ]);
     exporter.docker.run([server(8, "lmsysorg/sglang:v0.5.6")]);
     expect((await groups()).map(({ targets }) => targets)).toEqual([["172.18.0.8:30000"]]);
   });
