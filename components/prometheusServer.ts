@@ -2,7 +2,7 @@ import type * as command from "@pulumi/command";
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { HostFacts } from "../host/facts";
-import { CONFIG_FOLDER, NOBODY, SERVERS } from "../lib/names";
+import { APPLIED, CONFIG_FOLDER, NOBODY, SERVERS } from "../lib/names";
 import type { PrometheusConfiguration } from "../prometheus/config";
 import { createContainer, createVolume, healthcheck, type Labels } from "./container";
 import { loadConfiguration } from "./deployStep";
@@ -30,6 +30,14 @@ export interface PrometheusServerArgs {
   labels: Labels;
 }
 
+const CONFIG_FILE = `${CONFIG_FOLDER}/prometheus.yml`;
+
+/**
+ * Docker fills the new volume of the configuration with the image's example, which scrapes `localhost:9090`. Prometheus starts with an
+ * empty configuration instead, until this program's is loaded.
+ */
+const START_SCRIPT = `[ -e ${CONFIG_FOLDER}/${APPLIED} ] || true > ${CONFIG_FILE}; exec prometheus "$@"`;
+
 /** Prometheus, with volumes for its samples and its configuration. */
 export class PrometheusServer extends pulumi.ComponentResource {
   readonly container: docker.Container;
@@ -54,8 +62,9 @@ export class PrometheusServer extends pulumi.ComponentResource {
         { network, aliases: [SERVERS.prometheus.alias] },
         ...(outbound ? [{ network: outbound }] : []),
       ],
+      entrypoints: ["sh", "-c", START_SCRIPT, "prometheus"],
       command: [
-        `--config.file=${CONFIG_FOLDER}/prometheus.yml`,
+        `--config.file=${CONFIG_FILE}`,
         "--storage.tsdb.path=/prometheus",
         // The delay until targets of a changed configuration are scraped, 5 s by default. The flag is not in the help text;
         // source: cmd/prometheus/main.go.

@@ -182,6 +182,10 @@ describe("Deployed stack", () => {
     ).toEqual([]);
   });
 
+  it("stores no samples of the example configuration in Prometheus's image", async () => {
+    expect(await query(stack.prometheus, 'count_over_time({instance="localhost:9090"}[1h])')).toEqual([]);
+  });
+
   it("measures the host as its own /proc and df do, with few series", async () => {
     const valueOf = async (promql: string) => Number((await query(stack.prometheus, promql))[0]?.value[1]);
     const root = await docker("info", "--format", "{{.DockerRootDir}}");

@@ -1,6 +1,6 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import type { Expectation } from "../../../probes/report";
@@ -171,6 +171,22 @@ test("Prometheus runs as nobody, without capabilities, and writes only to its tw
   });
   expect(prometheus["capabilities"]).not.toHaveProperty("adds");
   expect(prometheus["command"]).not.toContain("--web.enable-lifecycle");
+});
+
+test("Prometheus starts with an empty configuration until one was loaded, not with the example in its image", async () => {
+  const { prometheus } = await declare();
+  const folder = mkdtempSync(path.join(os.tmpdir(), "prometheus-"));
+  const file = path.join(folder, "prometheus.yml");
+  const script = (prometheus["entrypoints"] as string[])[2] ?? "";
+  const configurationAtStart = (before: string) => {
+    writeFileSync(file, before);
+    const shown = script.replaceAll("/etc/prometheus", folder).replace('prometheus "$@"', `cat ${file}`);
+    return execFileSync("sh", ["-c", shown], { encoding: "utf8" });
+  };
+  expect(configurationAtStart("the example")).toBe("");
+  mkdirSync(path.join(folder, "applied"));
+  expect(configurationAtStart("the stack's own")).toBe("the stack's own");
+  rmSync(folder, { recursive: true });
 });
 
 test.each(["cadvisor", "prometheus", "gateway", "node-exporter"])(
