@@ -135,14 +135,15 @@ const EXIT_WITHOUT_NAMES = [
  * Ends cAdvisor when it has stopped to read the kernel log, so that Docker starts it again. It closes the log for good, and counts no
  * out-of-memory kill any more, when the kernel overwrote a message before it was read: most often while it starts, on a host whose log
  * is full. Its library compares the kernel's EPIPE with an error that wraps it (github.com/euank/go-kmsg-parser, kmsgparser.go, Parse).
- * In the first two minutes of the container, whose age is that of its root folder, that is seen within seconds, and later only every 40
- * minutes, so that cAdvisor does not restart all the time where the log is always busy.
+ * A container that is younger than half a minute, by the age of its root folder, is looked at after half a minute, and so restarts at
+ * most once for it. Others are looked at every 70 minutes: where the log is always busy, cAdvisor then restarts less often than
+ * ContainerCrashLooping allows by default.
  */
 const EXIT_WITHOUT_KERNEL_LOG = [
-  `{ until wget -q --spider ${URL}/healthz; do sleep 1; done;`,
-  "while [ $(($(date +%s) - $(stat -c %Y /))) -lt 120 ] && sleep 5 || sleep 2400; do",
-  `(: < ${KERNEL_LOG}) 2> /dev/null && ! ls -l /proc/$$/fd | grep -q ${KERNEL_LOG} && {`,
-  'echo "the kernel log is not read any more: exiting, to count out-of-memory kills again" >&2; kill $$; }; done; } &',
+  "{ [ $(($(date +%s) - $(stat -c %Y /))) -lt 30 ] && pause=30 || pause=4200;",
+  "while sleep $pause; do pause=4200;",
+  `(: < ${KERNEL_LOG}) 2> /dev/null && files=$(ls -l /proc/$$/fd) && case $files in *${KERNEL_LOG}*) ;; *)`,
+  'echo "the kernel log is not read any more: exiting, to count out-of-memory kills again" >&2; kill $$;; esac; done; } &',
 ].join(" ");
 
 /** A shell script around cAdvisor's own entry point. */

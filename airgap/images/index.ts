@@ -98,7 +98,7 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
   }),
   "ghcr.io/google/cadvisor:v0.60.5": async () => ({
     files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(), "cadvisor") } },
-    applets: ["grep", "sleep", "stat", "wget"],
+    applets: ["date", "grep", "ls", "sleep", "stat", "wget"],
     owned: [],
     changes: [
       "EXPOSE 8080",
@@ -257,6 +257,7 @@ async function rootArchive({ files, applets, owned }: Recipe, folder: string): P
       "-f",
       archive,
       "--numeric-owner",
+      "--mode=a+rX", // Its containers run as other users than the one whose umask made the files.
       `--owner=${owner}`,
       `--group=${owner}`,
       "-C",

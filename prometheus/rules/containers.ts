@@ -38,13 +38,12 @@ const SCRAPE_TIMEOUT = 10;
  * A counter at the evaluation of a rule, and one interval before. Both are of a time at which no scrape is in progress any more: a
  * scrape that ends after an evaluation adds samples of before, so that the next evaluation would find no growth.
  */
-function compared(counter: string, interval: string): { now: string; growth: string; before: string } {
+function compared(counter: string, interval: string): { now: string; last: string; before: string } {
   const seconds = durationSeconds(interval);
   const ago = (intervals: number) =>
     `offset ${Math.round(1000 * (Math.min(SCRAPE_TIMEOUT, seconds) + intervals * seconds))}ms`;
-  const now = `${counter} ${ago(0)}`;
   // The last value within a day, because failed scrapes and stopped containers leave gaps.
-  return { now, growth: `${now} - last_over_time(${counter}[1d] ${ago(1)})`, before: ago(1) };
+  return { now: `${counter} ${ago(0)}`, last: `last_over_time(${counter}[1d] ${ago(1)})`, before: ago(1) };
 }
 
 /**
@@ -53,14 +52,14 @@ function compared(counter: string, interval: string): { now: string; growth: str
  * only where it grew, so that sum_over_time() is the number of kills in any period.
  */
 function oomKills(interval: string): RecordingRule {
-  const { now, growth, before } = compared(`container_oom_events_total{${JOB}}`, interval);
-  // A counter that is new, or was reset by a restart of cAdvisor, has counted from 0.
-  const fromZero = `${now} unless ${growth} >= 0`;
+  const { now, last, before } = compared(`container_oom_events_total{${JOB}}`, interval);
+  // A counter that is new has counted from 0. One that was reset has not: cAdvisor counts all kills in the kernel log whenever it starts.
+  const fromZero = `${now} unless ${last}`;
   // In the first interval of a Prometheus, every counter is new, whenever it began.
   const watched = `up{${JOB}} ${before}`;
   return {
     record: "container:oom_events:increase",
-    expr: `sum without (job, instance) (${growth} > 0 or (${fromZero}) > 0 and on (job, instance) ${watched})`,
+    expr: `sum without (job, instance) (${now} - ${last} > 0 or (${fromZero}) > 0 and on (job, instance) ${watched})`,
   };
 }
 
@@ -69,10 +68,10 @@ function oomKills(interval: string): RecordingRule {
  * count: a container that waits for another one restarts a few times when it is new.
  */
 function restarts(interval: string): RecordingRule {
-  const { growth } = compared(`container_restarts_total{${DOCKER}}`, interval);
+  const { now, last } = compared(`container_restarts_total{${DOCKER}}`, interval);
   return {
     record: "container:restarts:increase",
-    expr: `sum without (job, instance) (${growth} > 0)`,
+    expr: `sum without (job, instance) (${now} - ${last} > 0)`,
   };
 }
 

@@ -92,11 +92,11 @@ const record = (quantity: Quantity, suffix = "", q = 0): RecordingRule => ({
 });
 
 /**
- * Why no server is scraped through the forwarder: the forwarder, the exporter, which knows the servers, or Docker does not answer, for two
- * scrapes. A fault that comes and goes must not keep alerts about the servers from firing.
+ * Why no server is scraped through the forwarder: the forwarder, the exporter, which knows the servers, or Docker does not answer, for
+ * three scrapes. A fault that comes and goes must not keep alerts about the servers from firing.
  */
 function forwarderFails(interval: string): string {
-  const range = `[${2 * durationSeconds(interval)}s]`;
+  const range = `[${3 * durationSeconds(interval)}s]`;
   const targets = `up{job=~"${OWN_JOBS.llmForwarder}|${OWN_JOBS.exporter}"}`;
   return `max_over_time(${targets}${range}) == 0 or max_over_time(gpu_exporter_docker_up${range}) == 0`;
 }

@@ -92,18 +92,24 @@ describe("A container that mounts Docker's socket", () => {
    * Runs the script of a container where its socket has a number of links, and returns whether the container ends by itself.
    *
    * @param kernelLog whether its program reads the kernel log; default: the host has none
+   * @param age of the container, in seconds
    */
   async function ends(
     script: string,
     links: number,
     metrics = METRICS,
     kernelLog?: "read" | "not read",
+    age = 5,
   ): Promise<boolean> {
     const folder = mkdtempSync(path.join(os.tmpdir(), "script-"));
     const log = path.join(folder, "kmsg");
     if (kernelLog) writeFileSync(log, "");
     const program = `${kernelLog === "read" ? `exec 9< ${log};` : ""} exec /bin/sleep 3`;
-    const standIns = { stat: `echo ${links}`, sleep: "exec /bin/sleep 0.$1", wget: metrics };
+    const standIns = {
+      stat: `[ "$2" = %h ] && echo ${links} || echo $(($(date +%s) - ${age}))`,
+      sleep: "[ $1 -gt 1000 ] || exec /bin/sleep 0.$1; exec /bin/sleep 9",
+      wget: metrics,
+    };
     for (const [name, text] of Object.entries({
       ...standIns,
       cadvisor: program,
@@ -150,6 +156,7 @@ describe("A container that mounts Docker's socket", () => {
     const { cadvisor } = await scripts();
     expect(await ends(cadvisor, 1, METRICS, "not read")).toBe(true);
     expect(await ends(cadvisor, 1, METRICS, "read")).toBe(false);
+    expect(await ends(cadvisor, 1, METRICS, "not read", 31)).toBe(false); // It is looked at later, and seldom.
   }, 30_000);
 
   it("waits, as proxy of containerd, until Docker is connected to containerd again", async () => {
