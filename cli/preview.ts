@@ -4,7 +4,7 @@ import path from "node:path";
 import { exists } from "../lib/cache";
 import { log } from "../lib/log";
 import { run } from "../lib/run";
-import { hasLocalState } from "./prerequisites/backend";
+import { backendIn, hasLocalState } from "./prerequisites/backend";
 import { dockerDaemon } from "./prerequisites/docker";
 import { knownStacks, noSuchStack, operate, POLICY_PACK, pulumi, pulumiEnvironment } from "./pulumiCommand";
 import { keepSettingsFiles } from "./settingsFiles";
@@ -33,7 +33,7 @@ export default async (args: string[]): Promise<number> => {
   log(`stack ${chosen.stack}: not created yet; this is what \`npm run up\` would create`);
   const folder = await mkdtemp(path.join(os.tmpdir(), "llm-metrics-preview-"));
   try {
-    const env = { ...pulumiEnv, PULUMI_BACKEND_URL: `file://${folder}` };
+    const env = { ...pulumiEnv, PULUMI_BACKEND_URL: backendIn(folder) };
     await keepSettingsFiles(() => run("pulumi", ["stack", "init", "--no-select", chosen.name], { env }));
     return await preview(env);
   } finally {

@@ -49,7 +49,8 @@ export function whyMissing({ reason, isUp, error, answered = 0, started }: Scrap
   if (reason !== undefined) return `Its own metrics are not scraped: ${NOT_SCRAPED[reason] ?? reason}.`;
   const why = error ? ` (${error})` : "";
   if (isUp === undefined && error) return `Its own metrics cannot be scraped now${why}.`;
-  if (isUp === undefined) return "Its own metrics are not scraped yet, or the setting llmServers is off.";
+  if (isUp === undefined)
+    return "Its own metrics are not scraped: it is new, the forwarder or the exporter fails, or the setting llmServers is off.";
   if (isUp) return undefined;
   return answered > started
     ? `It has not answered scrapes for ${duration(at - answered)}${why}.`

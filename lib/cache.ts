@@ -7,7 +7,7 @@ import { log } from "./log";
 
 /** The folder for what is built or downloaded once: `llm-metrics` in XDG_CACHE_HOME, by default ~/.cache. */
 export function cacheFolder(): string {
-  return path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "llm-metrics");
+  return path.join(process.env["XDG_CACHE_HOME"] || path.join(os.homedir(), ".cache"), "llm-metrics");
 }
 
 /**

@@ -1,5 +1,6 @@
 // What esbuild makes of the project's sources is kept in a folder of node_modules, and made again when one of them has changed.
-const { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } = require("node:fs");
+const { createHash } = require("node:crypto");
+const { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } = require("node:fs");
 const path = require("node:path");
 
 const FOLDER = "node_modules/.cache/llm-metrics";
@@ -27,24 +28,26 @@ exports.kept = (project, name, build) => {
   return file;
 };
 
-/** Identifies the state of a source file. */
-const stamp = (project, source) => {
-  const { mtimeMs, size } = statSync(path.join(project, source));
-  return `${mtimeMs} ${size}`;
-};
+const hashOf = (project, source) =>
+  createHash("sha256")
+    .update(readFileSync(path.join(project, source)))
+    .digest("base64");
 
-const stampsOf = (file) => `${file}.sources`;
+/** The file with the hashes of what another one was made of. */
+const hashesOf = (file) => `${file}.sources`;
 
 function isCurrent(project, file) {
   try {
-    const sources = JSON.parse(readFileSync(stampsOf(file), "utf8"));
-    return Object.entries(sources).every(([source, was]) => stamp(project, source) === was);
+    const sources = JSON.parse(readFileSync(hashesOf(file), "utf8"));
+    return Object.entries(sources).every(([source, hash]) => hashOf(project, source) === hash);
   } catch {
     return false;
   }
 }
 
 function make(project, file, { options, sources = [], text = ([only]) => only.text }) {
+  const start = Date.now();
+  rmSync(hashesOf(file), { force: true });
   const { metafile, outputFiles } = require("esbuild").buildSync({
     absWorkingDir: project,
     bundle: true,
@@ -54,12 +57,13 @@ function make(project, file, { options, sources = [], text = ([only]) => only.te
     ...options,
   });
   const bundled = Object.keys(metafile.inputs).filter((source) => !/^(node_modules\/|<define:)/.test(source));
-  const stamps = [...bundled, ...sources, "package-lock.json", "tsconfig.json", "lib/kept.cjs"].map(
-    (source) => [source, stamp(project, source)],
-  );
+  const all = [...bundled, ...sources, "package-lock.json", "tsconfig.json", "lib/kept.cjs"];
   mkdirSync(path.dirname(file), { recursive: true });
   replace(file, text(outputFiles));
-  replace(stampsOf(file), JSON.stringify(Object.fromEntries(stamps)));
+  // A source that has changed since the start may not be what was bundled.
+  if (all.some((source) => statSync(path.join(project, source)).mtimeMs >= start)) return;
+  const hashes = Object.fromEntries(all.map((source) => [source, hashOf(project, source)]));
+  replace(hashesOf(file), JSON.stringify(hashes));
 }
 
 /** Writes a file at once, since several processes may make the same one. */

@@ -16,9 +16,13 @@ export interface RunOptions {
 
 /**
  * The environment for child processes: this process's, without PULUMI_CONFIG, in which Pulumi passes the decrypted secrets of
- * the stack to its program.
+ * the stack to its program, and without the platform that the Docker CLI would choose for images, which the Docker provider does not read.
  */
-export const childEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env, PULUMI_CONFIG: undefined });
+export const childEnvironment = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  PULUMI_CONFIG: undefined,
+  DOCKER_DEFAULT_PLATFORM: undefined,
+});
 
 /**
  * Runs a program and waits until it exits.

@@ -74,6 +74,7 @@ export default async (words: string[]): Promise<number> => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     // Not once: without a listener, a library that ends child processes sends the signal again, which ends this process at once.
     process.on(signal, () => {
+      if (interruption.signal.aborted) process.exit(1);
       log(`${signal}: stopping the tests and removing their Docker daemons`);
       interruption.abort();
     });

@@ -1,5 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 import { pulumiHome } from "./pulumiCli";
 
 /** The folder of the project that holds the state of stacks where no other backend is chosen. */
@@ -15,14 +16,23 @@ export async function backend(project: string): Promise<NodeJS.ProcessEnv> {
   await mkdir(folder, { recursive: true });
   const passphrase = process.env["PULUMI_CONFIG_PASSPHRASE"] ?? process.env["PULUMI_CONFIG_PASSPHRASE_FILE"];
   return {
-    PULUMI_BACKEND_URL: `file://${folder}`,
+    PULUMI_BACKEND_URL: backendIn(folder),
     ...(passphrase === undefined && { PULUMI_CONFIG_PASSPHRASE: "" }),
   };
 }
 
+/** The URL of the state in a folder. */
+export const backendIn = (folder: string): string => pathToFileURL(folder).href;
+
+/** The folder of the state that a URL names; undefined where the backend is a service. */
+export function folderOf(url = ""): string | undefined {
+  const [, folder] = /^file:\/\/(.+)$/.exec(url) ?? [];
+  return folder && decodeURIComponent(folder);
+}
+
 /** Whether an environment has the project's own folder for the state, which no other project writes to. */
 export const hasLocalState = (env: NodeJS.ProcessEnv): boolean =>
-  env["PULUMI_BACKEND_URL"] === `file://${path.join(process.cwd(), STATE)}`;
+  env["PULUMI_BACKEND_URL"] === backendIn(path.join(process.cwd(), STATE));
 
 async function loggedIn(): Promise<boolean> {
   if (process.env["PULUMI_ACCESS_TOKEN"]) return true;

@@ -40,7 +40,7 @@ export async function pulumiCli(): Promise<string> {
 }
 
 /** Where Pulumi keeps its plugins and its login. */
-export const pulumiHome = (): string => process.env["PULUMI_HOME"] ?? path.join(os.homedir(), ".pulumi");
+export const pulumiHome = (): string => process.env["PULUMI_HOME"] || path.join(os.homedir(), ".pulumi");
 
 async function install(url: string, folder: string): Promise<void> {
   const making = `${folder}.${process.pid}`;

@@ -1,4 +1,5 @@
 import { log } from "../../lib/log";
+import { folderOf } from "../prerequisites/backend";
 import { shortName } from "../stackArguments";
 import { exportState, importState } from "../state";
 import { logRestartingContainers, reconnectContainers, unpauseContainers } from "./containers";
@@ -17,7 +18,7 @@ import { removeStaleLocks, removeUnfinished } from "./updates";
 export async function repair(name: string, env: NodeJS.ProcessEnv): Promise<string[]> {
   const stack = shortName(name);
   // Backends that are services do this themselves, or report how.
-  const [, folder] = /^file:\/\/(.+)$/.exec(env["PULUMI_BACKEND_URL"] ?? "") ?? [];
+  const folder = folderOf(env["PULUMI_BACKEND_URL"]);
   if (folder && (await removeStaleLocks(folder, stack, env)) === "locked") return []; // Pulumi reports who holds the lock.
   const state = await exportState(name, env);
   if (folder) await removeUnfinished(state, stack, env);

@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { backend, hasLocalState } from "../../../cli/prerequisites/backend";
+import { backend, backendIn, folderOf, hasLocalState } from "../../../cli/prerequisites/backend";
 import { cliUrl, pluginUrl } from "../../../cli/prerequisites/download";
 import { configuredImages } from "../../../cli/prerequisites/images";
 import { repair } from "../../../cli/repair";
@@ -103,6 +103,12 @@ test("state is kept in the project, under an empty passphrase, where no backend 
   expect(hasLocalState(await backend(PROJECT))).toBe(true);
 });
 
+test("the folder of the project may have any name", () => {
+  const folder = "/home/o'neil/llm #1 (100%20)?/.pulumi-state";
+  expect(folderOf(backendIn(folder))).toBe(folder);
+  expect(new URL(backendIn(folder)).hash).toBe("");
+});
+
 test.each(["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])(
   "a passphrase of your own in %s is left alone",
   async (variable) => {
@@ -178,7 +184,7 @@ test("what an update that was killed cut off beside its state does not keep the 
   standIn("pulumi", `[ ! -e ${notes} ] && echo {}`);
   standIn("docker", "true");
   process.env["PATH"] = `${folder}:${process.env["PATH"] ?? ""}`;
-  await repair("dev", { ...process.env, PULUMI_BACKEND_URL: `file://${folder}` });
+  await repair("dev", { ...process.env, PULUMI_BACKEND_URL: backendIn(folder) });
   expect(existsSync(notes)).toBe(false);
 });
 

@@ -117,7 +117,7 @@ describe("LLM server on the first screen", () => {
     expect(shown({ descriptions, others: gone }).server?.missing).toBe(
       "It answers scrapes, without metrics of its engine.",
     );
-    expect(shown({}).server?.missing).toMatch(/not scraped yet, or the setting llmServers is off/);
+    expect(shown({}).server?.missing).toMatch(/or the setting llmServers is off/);
   });
 
   it("names the first of many models", () => {

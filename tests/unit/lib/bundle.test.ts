@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
@@ -41,5 +41,16 @@ describe("The bundle of a program", () => {
     expect(load()).toBe("1");
     write("lib/part.ts", "export const part = 1000;");
     expect(load()).toBe("1000");
+  });
+
+  it("is made again when a source changes in neither its length nor its time, as in reproducible archives", () => {
+    const writeAtEpoch = (text: string) => {
+      write("index.ts", text);
+      utimesSync(path.join(project, "index.ts"), 0, 0);
+    };
+    writeAtEpoch("export const value = 30;");
+    expect(load()).toBe("30");
+    writeAtEpoch("export const value = 60;");
+    expect(load()).toBe("60");
   });
 });
