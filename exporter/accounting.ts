@@ -36,6 +36,8 @@ export class Accounting {
   /** The number of each GPU's errors, by XID. */
   private readonly xids = new Map<string, Map<number, number>>();
   private readonly containers = new Map<string, Map<string, Totals>>();
+  /** What processes outside of containers did on each GPU. */
+  private readonly hosts = new Map<string, Totals>();
   private pending = new Map<string, Pending>();
   private readonly sharing = new Map<string, Sharing>();
   /** The ids of the containers around each process, read in the last scrape or since. */
@@ -59,7 +61,7 @@ export class Accounting {
       usageSeconds: count(gpu?.usageSeconds, busySeconds),
       joules: count(gpu?.joules, joules),
       idleJoules: count(gpu?.idleJoules, idleJoules),
-      host: sample.processes && (gpu?.host ?? ZERO),
+      host: sample.processes && (this.hosts.get(uuid) ?? ZERO),
     });
     for (const { pid, ...work } of processes) {
       const ids = this.cgroupOf(pid);
@@ -110,8 +112,10 @@ export class Accounting {
   }
 
   private addToHost({ uuid, ...totals }: Pending): void {
+    const host = sum(this.hosts.get(uuid) ?? ZERO, totals);
+    this.hosts.set(uuid, host);
     const gpu = this.gpus.get(uuid);
-    if (gpu) this.gpus.set(uuid, { ...gpu, host: sum(gpu.host ?? ZERO, totals) });
+    if (gpu?.host) this.gpus.set(uuid, { ...gpu, host });
   }
 
   private addToContainer(id: string, { uuid, ...totals }: Pending): void {

@@ -89,8 +89,9 @@ export class Sampler {
     const now = this.driverTime(handle);
     const last = this.lastSeen.get(uuid) ?? firstSeen(now);
     const millijoules = optional(() => this.nvml.ulong("nvmlDeviceGetTotalEnergyConsumption", handle));
-    const gpu = this.gpuTime(handle, last.gpu, now + SECOND_MICROSECONDS);
-    const isNew = gpu === undefined || gpu.newest > last.gpu || now - last.at > MAX_SILENCE_MICROSECONDS;
+    // After the clock was set back, samples of before are of the future. A clock that counts from the boot is not set.
+    const gpu = this.gpuTime(handle, last.gpu, this.offset === 0 ? now + SECOND_MICROSECONDS : Infinity);
+    const isNew = (gpu && gpu.newest > last.gpu) || now - last.at > MAX_SILENCE_MICROSECONDS;
     if (!isNew && this.lastSeen.has(uuid)) return [];
     // The times of processes would be those outside of MIG, if any.
     const newest = gpu?.newest ?? now - MEAN_AGE_MICROSECONDS;
@@ -149,7 +150,6 @@ export class Sampler {
     since: number,
     until: number,
   ): { seconds: number; newest: number } | undefined {
-    // After the clock was set back, the samples of before are of the future.
     const samples = this.gpuSamples(handle, since)?.filter(({ time }) => time <= until);
     if (!samples) return undefined;
     let [seconds, newest] = [0, since];

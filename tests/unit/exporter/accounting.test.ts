@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { Accounting } from "../../../exporter/accounting";
 import type { Container, ListedContainers } from "../../../exporter/containers";
-import { Sampler, type ProcessTime } from "../../../exporter/driver/sampler";
+import { Sampler, type GpuSample, type ProcessTime } from "../../../exporter/driver/sampler";
 import { NvmlError, type Struct } from "../../../exporter/nvml/library";
 import { RETURN } from "../../../exporter/nvml/types";
 
@@ -265,26 +265,39 @@ describe("Usage and energy of containers", () => {
     }
   });
 
-  it("neither go back nor stop when the clock is set back", () => {
-    const gpu = new SimulatedGpu([{ pid: 11, period: 10 * SECOND, from: 0, until: 10 * SECOND }]);
+  it.each([5, 300, 3 * 3600])("neither go back nor stop when the clock is set back by %d s", (seconds) => {
+    const gpu = new SimulatedGpu([load(11, 10, 0, 10)]);
     const accounting = new Accounting(proc);
     startProcess(11, "a");
-    let step = 0;
-    const sampler = new Sampler(gpu, () => gpu.time + step);
+    const sampler = new Sampler(gpu, () => gpu.time + gpu.skew);
     sampler.findGpus();
     let last = 0;
     for (let second = 0; second < 60; second++) {
       gpu.run(SECOND);
-      if (second === 30) {
-        step = -300 * SECOND;
-        gpu.skew = step;
-      }
+      if (second === 30) gpu.skew = -seconds * SECOND;
       accounting.add(sampler.sample());
       const usage = accounting.ofGpu("GPU-1")?.usageSeconds ?? 0;
       expect(usage).toBeGreaterThanOrEqual(last);
       last = usage;
     }
-    expect(last).toBeGreaterThan(55);
+    expectWithin(last, 60, 0.05);
+    accounting.settle(running(["a"]));
+    expect(accounting.ofContainer(idOf("a"), "GPU-1")?.usageSeconds).toBeCloseTo(last, 6);
+  });
+
+  it("go on when the clock is set forward", () => {
+    const gpu = new SimulatedGpu([load(11, 10, 0, 10)]);
+    const accounting = new Accounting(proc);
+    startProcess(11, "a");
+    const sampler = new Sampler(gpu, () => gpu.time + gpu.skew);
+    sampler.findGpus();
+    for (let second = 0; second < 60; second++) {
+      gpu.run(SECOND);
+      if (second === 30) gpu.skew = 3 * 3600 * SECOND;
+      accounting.add(sampler.sample());
+    }
+    accounting.settle(running(["a"]));
+    expectWithin(accounting.ofContainer(idOf("a"), "GPU-1")?.usageSeconds, 60, 0.05);
   });
 
   it("are of the processes that the driver names before or after, for some seconds", () => {
@@ -329,13 +342,22 @@ describe("Usage and energy of containers", () => {
   it("go on after a value that the driver did not report once", () => {
     const accounting = new Accounting(proc);
     startProcess(11, "a");
-    for (const joules of [100, undefined, 100])
-      accounting.add([
-        { uuid: "GPU-1", seconds: 1, busySeconds: 1, joules, processes: [{ pid: 11, seconds: 1 }] },
-      ]);
-    accounting.settle(running(["a"]));
-    expect(accounting.ofContainer(idOf("a"), "GPU-1")).toEqual({ usageSeconds: 3, joules: 200 });
-    expect(accounting.ofGpu("GPU-1")).toMatchObject({ usageSeconds: 3, joules: 200 });
+    startProcess(99);
+    const processes = [11, 99].map((pid) => ({ pid, seconds: 0.5 }));
+    const add = (changes: Partial<GpuSample>) => {
+      accounting.add([{ uuid: "GPU-1", seconds: 1, busySeconds: 1, joules: 100, processes, ...changes }]);
+      accounting.settle(running(["a"]));
+    };
+    add({});
+    add({ joules: undefined });
+    add({ processes: undefined });
+    expect(accounting.ofContainer(idOf("a"), "GPU-1")).toBeUndefined();
+    add({});
+    expect(accounting.ofContainer(idOf("a"), "GPU-1")).toEqual({ usageSeconds: 1.5, joules: 100 });
+    expect(accounting.ofGpu("GPU-1")).toMatchObject({
+      ...{ usageSeconds: 4, joules: 300 },
+      host: { usageSeconds: 1.5, joules: 100 },
+    });
   });
 
   it("are absent with MIG, also where the driver returns an empty list of processes", () => {
