@@ -140,7 +140,13 @@ export class Accounting {
 
   /** @returns undefined before the first sample */
   ofGpu(uuid: string): GpuTotals | undefined {
-    return this.gpus.get(uuid);
+    const gpu = this.gpus.get(uuid);
+    return gpu && { ...gpu, idleJoules: gpu.host && gpu.idleJoules };
+  }
+
+  /** Whether a container has used a GPU. */
+  hasUsed(id: string, uuid: string): boolean {
+    return this.containers.get(id)?.has(uuid) ?? false;
   }
 
   /** @returns the totals of a container on a GPU; undefined where the driver does not report what processes do */
