@@ -35,8 +35,11 @@ interface LastSeen {
 /** How far back a sample counts. What was idle for long can have no sample of that time, and the next one is not of all of it. */
 const MAX_INTERVAL_MICROSECONDS = 1_500_000;
 
-/** For how long the driver may have no new sample of a GPU, before this is one of a GPU that is idle. */
-const MAX_SILENCE_MICROSECONDS = 500_000;
+/** A sample is of this time or longer. The driver's own samples and its counter of energy are too coarse for less. */
+const MIN_MICROSECONDS = 500_000;
+
+/** How long before the newest sample of a GPU one of a process can be that the driver had not returned. */
+const MAX_DELAY_MICROSECONDS = 500_000;
 
 /** The driver takes a sample each sixth of a second. On average, the newest one is half as old. */
 const MEAN_AGE_MICROSECONDS = 83_000;
@@ -71,8 +74,8 @@ export class Sampler {
   }
 
   /**
-   * Returns a sample of each of these GPUs that still answers, unless the driver has taken none of its own since the last one. The
-   * first one of a GPU has nothing but zeros.
+   * Returns a sample of each of these GPUs that still answers, unless the last one was a moment ago. The first one of a GPU has
+   * nothing but zeros.
    */
   sample(): GpuSample[] {
     const time = this.now();
@@ -87,12 +90,12 @@ export class Sampler {
 
   private sampleGpu({ uuid, handle, hasMig }: Sampler["gpus"][number]): GpuSample[] {
     const now = this.driverTime(handle);
-    const last = this.lastSeen.get(uuid) ?? firstSeen(now);
+    const seen = this.lastSeen.get(uuid);
+    if (seen && now >= seen.at && now - seen.at < MIN_MICROSECONDS) return [];
+    const last = seen ?? firstSeen(now);
     const millijoules = optional(() => this.nvml.ulong("nvmlDeviceGetTotalEnergyConsumption", handle));
     // After the clock was set back, samples of before are of the future. A clock that counts from the boot is not set.
     const gpu = this.gpuTime(handle, last.gpu, this.offset === 0 ? now + SECOND_MICROSECONDS : Infinity);
-    const isNew = (gpu && gpu.newest > last.gpu) || now - last.at > MAX_SILENCE_MICROSECONDS;
-    if (!isNew && this.lastSeen.has(uuid)) return [];
     // The times of processes would be those outside of MIG, if any.
     const newest = gpu?.newest ?? now - MEAN_AGE_MICROSECONDS;
     const processes = hasMig ? undefined : this.processTimes(handle, last, newest);
@@ -191,7 +194,7 @@ export class Sampler {
     last: LastSeen,
     newest: number,
   ): { times: ProcessTime[]; newest: number } | undefined {
-    const since = Math.max(last.processes, last.gpu - MAX_SILENCE_MICROSECONDS);
+    const since = Math.max(last.processes, last.gpu - MAX_DELAY_MICROSECONDS);
     const samples = processUtilization(this.nvml, handle, since)?.filter(
       ({ time }) => time > since && time <= newest + SECOND_MICROSECONDS,
     );

@@ -237,6 +237,24 @@ describe("Usage and energy of containers", () => {
       }
   });
 
+  it("are as exact with samples for scrapes between those of each second", () => {
+    const gpu = new SimulatedGpu([load(11, 9, 0, 1)]);
+    const accounting = new Accounting(proc);
+    startProcess(11, "a");
+    const sampler = new Sampler(gpu, () => gpu.time);
+    sampler.findGpus();
+    gpu.run(4 * SECOND);
+    for (let second = 0; second < 360; second++)
+      for (const milliseconds of [700, 20, 280]) {
+        accounting.add(sampler.sample());
+        gpu.run(milliseconds * 1000);
+      }
+    accounting.settle(running(["a"]));
+    const container = accounting.ofContainer(idOf("a"), "GPU-1");
+    expectWithin(container?.usageSeconds, 40, 0.02);
+    expectWithin(container?.joules, 40 * BUSY_WATTS, 0.02);
+  });
+
   it("are of the use of each second where the driver keeps no samples of the GPU", () => {
     const gpu = new SimulatedGpu([{ pid: 11, period: 60 * SECOND, from: 0, until: 20 * SECOND }]);
     gpu.hasSamples = false;
