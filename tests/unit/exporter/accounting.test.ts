@@ -38,7 +38,7 @@ class SimulatedGpu {
   time = START;
   private millijoules = 0;
   private reportedMillijoules = 0;
-  private readonly samples: { time: number; ratio: number; pid: number | undefined }[] = [];
+  private readonly samples: { takenAt: number; time: number; ratio: number; pid: number | undefined }[] = [];
   private busy = 0;
   private sampledAt = START - STEP;
   /** The truth. */
@@ -78,8 +78,9 @@ class SimulatedGpu {
   }
 
   private takeSample(pid: number | undefined): void {
-    const time = this.time + this.skew;
-    if (this.isSampled) this.samples.push({ time, ratio: this.busy / (this.time - this.sampledAt), pid });
+    const { time: takenAt } = this;
+    const ratio = this.busy / (takenAt - this.sampledAt);
+    if (this.isSampled) this.samples.push({ takenAt, time: takenAt + this.skew, ratio, pid });
     if (this.samples.length > KEPT) this.samples.shift();
     this.busy = 0;
     this.sampledAt = this.time;
@@ -93,7 +94,12 @@ class SimulatedGpu {
   struct = (): Struct => ({ gpu: percent(this.samples.at(-1)?.ratio ?? 0) });
   /** Whether its driver keeps samples of the GPU's use. */
   hasSamples = true;
-  ulong = () => Math.floor(this.reportedMillijoules);
+  /** Whether its driver reports the energy. */
+  hasEnergy = true;
+  ulong = (name: string) => {
+    if (!this.hasEnergy) throw new NvmlError(RETURN.NVML_ERROR_UNKNOWN, name);
+    return Math.floor(this.reportedMillijoules);
+  };
 
   /** Each sample of the GPU; for each process with one, its average over all samples since the time, and the time of its last one. */
   list = (
@@ -106,8 +112,9 @@ class SimulatedGpu {
     const since = Number(name === "nvmlDeviceGetSamples" ? inputs[2] : last?.[0]);
     if (name === "nvmlDeviceGetSamples" && !this.hasSamples)
       throw new NvmlError(RETURN.NVML_ERROR_NOT_SUPPORTED, name);
-    const until = this.time + this.skew - this.delay;
-    const samples = this.samples.filter(({ time }) => time > since && time <= until);
+    const isReturned = ({ takenAt, time }: { takenAt: number; time: number }) =>
+      time > since && takenAt <= this.time - this.delay;
+    const samples = this.samples.filter(isReturned);
     if (samples.length === 0) throw new NvmlError(RETURN.NVML_ERROR_NOT_FOUND, name);
     if (name === "nvmlDeviceGetSamples")
       return samples.map(({ time, ratio }) => ({ timeStamp: time, sampleValue: percent(ratio) }));
@@ -253,6 +260,30 @@ describe("Usage and energy of containers", () => {
     const container = accounting.ofContainer(idOf("a"), "GPU-1");
     expectWithin(container?.usageSeconds, 40, 0.02);
     expectWithin(container?.joules, 40 * BUSY_WATTS, 0.02);
+  });
+
+  it("count work that is shorter than the driver's samples, also after idle time", () => {
+    const gpu = new SimulatedGpu([load(11, 20, 0, 0.1)]);
+    const accounting = new Accounting(proc);
+    startProcess(11, "a");
+    count(gpu, accounting, 600, ["a"]);
+    expectWithin(accounting.ofGpu("GPU-1")?.usageSeconds, gpu.busySeconds.get(11), 0.05);
+    // Of many of these samples, the driver names no process.
+    const container = accounting.ofContainer(idOf("a"), "GPU-1");
+    expect(container?.usageSeconds).toBeGreaterThan(0.3 * (gpu.busySeconds.get(11) ?? 0));
+  });
+
+  it("count the energy of the time in which the driver did not report it", () => {
+    const gpu = new SimulatedGpu([load(11, 6, 0, 3)]);
+    const accounting = new Accounting(proc);
+    startProcess(11, "a");
+    const sampler = new Sampler(gpu, () => gpu.time);
+    count(gpu, accounting, 60, ["a"], sampler);
+    gpu.hasEnergy = false;
+    count(gpu, accounting, 30, ["a"], sampler);
+    gpu.hasEnergy = true;
+    count(gpu, accounting, 60, ["a"], sampler);
+    expectWithin(accounting.ofGpu("GPU-1")?.joules, gpu.joules, 0.01);
   });
 
   it("are of the use of each second where the driver keeps no samples of the GPU", () => {
