@@ -122,8 +122,13 @@ const migAttributes = (
   }));
 
 /** A GPU is as busy as its processes make it. */
-const utilization = (processes: EmulatedProcess[], gpu: number): number =>
-  processes.filter((process) => process.gpu === gpu).reduce((sum, { sm = 0 }) => sum + sm, 0);
+function utilization(processes: EmulatedProcess[], gpu: number): number {
+  const own = processes.filter((process) => process.gpu === gpu);
+  return Math.min(
+    100,
+    own.reduce((sum, { sm = 0 }) => sum + sm, 0),
+  );
+}
 
 const memory = (processes: EmulatedProcess[]): number =>
   processes.reduce((sum, { memory = 0 }) => sum + memory, 0);
