@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { idsOf } from "./cgroup";
 import { ownerOf, type ListedContainers } from "./containers";
 import type { GpuSample, XidError } from "./driver";
+import { Sharing } from "./sharing";
 
 /** What has been counted since the exporter started. A value that the driver does not report is undefined. */
 export interface Totals {
@@ -11,7 +12,7 @@ export interface Totals {
 
 /** The totals of a GPU. */
 export interface GpuTotals extends Totals {
-  /** Consumed while no process ran; undefined where the driver does not report what processes do. */
+  /** Consumed in the time in which no process ran; undefined where the driver does not report what processes do. */
   idleJoules: number | undefined;
   /** Of processes outside of containers. */
   host: Totals | undefined;
@@ -26,22 +27,19 @@ interface Pending extends Totals {
 
 const ZERO: Totals = { usageSeconds: 0, joules: 0 };
 
-/** For how many samples the energy of a busy GPU waits for the times of its processes, which come less often. */
-const MAX_WAITING = 3;
-
 /**
- * Counts how long containers keep GPUs busy, and the energy that they consume. The energy of a GPU in a second is shared among the
- * processes that ran in that second, in proportion to the time in which each kept the multiprocessors busy. Where none ran, it is
- * idle energy. So all shares add up to the GPU's energy.
+ * Counts how long containers keep GPUs busy, and the energy that they consume. The parts of containers and of the host add up to the
+ * time in which a GPU was busy, and with the idle energy to the energy of the GPU.
  */
 export class Accounting {
   private readonly gpus = new Map<string, GpuTotals>();
   /** The number of each GPU's errors, by XID. */
   private readonly xids = new Map<string, Map<number, number>>();
   private readonly containers = new Map<string, Map<string, Totals>>();
+  /** What processes outside of containers did on each GPU. */
+  private readonly hosts = new Map<string, Totals>();
   private pending = new Map<string, Pending>();
-  /** The energy of each GPU that waits for the times of its processes, and for how many samples. */
-  private readonly waiting = new Map<string, { joules: number; samples: number }>();
+  private readonly sharing = new Map<string, Sharing>();
   /** The ids of the containers around each process, read in the last scrape or since. */
   private readonly cgroups = new Map<number, string[]>();
 
@@ -53,37 +51,29 @@ export class Accounting {
     for (const sample of samples) this.addSample(sample);
   }
 
-  private addSample({ uuid, busySeconds, joules: consumed, processes }: GpuSample): void {
+  private addSample(sample: GpuSample): void {
+    const { uuid } = sample;
+    const sharing = this.sharing.get(uuid) ?? new Sharing();
+    this.sharing.set(uuid, sharing);
+    const { busySeconds, joules, idleJoules, processes } = sharing.add(sample);
     const gpu = this.gpus.get(uuid);
-    const ran = (processes ?? []).reduce((sum, { seconds }) => sum + seconds, 0);
-    const isWaiting = processes !== undefined && ran === 0 && (busySeconds ?? 0) > 0;
-    const joules = consumed && this.withWaiting(uuid, consumed, isWaiting);
     this.gpus.set(uuid, {
-      usageSeconds: plus(gpu?.usageSeconds ?? 0, busySeconds),
-      joules: plus(gpu?.joules ?? 0, joules),
-      idleJoules: processes && plus(gpu?.idleJoules ?? 0, joules === undefined || ran === 0 ? joules : 0),
-      host: processes && (gpu?.host ?? ZERO),
+      usageSeconds: count(gpu?.usageSeconds, busySeconds),
+      joules: count(gpu?.joules, joules),
+      idleJoules: count(gpu?.idleJoules, idleJoules),
+      host: sample.processes && (this.hosts.get(uuid) ?? ZERO),
     });
-    for (const { pid, seconds } of processes ?? []) {
+    for (const { pid, ...work } of processes) {
       const ids = this.cgroupOf(pid);
       const key = [uuid, ...ids].join(" ");
-      const { usageSeconds, joules: before } = this.pending.get(key) ?? ZERO;
+      const before = this.pending.get(key);
       this.pending.set(key, {
         uuid,
         ids,
-        usageSeconds: plus(usageSeconds, seconds),
-        joules: plus(before, joules === undefined ? undefined : (joules * seconds) / ran),
+        usageSeconds: count(before?.usageSeconds, work.busySeconds),
+        joules: count(before?.joules, work.joules),
       });
     }
-  }
-
-  /** @returns the energy to count now, with that of the samples before; 0 where it waits */
-  private withWaiting(uuid: string, consumed: number, isWaiting: boolean): number {
-    const { joules, samples } = this.waiting.get(uuid) ?? { joules: 0, samples: 0 };
-    this.waiting.delete(uuid);
-    if (!isWaiting || samples === MAX_WAITING) return joules + consumed;
-    this.waiting.set(uuid, { joules: joules + consumed, samples: samples + 1 });
-    return 0;
   }
 
   /** A process that has ended has no cgroup; it counts as one of the host. */
@@ -122,8 +112,10 @@ export class Accounting {
   }
 
   private addToHost({ uuid, ...totals }: Pending): void {
+    const host = sum(this.hosts.get(uuid) ?? ZERO, totals);
+    this.hosts.set(uuid, host);
     const gpu = this.gpus.get(uuid);
-    if (gpu) this.gpus.set(uuid, { ...gpu, host: sum(gpu.host ?? ZERO, totals) });
+    if (gpu?.host) this.gpus.set(uuid, { ...gpu, host });
   }
 
   private addToContainer(id: string, { uuid, ...totals }: Pending): void {
@@ -148,7 +140,13 @@ export class Accounting {
 
   /** @returns undefined before the first sample */
   ofGpu(uuid: string): GpuTotals | undefined {
-    return this.gpus.get(uuid);
+    const gpu = this.gpus.get(uuid);
+    return gpu && { ...gpu, idleJoules: gpu.host && gpu.idleJoules };
+  }
+
+  /** Whether a container has used a GPU. */
+  hasUsed(id: string, uuid: string): boolean {
+    return this.containers.get(id)?.has(uuid) ?? false;
   }
 
   /** @returns the totals of a container on a GPU; undefined where the driver does not report what processes do */
@@ -160,10 +158,11 @@ export class Accounting {
   }
 }
 
-const plus = (a: number | undefined, b: number | undefined): number | undefined =>
-  a === undefined || b === undefined ? undefined : a + b;
+/** A counter goes on after a value that the driver did not report once, and is absent where it never did. */
+const count = (total: number | undefined, value: number | undefined): number | undefined =>
+  value === undefined ? total : (total ?? 0) + value;
 
 const sum = (a: Totals, b: Totals): Totals => ({
-  usageSeconds: plus(a.usageSeconds, b.usageSeconds),
-  joules: plus(a.joules, b.joules),
+  usageSeconds: count(a.usageSeconds, b.usageSeconds),
+  joules: count(a.joules, b.joules),
 });

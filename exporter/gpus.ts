@@ -229,7 +229,11 @@ export class Gpus {
     const devices = [...this.devices.values()];
     const own = processes && (processes.get(container.id) ?? []);
     const allocated = allocatedDevices(allocation?.ids ?? [], devices);
-    const used = devices.filter(({ uuid }) => own?.some((process) => process.device === uuid));
+    // Its counters stay where its processes come and go.
+    const used = devices.filter(
+      ({ uuid }) =>
+        own?.some((process) => process.device === uuid) || this.accounting.hasUsed(container.id, uuid),
+    );
     return [...new Set([...allocated, ...used])].map((device) => ({
       container,
       device,

@@ -242,7 +242,7 @@ export const GPU_METRICS = {
   gpu_power_limit_watts: "Enforced power limit, in watts",
   gpu_usage_seconds_total: "Time in which a kernel ran, in seconds, since the exporter started",
   gpu_energy_joules_total: "Energy that the GPU consumed, in joules, since the exporter started",
-  gpu_idle_energy_joules_total: "Energy that the GPU consumed in seconds in which no process ran, in joules",
+  gpu_idle_energy_joules_total: "Energy that the GPU consumed in the time in which no process ran, in joules",
   gpu_temperature_celsius: "Temperature, in degrees Celsius",
   gpu_clock_hertz: "Clock frequency, in hertz, by clock: graphics, sm, memory or video",
   gpu_ecc_errors_total: "ECC memory errors since the driver was loaded, by type: corrected or uncorrected",

@@ -7,7 +7,7 @@ import type { Answer, DriverFailure, Observations, WorkerMessage } from "./worke
 export type { Device, GpuProcess } from "./devices";
 export type { XidError } from "./events";
 export type { GpuFault } from "./faults";
-export type { GpuSample } from "./sampler";
+export type { GpuSample, ProcessTime } from "./sampler";
 
 /** The state of the driver's devices at one time. */
 export interface DriverSnapshot extends DriverReport {

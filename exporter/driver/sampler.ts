@@ -6,15 +6,17 @@ import { isMigEnabled, optional } from "./values";
 /** What a GPU did since its last sample. A value that the driver does not report is undefined. */
 export interface GpuSample {
   uuid: string;
+  /** How long ago the last sample was. */
+  seconds: number;
   /** Time in which a kernel ran. */
   busySeconds: number | undefined;
   /** Energy that the GPU consumed. */
   joules: number | undefined;
-  /** The processes that ran. */
+  /** The processes that the driver found running. */
   processes: ProcessTime[] | undefined;
 }
 
-/** The time in which a process kept the multiprocessors busy. */
+/** The time in which a process kept the multiprocessors busy, as far as the driver noticed. */
 export interface ProcessTime {
   pid: number;
   seconds: number;
@@ -33,8 +35,17 @@ interface LastSeen {
 /** How far back a sample counts. What was idle for long can have no sample of that time, and the next one is not of all of it. */
 const MAX_INTERVAL_MICROSECONDS = 1_500_000;
 
-/** Two clocks that differ by more do not count from the same time. */
-const HOUR_MICROSECONDS = 3_600_000_000;
+/** A sample is of this time or longer. The driver's own samples and its counter of energy are too coarse for less. */
+const MIN_MICROSECONDS = 500_000;
+
+/** How long before the newest sample of a GPU one of a process can be that the driver had not returned. */
+const MAX_DELAY_MICROSECONDS = 500_000;
+
+/** The driver takes a sample each sixth of a second. On average, the newest one is half as old. */
+const MEAN_AGE_MICROSECONDS = 83_000;
+
+/** A clock of before the year 2000 counts from the boot. */
+const FIRST_MICROSECONDS = Date.UTC(2000) * 1000;
 const SECOND_MICROSECONDS = 1_000_000;
 
 /** Takes samples of what the GPUs and the processes on them do. */
@@ -62,7 +73,10 @@ export class Sampler {
     );
   }
 
-  /** @returns a sample of each of these GPUs that still answers; its first one has nothing but zeros */
+  /**
+   * Returns a sample of each of these GPUs that still answers, unless the last one was a moment ago. The first one of a GPU has
+   * nothing but zeros.
+   */
   sample(): GpuSample[] {
     const time = this.now();
     if (time < this.time) {
@@ -71,31 +85,37 @@ export class Sampler {
       this.startAt(time);
     }
     this.time = time;
-    return this.gpus.flatMap((gpu) => unlessLost(() => [this.sampleGpu(gpu)]));
+    return this.gpus.flatMap((gpu) => unlessLost(() => this.sampleGpu(gpu)));
   }
 
-  private sampleGpu({ uuid, handle, hasMig }: Sampler["gpus"][number]): GpuSample {
+  private sampleGpu({ uuid, handle, hasMig }: Sampler["gpus"][number]): GpuSample[] {
     const now = this.driverTime(handle);
-    const last = this.lastSeen.get(uuid) ?? firstSeen(now);
+    const seen = this.lastSeen.get(uuid);
+    if (seen && now >= seen.at && now - seen.at < MIN_MICROSECONDS) return [];
+    const last = seen ?? firstSeen(now);
     const millijoules = optional(() => this.nvml.ulong("nvmlDeviceGetTotalEnergyConsumption", handle));
-    const gpu = this.gpuTime(handle, last.gpu);
-    const since = Math.max(last.processes, now - MAX_INTERVAL_MICROSECONDS);
+    // After the clock was set back, samples of before are of the future. A clock that counts from the boot is not set.
+    const gpu = this.gpuTime(handle, last.gpu, this.offset === 0 ? now + SECOND_MICROSECONDS : Infinity);
     // The times of processes would be those outside of MIG, if any.
-    const processes = hasMig ? undefined : this.processTimes(handle, since, now + SECOND_MICROSECONDS);
+    const newest = gpu?.newest ?? now - MEAN_AGE_MICROSECONDS;
+    const processes = hasMig ? undefined : this.processTimes(handle, last, newest);
     this.lastSeen.set(uuid, {
       at: now,
-      gpu: gpu?.newest ?? last.gpu,
+      gpu: newest,
       processes: Math.max(last.processes, processes?.newest ?? 0),
-      millijoules,
+      millijoules: millijoules ?? last.millijoules,
     });
     // The counter starts again when the driver is loaded.
     const consumed = millijoules === undefined ? undefined : millijoules - (last.millijoules ?? millijoules);
-    return {
-      uuid,
-      busySeconds: gpu ? gpu.seconds : this.busySince(handle, now - last.at),
-      joules: consumed === undefined ? undefined : Math.max(0, consumed) / 1000,
-      processes: processes?.times,
-    };
+    return [
+      {
+        uuid,
+        seconds: (now - last.at) / 1e6,
+        busySeconds: gpu?.seconds ?? this.busySince(handle, now - last.at, processes?.times ?? []),
+        joules: consumed === undefined ? undefined : Math.max(0, consumed) / 1000,
+        processes: processes?.times,
+      },
+    ];
   }
 
   /** Drivers count the time of samples from 1970; some, as that of GB10, from the boot (polarsignals/gpu-metrics-agent, PR 36). */
@@ -103,8 +123,8 @@ export class Sampler {
     if (this.offset === undefined) {
       const times = this.gpuSamples(handle, 0)?.map(({ time }) => time) ?? [this.time];
       if (times.length > 0) {
-        const offset = Math.max(...times) - this.time;
-        this.offset = Math.abs(offset) > HOUR_MICROSECONDS ? offset : 0;
+        const newest = Math.max(...times);
+        this.offset = newest < FIRST_MICROSECONDS ? newest - this.time : 0;
         // What was seen before was by the other clock.
         if (this.offset !== 0) this.startAt(this.time + this.offset);
       }
@@ -118,8 +138,9 @@ export class Sampler {
       this.lastSeen.set(uuid, firstSeen(time, millijoules));
   }
 
-  /** The use of now, for a time, where the driver has no samples. */
-  private busySince(handle: Handle, microseconds: number): number | undefined {
+  /** The use by all processes, or that of now for a time, where the driver has no samples of the GPU. */
+  private busySince(handle: Handle, microseconds: number, processes: ProcessTime[]): number | undefined {
+    if (processes.length > 0) return processes.reduce((sum, { seconds }) => sum + seconds, 0);
     const rates = optional(() =>
       this.nvml.struct("nvmlDeviceGetUtilizationRates", "nvmlUtilization_t", [handle]),
     );
@@ -127,8 +148,12 @@ export class Sampler {
   }
 
   /** Adds up the samples, of a sixth of a second or longer, that the driver has taken. */
-  private gpuTime(handle: Handle, since: number): { seconds: number; newest: number } | undefined {
-    const samples = this.gpuSamples(handle, since);
+  private gpuTime(
+    handle: Handle,
+    since: number,
+    until: number,
+  ): { seconds: number; newest: number } | undefined {
+    const samples = this.gpuSamples(handle, since)?.filter(({ time }) => time <= until);
     if (!samples) return undefined;
     let [seconds, newest] = [0, since];
     for (const { time, ratio } of samples) {
@@ -160,26 +185,25 @@ export class Sampler {
     );
   }
 
+  /**
+   * The driver attributes each of its samples to the process that runs at that moment. It returns a process's average over all
+   * samples since a time, and the time of the process's last one, so that those after the newest of any process are still to come.
+   */
   private processTimes(
     handle: Handle,
-    since: number,
-    until: number,
+    last: LastSeen,
+    newest: number,
   ): { times: ProcessTime[]; newest: number } | undefined {
+    const since = Math.max(last.processes, last.gpu - MAX_DELAY_MICROSECONDS);
     const samples = processUtilization(this.nvml, handle, since)?.filter(
-      ({ time }) => time > since && time <= until,
+      ({ time }) => time > since && time <= newest + SECOND_MICROSECONDS,
     );
     if (!samples) return undefined;
-    const seconds = new Map<number, number>();
-    const newest = new Map<number, number>();
-    for (const { pid, time, ratio } of samples) {
-      const interval = time - (newest.get(pid) ?? since);
-      seconds.set(pid, (seconds.get(pid) ?? 0) + (ratio * interval) / 1e6);
-      newest.set(pid, time);
-    }
-    const times = [...seconds]
-      .map(([pid, busy]) => ({ pid, seconds: busy }))
-      .filter((one) => one.seconds > 0);
-    return { times, newest: Math.max(0, ...newest.values()) };
+    const times = new Map(samples.map(({ pid, ratio }) => [pid, (ratio * (newest - since)) / 1e6]));
+    return {
+      times: [...times].map(([pid, seconds]) => ({ pid, seconds })).filter(({ seconds }) => seconds > 0),
+      newest: Math.max(0, ...samples.map(({ time }) => time)),
+    };
   }
 }
 

@@ -77,7 +77,7 @@ function gpuAttributes(
     throttledHwPowerBrake: 0,
     xids: (gpu.xids ?? []).join(","),
     // A GPU with MIG does not report its own utilization.
-    ...(!mig && { gpuUtilization: gpu.utilization ?? 0, memoryUtilization: 3 }),
+    ...(!mig && { gpuUtilization: gpu.utilization ?? utilization(processes, i), memoryUtilization: 3 }),
     ...(!consumer && { mig: mig ? 1 : 0, ...DATA_CENTER }),
     ...(gpu.lost && { lost: gpu.lost === "before" ? 2 : 1 }),
   };
@@ -120,6 +120,15 @@ const migAttributes = (
     used: memory(processes.filter((process) => process.gpu === gpu && process.mig === m)) * MIB,
     eccUncorrected: 0,
   }));
+
+/** A GPU is as busy as its processes make it. */
+function utilization(processes: EmulatedProcess[], gpu: number): number {
+  const own = processes.filter((process) => process.gpu === gpu);
+  return Math.min(
+    100,
+    own.reduce((sum, { sm = 0 }) => sum + sm, 0),
+  );
+}
 
 const memory = (processes: EmulatedProcess[]): number =>
   processes.reduce((sum, { memory = 0 }) => sum + memory, 0);

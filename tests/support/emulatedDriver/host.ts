@@ -15,6 +15,7 @@ export interface EmulatedGpu {
   memoryMiB: number;
   /** Memory in use. Default: the sum over the processes. */
   usedMiB?: number;
+  /** Percent of the time. Default: the sum of its processes. */
   utilization?: number;
   /** A consumer GPU has no ECC and no MIG. */
   consumer?: boolean;

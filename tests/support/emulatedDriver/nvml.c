@@ -178,8 +178,9 @@ static unsigned long long microseconds(void) {
 
 static struct entry *next_process(const struct entry *after, nvmlDevice_t device) { return next(after, "process", "gpu", gpu_of(device)); }
 
-// The driver takes a sample of use each sixth of a second, and keeps them for some seconds.
-static const unsigned long long PERIOD = 166667, KEPT = 90 * 166667ULL;
+// The driver takes a sample of use about each sixth of a second (167.13 ms: Syllo/nvtop, issue 110), and keeps the last 72 (ctrl2080perf.h of
+// NVIDIA/open-gpu-kernel-modules). It updates the energy each 100 ms (ml-energy/zeus).
+static const unsigned long long PERIOD = 167130, KEPT = 72 * 167130ULL, ENERGY_PERIOD = 100000;
 
 // Loads. A process with the attribute "period" keeps its GPU busy in each period from the time "from" to the time "until", in milliseconds. Only one of a
 // GPU runs at a time.
@@ -215,15 +216,30 @@ static nvmlReturn_t get_utilization(nvmlDevice_t device, unsigned long long time
   return result;
 }
 
-// The use of a process: that of a load is its average over the samples since a time. Returns whether there was any.
-static int get_use(const struct entry *process, unsigned long long since, nvmlProcessUtilizationSample_t *sample) {
+// Whether a load runs at a time.
+static int is_running(const struct entry *process, unsigned long long time) {
+  unsigned long long phase = time % (1000 * number(process, "period", 0));
+  return phase >= 1000ULL * number(process, "from", 0) && phase < 1000ULL * number(process, "until", 0);
+}
+
+// The use of a process. A sample of the GPU counts to the load that runs when the sample is taken, and to none where none runs. The use of a load is the sum of
+// its samples since a time, divided by the number of all samples, and its time is that of its last sample (ctrl2080perf.h and gpu_acct.c of
+// NVIDIA/open-gpu-kernel-modules; Syllo/nvtop, issue 110). Returns whether there was any.
+static int get_use(nvmlDevice_t device, const struct entry *process, unsigned long long since, nvmlProcessUtilizationSample_t *sample) {
   sample->smUtil = number(process, "sm", 0);
   if (!attribute(process, "period")) return attribute(process, "sm") != NULL;
-  unsigned long long newest = sample->timeStamp / PERIOD * PERIOD;
-  unsigned long long first = (since > newest - KEPT ? since : newest - KEPT) / PERIOD * PERIOD;
-  if (since >= newest) return 0;
-  sample->timeStamp = newest;
-  sample->smUtil = percent(load_time(process, newest) - load_time(process, first), newest - first);
+  unsigned long long newest = sample->timeStamp / PERIOD, first = (since > sample->timeStamp - KEPT ? since : sample->timeStamp - KEPT) / PERIOD + 1;
+  unsigned long long busy = 0;
+  for (unsigned long long i = first; i <= newest; i++) {
+    if (!is_running(process, i * PERIOD)) continue;
+    unsigned long long before, after;
+    get_load_time(device, (i - 1) * PERIOD, &before);
+    get_load_time(device, i * PERIOD, &after);
+    busy += after - before;
+    sample->timeStamp = i * PERIOD;
+  }
+  if (busy == 0) return 0;
+  sample->smUtil = percent(busy, (newest - first + 1) * PERIOD);
   return sample->smUtil > 0;
 }
 
@@ -655,18 +671,18 @@ nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlProcessUti
   for (struct entry *process = NULL; (process = next_process(process, device));) {
     nvmlProcessUtilizationSample_t sample = {.pid = number(process, "pid", 0), .timeStamp = microseconds()};
     // A process that was idle has no sample.
-    if (get_use(process, since, &sample) && found++ < capacity) samples[found - 1] = sample;
+    if (get_use(device, process, since, &sample) && found++ < capacity) samples[found - 1] = sample;
   }
   *count = found;
   if (found == 0) return NVML_ERROR_NOT_FOUND;
   return found > capacity ? NVML_ERROR_INSUFFICIENT_SIZE : NVML_SUCCESS;
 }
 
-// The power of now, and what loads add to it, since 1970.
+// The power of the last update, and what loads add to it, since 1970.
 nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device, unsigned long long *energy) {
   BEGIN;
   unsigned int milliwatts, added;
-  unsigned long long now = microseconds(), busy;
+  unsigned long long now = microseconds() / ENERGY_PERIOD * ENERGY_PERIOD, busy;
   nvmlReturn_t result = get_uint(device, "energyPower", &milliwatts);
   if (result != NVML_SUCCESS) return result;
   unsigned __int128 nanojoules = (unsigned __int128)now * milliwatts;

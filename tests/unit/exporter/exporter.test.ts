@@ -78,6 +78,18 @@ describe("Metrics of containers", () => {
     });
   });
 
+  it("keep the counters of such a container between its processes", async () => {
+    const used = async () =>
+      values(await exporter.scrape(), "container_gpu_usage_seconds_total", "name")["cuda"] ?? 0;
+    exporter.runContainers({ gpus: [h100(0)], processes: [{ pid: 41, gpu: 0, memory: 100, sm: 50 }] });
+    await eventually(async () => {
+      expect(await used()).toBeGreaterThan(0);
+    });
+    const before = await used();
+    exporter.runContainers({ gpus: [h100(0)], processes: [] });
+    expect(await used()).toBeGreaterThanOrEqual(before);
+  });
+
   it("end with their container, and go on after its restart", async () => {
     exporter.runContainers();
     await exporter.scrape();
