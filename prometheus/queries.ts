@@ -181,6 +181,13 @@ export const CONTAINER_GPU_QUERIES = {
   ),
 } as const satisfies Record<string, Query>;
 
+/** The driver's reasons for lower clocks that are faults: heat, and too little power. Others, such as sw_power_cap, are normal. */
+export const THROTTLE_FAULTS: readonly string[] = [
+  "hw_thermal_slowdown",
+  "sw_thermal_slowdown",
+  "hw_power_brake_slowdown",
+];
+
 /** The queries about GPUs. */
 export const GPU_QUERIES = {
   responds: ofGpu("Responds", "state", "max", gpuSeries),

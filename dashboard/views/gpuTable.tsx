@@ -1,5 +1,6 @@
+import { THROTTLE_FAULTS } from "../../prometheus/queries";
 import { bytes } from "../format";
-import { FAULTS, type Gpu, type MemoryPart } from "../gpus";
+import type { Gpu, MemoryPart } from "../gpus";
 import { last } from "../tagged";
 import { Badge, Cell, ContainerLink, Section, Table, Text, Trend, Unknown } from "./parts";
 
@@ -96,7 +97,7 @@ const GpuState = ({ gpu: { responds, throttling, idle } }: { gpu: Gpu }) => (
     {throttling.map((reason) => (
       <Badge
         key={reason}
-        kind={FAULTS.includes(reason) ? "warning" : "plain"}
+        kind={THROTTLE_FAULTS.includes(reason) ? "warning" : "plain"}
         title="the driver's reason for lower clocks"
       >
         {reason.replaceAll("_", " ")}
