@@ -3,8 +3,10 @@ import {
   CONTAINER_QUERIES,
   containerGpuSeries,
   DESCRIPTIONS,
+  LLM_QUERIES,
   stoppedSeries,
   type Query,
+  type Scope,
   type Unit,
 } from "../prometheus/queries";
 import { RANGES, type RangeName } from "./address";
@@ -12,14 +14,7 @@ import { alertsOf, type Alert } from "./alerts";
 import type { Grid, Labels, PrometheusAlert, Range, Sample } from "./api";
 import { describedBy } from "./answers";
 import type { Stopped } from "./containers";
-import {
-  serverCharts,
-  serverDescriptions,
-  serverOf,
-  serverQueries,
-  type ServerField,
-  type ServerHistory,
-} from "./serverHistory";
+import { serverCharts, serverDescriptions, serverOf, type ServerHistory } from "./serverHistory";
 import { isMeasured, reasonFor } from "./unavailable";
 import { seriesOf, combined, FIELD, onGrid, points, valuesNow, type Series } from "./tagged";
 
@@ -43,12 +38,22 @@ export interface HistoryQuery {
   expr: string;
 }
 
-type ContainerField = Exclude<
-  keyof typeof CONTAINER_QUERIES,
-  "memoryLimitUsed" | "health" | "restarts" | "exitCode" | "oomKilled"
->;
+const { cpu, cpuLimit, throttled, memory, memoryLimit } = CONTAINER_QUERIES;
+const { received, sent, read, written, disk, started } = CONTAINER_QUERIES;
 
-type Field = ContainerField | ServerField | "gpuMemory" | "gpuUse" | "gpuPower";
+/** The queries by the name of the container. */
+const BY_NAME = {
+  ...{ cpu, cpuLimit, throttled, memory, memoryLimit, received, sent, read, written, disk, started },
+  ...LLM_QUERIES,
+};
+/** The queries by GPU. */
+const BY_GPU = {
+  gpuMemory: CONTAINER_GPU_QUERIES.memory,
+  gpuUse: CONTAINER_GPU_QUERIES.use,
+  gpuPower: CONTAINER_GPU_QUERIES.power,
+};
+
+type Field = keyof typeof BY_NAME | keyof typeof BY_GPU | "oomKills";
 
 /** The matcher of a container's name. PromQL reads the escapes of JSON. */
 export const named = (name: string): string => `name=${JSON.stringify(name)}`;
@@ -57,34 +62,17 @@ export const named = (name: string): string => `name=${JSON.stringify(name)}`;
 export function historyQueries(name: string, { step }: Grid): Record<Field, HistoryQuery> {
   const matchers = named(name);
   const window = `${Math.max(SHORTEST_WINDOW, step)}s`;
-  const of = ({ title, unit, expr }: Query, seconds = window): HistoryQuery => ({
-    title,
-    unit,
-    expr: expr({ matchers, by: "name", window: seconds }),
-  });
-  const ofGpu = ({ title, unit, expr }: Query): HistoryQuery => ({
-    title,
-    unit,
-    expr: expr({ matchers, by: "gpu", window }),
-  });
-  const queries = CONTAINER_QUERIES;
+  const inScope = <Name extends string>(queries: Record<Name, Query>, scope: Scope) => {
+    const entries = Object.entries<Query>(queries).map(([field, { title, unit, expr }]) => [
+      field,
+      { title, unit, expr: expr({ matchers, ...scope }) },
+    ]);
+    return Object.fromEntries(entries) as Record<Name, HistoryQuery>;
+  };
   return {
-    cpu: of(queries.cpu),
-    cpuLimit: of(queries.cpuLimit),
-    throttled: of(queries.throttled),
-    memory: of(queries.memory),
-    memoryLimit: of(queries.memoryLimit),
-    received: of(queries.received),
-    sent: of(queries.sent),
-    read: of(queries.read),
-    written: of(queries.written),
-    disk: of(queries.disk),
-    started: of(queries.started),
-    oomKills: of(queries.oomKills, `${step}s`),
-    gpuMemory: ofGpu(CONTAINER_GPU_QUERIES.memory),
-    gpuUse: ofGpu(CONTAINER_GPU_QUERIES.use),
-    gpuPower: ofGpu(CONTAINER_GPU_QUERIES.power),
-    ...serverQueries(of),
+    ...inScope(BY_NAME, { by: "name", window }),
+    ...inScope({ oomKills: CONTAINER_QUERIES.oomKills }, { by: "name", window: `${step}s` }),
+    ...inScope(BY_GPU, { by: "gpu", window }),
   };
 }
 
@@ -96,10 +84,7 @@ const DESCRIBING =
 export function descriptionQuery(name: string): string {
   const matchers = named(name);
   return combined({
-    containers: CONTAINER_QUERIES.started.expr({
-      matchers,
-      by: DESCRIBING,
-    }),
+    containers: started.expr({ matchers, by: DESCRIBING }),
     containerGpus: containerGpuSeries(matchers),
     notRunning: `max by (${DESCRIBING}, state) (${stoppedSeries(matchers)})`,
     ...serverDescriptions(matchers),
@@ -177,11 +162,11 @@ export function containerHistory({
   const [notRunning] = described.notRunning;
   const queries = historyQueries(name, grid);
   const byField = seriesOf(ranges, grid, []);
-  const line = (label: string, field: keyof typeof queries, isLimit = false): Line[] => {
+  const line = (label: string, field: Field, isLimit = false): Line[] => {
     const series = byField.get(field, {});
     return series ? [{ label, series, isLimit }] : [];
   };
-  const gpuLines = (field: "gpuMemory" | "gpuUse" | "gpuPower"): Line[] =>
+  const gpuLines = (field: keyof typeof BY_GPU): Line[] =>
     ranges
       .filter(({ metric }) => metric[FIELD] === field)
       .map((range) => ({ label: `GPU ${range.metric["gpu"] ?? ""}`, series: onGrid(range, grid) }))
@@ -189,10 +174,10 @@ export function containerHistory({
   const reasons = described.unavailable.map(({ labels }) => labels);
   const chart = (
     title: string,
-    field: keyof typeof queries,
+    field: Field,
     lines: Line[],
     metric: string,
-    missing: string,
+    missing = NO_SAMPLES,
   ): Chart => ({
     title,
     unit: queries[field].unit,
@@ -201,16 +186,14 @@ export function containerHistory({
     expr: queries[field].expr,
     missing: reasonFor(metric, reasons) ?? missing,
   });
-  const none = "No samples in this time range.";
   // Not every driver reports energy.
   const energyCharts = [
-    chart("GPU power", "gpuPower", gpuLines("gpuPower"), "container_gpu_energy_joules_total", none),
+    chart("GPU power", "gpuPower", gpuLines("gpuPower"), "container_gpu_energy_joules_total"),
     chart(
       "Tokens per joule of the GPUs",
       "tokensPerJoule",
       line("generated", "tokensPerJoule"),
       "container_gpu_energy_joules_total",
-      none,
     ),
   ];
   const ofServer = serverCharts(queries, line, described.containerGpus.length);
@@ -232,8 +215,8 @@ export function containerHistory({
       ...ofServer.filter(({ lines }) => lines.length > 0),
       ...(hasGpus
         ? [
-            chart("GPU memory", "gpuMemory", gpuLines("gpuMemory"), "container_gpu_memory_used_bytes", none),
-            chart("GPU use", "gpuUse", gpuLines("gpuUse"), "container_gpu_utilization_ratio", none),
+            chart("GPU memory", "gpuMemory", gpuLines("gpuMemory"), "container_gpu_memory_used_bytes"),
+            chart("GPU use", "gpuUse", gpuLines("gpuUse"), "container_gpu_utilization_ratio"),
             ...energyCharts.filter(({ lines }) => lines.length > 0),
           ]
         : []),
@@ -242,7 +225,6 @@ export function containerHistory({
         "cpu",
         [...line("used", "cpu"), ...line("limit", "cpuLimit", true)],
         "container_cpu_usage_seconds_total",
-        none,
       ),
       ...(hasCpuLimit
         ? [
@@ -251,7 +233,6 @@ export function containerHistory({
               "throttled",
               line("waiting", "throttled"),
               "container_cpu_cfs_throttled_periods_total",
-              none,
             ),
           ]
         : []),
@@ -260,7 +241,6 @@ export function containerHistory({
         "memory",
         [...line("used", "memory"), ...line("limit", "memoryLimit", true)],
         "container_memory_working_set_bytes",
-        none,
       ),
       chart(
         "Network",
@@ -278,7 +258,9 @@ export function containerHistory({
       ),
     ],
     marks: [...restarts(byField.get("started", {}), grid), ...oomKills(byField.get("oomKills", {}), grid)],
-    noMarks: byField.get("started", {}) ? noMarks(reasonFor("container_oom_events_total", reasons)) : none,
+    noMarks: byField.get("started", {})
+      ? noMarks(reasonFor("container_oom_events_total", reasons))
+      : NO_SAMPLES,
   };
 }
 
@@ -291,6 +273,8 @@ function stoppedOf(labels: Labels, descriptions: readonly Sample[]): Stopped {
     oomKilled: values.get("oomKilled", labels) === 1,
   };
 }
+
+const NO_SAMPLES = "No samples in this time range.";
 
 /** What the absence of marks means on a host, which may not measure out-of-memory kills. */
 const noMarks = (reason: string | undefined): string =>

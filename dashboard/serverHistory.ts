@@ -1,4 +1,4 @@
-import { LAST_ANSWER, LLM_QUERIES, notScraped, type Query } from "../prometheus/queries";
+import { LAST_ANSWER, notScraped, type LLM_QUERIES } from "../prometheus/queries";
 import type { Sample } from "./api";
 import type { Described, Description } from "./answers";
 import type { Chart, HistoryQuery, Line } from "./containerHistory";
@@ -6,12 +6,6 @@ import { modelNames, whyMissing, WITHOUT_METRICS } from "./llmServers";
 import { valuesNow } from "./tagged";
 
 export type ServerField = keyof typeof LLM_QUERIES;
-
-/** The queries of the charts of what an LLM server reports. */
-export function serverQueries(of: (query: Query) => HistoryQuery): Record<ServerField, HistoryQuery> {
-  const queries = Object.entries(LLM_QUERIES).map(([field, query]) => [field, of(query)]);
-  return Object.fromEntries(queries) as Record<ServerField, HistoryQuery>;
-}
 
 /** The series that describe the LLM server of a container. */
 export const serverDescriptions = (matchers: string): Record<string, string> => ({
