@@ -29,7 +29,7 @@ type CaddyServer = ReturnType<typeof server> & {
 /** Caddy's configuration: it forwards the allowed requests and answers 403 to every other. */
 export function proxyConfig({ docker, containerd }: AllowedRequests) {
   const servers: Record<string, CaddyServer> = {
-    // cAdvisor asks Docker for each container during a scrape, which has to end within Prometheus's scrape timeout of 10 s, even
+    // cAdvisor queries Docker about each container during a scrape, which has to end within Prometheus's scrape timeout of 10 s, even
     // if Docker does not answer for one of them.
     cadvisor: dockerServer(PROXY_PORTS.cadvisor, docker.cadvisor, "8s"),
     exporter: dockerServer(PROXY_PORTS.exporter, docker.exporter, "30s"),

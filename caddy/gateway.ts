@@ -206,7 +206,7 @@ const GRAFANA_ROUTES: Route[] = [
 ];
 
 /**
- * Serves the page. A browser asks for its document each time; the names of all other files change with their content. The page is
+ * Serves the page. A browser requests its document each time; the names of all other files change with their content. The page is
  * there without Prometheus too, and reports what does not respond.
  */
 const PAGE_ROUTES: Route[] = [

@@ -110,7 +110,7 @@ const isAddress = {
 const toServer = (headers: Record<string, string[]> = {}) => ({
   ...proxy(answered("address"), answered("path"), headers),
   handle_response: [
-    // Caddy would connect the client with a server that switches protocols without being asked to.
+    // Caddy would connect the client with a server that switches protocols without a request to do so.
     {
       match: { status_code: [101] },
       routes: [{ handle: [{ handler: "static_response", status_code: 502 }] }],

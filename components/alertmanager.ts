@@ -42,7 +42,7 @@ export class Alertmanager extends pulumi.ComponentResource {
         // What was sent since the last snapshot is sent again after a crash. The default is 15 minutes.
         "--data.maintenance-interval=10s",
         "--cluster.listen-address=",
-        // The metrics of notifications tell which receiver fails.
+        // The metrics of notifications name the receiver that fails.
         "--enable-feature=receiver-name-in-metrics",
         `--web.external-url=${url}`,
         // The gateway removes the path of the URL.

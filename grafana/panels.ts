@@ -36,7 +36,7 @@ const RATE_WINDOW = "$__rate_interval";
 const HALF = 12;
 const WHOLE = 24;
 
-/** What a panel says of itself. */
+/** The texts of a panel. */
 interface About {
   title: string;
   description: string;

@@ -27,7 +27,7 @@ export interface Scope {
   window?: string;
 }
 
-/** A question that the page and the dashboards ask of containers, GPUs or the host. */
+/** A query of the page and the dashboards, about containers, GPUs or the host. */
 export interface Query {
   title: string;
   unit: Unit;

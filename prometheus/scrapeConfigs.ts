@@ -98,7 +98,7 @@ export const llmJob = (host: string, all: boolean): ScrapeConfig => ({
   job_name: OWN_JOBS.llm,
   // A server could send samples of any time.
   honor_timestamps: false,
-  // In newer formats, Python's client asks to store `vllm:` as `vllm_`.
+  // In newer formats, Python's client requests that `vllm:` is stored as `vllm_`.
   scrape_protocols: ["PrometheusText0.0.4"],
   fallback_scrape_protocol: "PrometheusText0.0.4",
   // One series instead of one for each bucket.

@@ -10,7 +10,7 @@ export { llmRules } from "./llm";
 export { monitoringRules } from "./monitoring";
 export { scrapeLimitRules } from "./scrapeLimits";
 export { unavailableRules, type UnavailableMetric } from "./unavailable";
-export type { AlertingRule, RecordingRule, RuleGroup } from "./ruleGroup";
+export type { RuleGroup } from "./ruleGroup";
 
 /** The rules as the settings have them: without alerts that are off, and each alert with the address of its runbook. */
 export const withSettings = (

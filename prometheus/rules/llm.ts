@@ -148,7 +148,7 @@ const records = (interval: string): RecordingRule[] => [
 export const llmRules = (interval: string, alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup =>
   ruleGroup("llm_servers", [...records(interval), ...answerAlerts(alerts), ...loadAlerts(alerts)]);
 
-/** Alerts about servers that do not answer, or tell nothing. */
+/** Alerts about servers that do not answer, or expose no metrics. */
 function answerAlerts(alerts: AlertSettings): Alert[] {
   const start = `container_start_time_seconds{job="${OWN_JOBS.cadvisor}"}`;
   // For a moment, a container that is renamed has two names.
