@@ -36,7 +36,7 @@ export interface Query {
 }
 
 /** The window of rates: ten scrapes, so that a failed one leaves no gap. */
-export const RATE_WINDOW = "5m";
+const RATE_WINDOW = "5m";
 /** The window in which the page counts events. */
 const DAY = "1d";
 
