@@ -107,6 +107,9 @@ export interface Line {
   isLimit?: boolean;
 }
 
+/** The lines of fields by their labels; a field without samples has none. */
+export type LinesOf = (fields: Readonly<Record<string, Field>>, isLimit?: boolean) => Line[];
+
 /** A chart, or why there is none. */
 export interface Chart {
   title: string;
@@ -147,13 +150,8 @@ export interface HistoryAnswers {
   alerts: readonly PrometheusAlert[];
 }
 
-export function containerHistory({
-  name,
-  grid,
-  descriptions,
-  ranges,
-  alerts,
-}: HistoryAnswers): ContainerHistory {
+export function containerHistory(answers: HistoryAnswers): ContainerHistory {
+  const { name, grid, descriptions, ranges, alerts } = answers;
   const described = describedBy(descriptions);
   const running = described.containers.reduce<(typeof described.containers)[number] | undefined>(
     (newest, one) => (newest && newest.value > one.value ? newest : one),
@@ -162,44 +160,13 @@ export function containerHistory({
   const [notRunning] = described.notRunning;
   const queries = historyQueries(name, grid);
   const byField = seriesOf(ranges, grid, []);
-  const line = (label: string, field: Field, isLimit = false): Line[] => {
-    const series = byField.get(field, {});
-    return series ? [{ label, series, isLimit }] : [];
-  };
-  const gpuLines = (field: keyof typeof BY_GPU): Line[] =>
-    ranges
-      .filter(({ metric }) => metric[FIELD] === field)
-      .map((range) => ({ label: `GPU ${range.metric["gpu"] ?? ""}`, series: onGrid(range, grid) }))
-      .sort((a, b) => a.label.localeCompare(b.label, undefined, { numeric: true }));
+  const linesOf: LinesOf = (fields, isLimit = false) =>
+    Object.entries(fields).flatMap(([label, field]) => {
+      const series = byField.get(field, {});
+      return series ? [{ label, series, isLimit }] : [];
+    });
+  const ofServer = serverCharts(queries, linesOf, described.containerGpus.length);
   const reasons = described.unavailable.map(({ labels }) => labels);
-  const chart = (
-    title: string,
-    field: Field,
-    lines: Line[],
-    metric: string,
-    missing = NO_SAMPLES,
-  ): Chart => ({
-    title,
-    unit: queries[field].unit,
-    // The kernel reports 0 for what it does not account for.
-    lines: reasonFor(metric, reasons) ? lines.filter(({ series }) => isMeasured(series)) : lines,
-    expr: queries[field].expr,
-    missing: reasonFor(metric, reasons) ?? missing,
-  });
-  // Not every driver reports energy.
-  const energyCharts = [
-    chart("GPU power", "gpuPower", gpuLines("gpuPower"), "container_gpu_energy_joules_total"),
-    chart(
-      "Tokens per joule of the GPUs",
-      "tokensPerJoule",
-      line("generated", "tokensPerJoule"),
-      "container_gpu_energy_joules_total",
-    ),
-  ];
-  const ofServer = serverCharts(queries, line, described.containerGpus.length);
-  const hasCpuLimit = byField.get("cpuLimit", {}) !== undefined;
-  const hasGpus =
-    described.containerGpus.length > 0 || ranges.some(({ metric }) => metric[FIELD] === "gpuMemory");
   return {
     name,
     grid,
@@ -213,55 +180,89 @@ export function containerHistory({
     alerts: alertsOf(alerts).filter(({ container }) => container?.name === name),
     charts: [
       ...ofServer.filter(({ lines }) => lines.length > 0),
-      ...(hasGpus
-        ? [
-            chart("GPU memory", "gpuMemory", gpuLines("gpuMemory"), "container_gpu_memory_used_bytes"),
-            chart("GPU use", "gpuUse", gpuLines("gpuUse"), "container_gpu_utilization_ratio"),
-            ...energyCharts.filter(({ lines }) => lines.length > 0),
-          ]
-        : []),
-      chart(
-        "CPU",
-        "cpu",
-        [...line("used", "cpu"), ...line("limit", "cpuLimit", true)],
-        "container_cpu_usage_seconds_total",
-      ),
-      ...(hasCpuLimit
-        ? [
-            chart(
-              "Waiting for the CPU limit",
-              "throttled",
-              line("waiting", "throttled"),
-              "container_cpu_cfs_throttled_periods_total",
-            ),
-          ]
-        : []),
-      chart(
-        "Memory",
-        "memory",
-        [...line("used", "memory"), ...line("limit", "memoryLimit", true)],
-        "container_memory_working_set_bytes",
-      ),
-      chart(
-        "Network",
-        "received",
-        [...line("received", "received"), ...line("sent", "sent")],
-        "container_network_receive_bytes_total",
-        "No network is measured: the container has none of its own (--network none or host), or has just started.",
-      ),
-      chart(
-        "Disk",
-        "read",
-        [...line("read", "read"), ...line("written", "written")],
-        "container_fs_reads_bytes_total",
-        "It has not read or written a disk in this time range.",
-      ),
+      ...resourceCharts(answers, queries, linesOf, described.containerGpus.length > 0, reasons),
     ],
     marks: [...restarts(byField.get("started", {}), grid), ...oomKills(byField.get("oomKills", {}), grid)],
     noMarks: byField.get("started", {})
       ? noMarks(reasonFor("container_oom_events_total", reasons))
       : NO_SAMPLES,
   };
+}
+
+/**
+ * The charts of what a container uses.
+ *
+ * @param hasGpus whether it has GPUs now
+ * @param reasons the labels of the series that report what is not measured
+ */
+function resourceCharts(
+  { ranges, grid }: HistoryAnswers,
+  queries: Record<Field, HistoryQuery>,
+  linesOf: LinesOf,
+  hasGpus: boolean,
+  reasons: readonly Labels[],
+): Chart[] {
+  const chartOf = (title: string, metric: string, field: Field, lines: Line[], missing = NO_SAMPLES) => ({
+    title,
+    unit: queries[field].unit,
+    // The kernel reports 0 for what it does not account for.
+    lines: reasonFor(metric, reasons) ? lines.filter(({ series }) => isMeasured(series)) : lines,
+    expr: queries[field].expr,
+    missing: reasonFor(metric, reasons) ?? missing,
+  });
+  const gpuChart = (title: string, metric: string, field: keyof typeof BY_GPU) => {
+    const lines = ranges
+      .filter((range) => range.metric[FIELD] === field)
+      .map((range) => ({ label: `GPU ${range.metric["gpu"] ?? ""}`, series: onGrid(range, grid) }))
+      .sort((a, b) => a.label.localeCompare(b.label, undefined, { numeric: true }));
+    return chartOf(title, metric, field, lines);
+  };
+  const energy = "container_gpu_energy_joules_total";
+  const gpuMemory = gpuChart("GPU memory", "container_gpu_memory_used_bytes", "gpuMemory");
+  const tokens = linesOf({ generated: "tokensPerJoule" });
+  const gpuCharts = [
+    gpuMemory,
+    gpuChart("GPU use", "container_gpu_utilization_ratio", "gpuUse"),
+    // Not every driver reports energy.
+    ...[
+      gpuChart("GPU power", energy, "gpuPower"),
+      chartOf("Tokens per joule of the GPUs", energy, "tokensPerJoule", tokens),
+    ].filter(({ lines }) => lines.length > 0),
+  ];
+  const cpuLimit = linesOf({ limit: "cpuLimit" }, true);
+  const waiting = linesOf({ waiting: "throttled" });
+  return [
+    ...(hasGpus || gpuMemory.lines.length > 0 ? gpuCharts : []),
+    chartOf("CPU", "container_cpu_usage_seconds_total", "cpu", [...linesOf({ used: "cpu" }), ...cpuLimit]),
+    ...(cpuLimit.length > 0
+      ? [
+          chartOf(
+            "Waiting for the CPU limit",
+            "container_cpu_cfs_throttled_periods_total",
+            "throttled",
+            waiting,
+          ),
+        ]
+      : []),
+    chartOf("Memory", "container_memory_working_set_bytes", "memory", [
+      ...linesOf({ used: "memory" }),
+      ...linesOf({ limit: "memoryLimit" }, true),
+    ]),
+    chartOf(
+      "Network",
+      "container_network_receive_bytes_total",
+      "received",
+      linesOf({ received: "received", sent: "sent" }),
+      "No network is measured: the container has none of its own (--network none or host), or has just started.",
+    ),
+    chartOf(
+      "Disk",
+      "container_fs_reads_bytes_total",
+      "read",
+      linesOf({ read: "read", written: "written" }),
+      "It has not read or written a disk in this time range.",
+    ),
+  ];
 }
 
 /** How a container is that does not run, by the labels of its state. */
