@@ -1,6 +1,13 @@
 import { durationSeconds } from "../../lib/units";
 import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
-import { BY_CONTAINER, ruleGroup, type Alert, type RecordingRule, type RuleGroup } from "./ruleGroup";
+import {
+  BY_CONTAINER,
+  CONTAINER,
+  ruleGroup,
+  type Alert,
+  type RecordingRule,
+  type RuleGroup,
+} from "./ruleGroup";
 
 const JOB = `job="${OWN_JOBS.cadvisor}"`;
 /** Docker's view of containers. */
@@ -8,9 +15,6 @@ const DOCKER = `job="${OWN_JOBS.exporter}"`;
 
 /** Series of containers that have alerts. */
 const ALERTED = `{${JOB},alerts!="none"}`;
-
-/** Identifies a container in an annotation. */
-const CONTAINER = "The container {{ $labels.name }} on {{ $labels.host }}";
 
 /**
  * Recording rules and alerts about containers. A container with the label `llm-metrics.alerts=none` has records and no alerts.

@@ -1,14 +1,20 @@
 import { sizeBytes } from "../../lib/units";
 import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
 import { THROTTLE_FAULTS } from "../queries";
-import { BY_CONTAINER, ruleGroup, type Alert, type RecordingRule, type RuleGroup } from "./ruleGroup";
+import {
+  BY_CONTAINER,
+  CONTAINER,
+  ruleGroup,
+  type Alert,
+  type RecordingRule,
+  type RuleGroup,
+} from "./ruleGroup";
 
 const forGpuContainers = (expr: string) =>
   `sum by (${BY_CONTAINER}) (${expr}) and on (host, id) container_gpu_info`;
 
-/** Identify a GPU and a container in an annotation. */
+/** Identifies a GPU in an annotation. */
 const GPU = "The GPU {{ $labels.gpu }} ({{ $labels.gpu_model }}) on {{ $labels.host }}";
-const CONTAINER = "The container {{ $labels.name }} on {{ $labels.host }}";
 
 /**
  * XIDs that a program causes, such as by an access to memory that it does not have. Source: NVIDIA's k8s-device-plugin,

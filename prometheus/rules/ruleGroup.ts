@@ -4,6 +4,9 @@ import { CONTAINER_LABELS } from "../catalogue";
 /** The labels by which series of a container are put together, as PromQL. */
 export const BY_CONTAINER = ["host", ...CONTAINER_LABELS].join(", ");
 
+/** Identifies a container in an annotation. */
+export const CONTAINER = "The container {{ $labels.name }} on {{ $labels.host }}";
+
 /** A recording rule of Prometheus. Its name is level:metric:operation. */
 export interface RecordingRule {
   record: string;
