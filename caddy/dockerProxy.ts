@@ -1,3 +1,5 @@
+import { answer, filterConfig, reject, type Route } from "./filter";
+
 /** The clients of the Docker proxy and the ports that it listens on for them. 2376 would mean TLS to clients of Docker. */
 export const PROXY_PORTS = { cadvisor: 2375, exporter: 2385 } as const;
 
@@ -23,26 +25,19 @@ export interface AllowedContainerd {
 /** A server of Caddy. Source: caddyserver.com/docs/json */
 type CaddyServer = ReturnType<typeof server> & {
   write_timeout?: string;
-  routes: { match?: object[]; handle: object[] }[];
+  routes: Route[];
 };
 
 /** Caddy's configuration: it forwards the allowed requests and answers 403 to every other. */
 export function proxyConfig({ docker, containerd }: AllowedRequests) {
   const servers: Record<string, CaddyServer> = {
-    // cAdvisor asks Docker for each container during a scrape, which has to end within Prometheus's scrape timeout of 10 s, even
+    // cAdvisor queries Docker about each container during a scrape, which has to end within Prometheus's scrape timeout of 10 s, even
     // if Docker does not answer for one of them.
     cadvisor: dockerServer(PROXY_PORTS.cadvisor, docker.cadvisor, "8s"),
     exporter: dockerServer(PROXY_PORTS.exporter, docker.exporter, "30s"),
   };
   if (containerd) servers["containerd"] = containerdServer(containerd);
-  return {
-    admin: { disabled: true, config: { persist: false } },
-    apps: {
-      // It has no certificates and no storage for them.
-      tls: { disable_storage_check: true, disable_storage_clean: true },
-      http: { grace_period: "2s", servers },
-    },
-  };
+  return filterConfig(servers);
 }
 
 /**
@@ -54,7 +49,7 @@ function dockerServer(port: number, paths: readonly string[], timeout: string): 
     ...server(`:${port}`, ["h1"]),
     write_timeout: "60s",
     routes: [
-      forward(
+      answer(
         {
           method: ["GET", "HEAD"],
           vars_regexp: target(`^(/v1\\.[0-9]{1,3})?/(${paths.join("|")})$`),
@@ -81,7 +76,7 @@ function containerdServer({ namespace, methods }: AllowedContainerd): CaddyServe
     // Only containers that mount the volume can open it.
     ...server(`unix/${FILTERED_FOLDER}/containerd.sock|0666`, ["h1", "h2c"]),
     routes: [
-      forward(call, {
+      answer(call, {
         handler: "reverse_proxy",
         upstreams: [{ dial: `unix/${CONTAINERD_SOCKET}` }],
         transport: { protocol: "http", versions: ["h2c"], response_header_timeout: "30s" },
@@ -105,15 +100,4 @@ const server = (listen: string, protocols: ("h1" | "h2c")[]) => ({
   idle_timeout: "120s",
   max_header_bytes: 8192,
   logs: {}, // Access logs with their defaults.
-});
-
-/** Only rejected requests are logged. */
-const forward = (match: object, handler: object) => ({
-  match: [match],
-  handle: [{ handler: "vars", log_skip: true }, handler],
-  terminal: true,
-});
-
-const reject = (response: object = {}) => ({
-  handle: [{ handler: "static_response", status_code: 403, ...response }],
 });

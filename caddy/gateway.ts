@@ -99,12 +99,11 @@ const ALERTMANAGER: Match = {
   ),
 };
 
-const TO_ALERTMANAGER: Route = {
-  match: [{ method: READ, path: [ALERTMANAGER_PATH] }],
-  handle: [
-    { handler: "static_response", status_code: 308, headers: { Location: [`${ALERTMANAGER_PATH}/`] } },
-  ],
-};
+/** Leads a client from a path to the folder of that name. */
+const toFolder = (path: string): Route => ({
+  match: [{ method: READ, path: [path] }],
+  handle: [{ handler: "static_response", status_code: 308, headers: { Location: [`${path}/`] } }],
+});
 
 /** Forwards to Alertmanager. Where none is deployed, the response is 502: with a setting of its own, the gateway would be replaced. */
 const ALERTMANAGER_ROUTE: Route = {
@@ -161,11 +160,6 @@ const GRAFANA: Match[] = [
   },
 ];
 
-const TO_GRAFANA: Route = {
-  match: [{ method: READ, path: [GRAFANA_PATH] }],
-  handle: [{ handler: "static_response", status_code: 308, headers: { Location: [`${GRAFANA_PATH}/`] } }],
-};
-
 /** The requests that are forwarded to cAdvisor: its pages and its metrics. */
 const CADVISOR: Match = {
   method: READ,
@@ -194,7 +188,7 @@ const GRAFANA_POLICY = `default-src 'self'; script-src 'self' 'unsafe-inline' 'u
 
 /** Forwards to Grafana, which serves itself below its path. */
 const GRAFANA_ROUTES: Route[] = [
-  TO_GRAFANA,
+  toFolder(GRAFANA_PATH),
   {
     match: GRAFANA,
     handle: [
@@ -206,7 +200,7 @@ const GRAFANA_ROUTES: Route[] = [
 ];
 
 /**
- * Serves the page. A browser asks for its document each time; the names of all other files change with their content. The page is
+ * Serves the page. A browser requests its document each time; the names of all other files change with their content. The page is
  * there without Prometheus too, and reports what does not respond.
  */
 const PAGE_ROUTES: Route[] = [
@@ -245,7 +239,7 @@ export function gatewayConfig(options: GatewayOptions): Record<string, unknown> 
           prometheus: server("prometheus", options, PROMETHEUS, [
             ...PAGE_ROUTES,
             NO_LIVE_NOTIFICATIONS,
-            TO_ALERTMANAGER,
+            toFolder(ALERTMANAGER_PATH),
             ALERTMANAGER_ROUTE,
             ...(grafana ? GRAFANA_ROUTES : []),
           ]),

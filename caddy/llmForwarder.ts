@@ -1,4 +1,5 @@
 import { LLM_HEADERS, LLM_TARGETS_PATH, SERVERS } from "../lib/names";
+import { answer, filterConfig, reject } from "./filter";
 
 const { port } = SERVERS.llmForwarder;
 
@@ -36,56 +37,36 @@ export function forwarderConfig({ clients, exporter, keyed }: ForwarderOptions) 
   });
   const isRequest = { ...isBare, method: ["GET"], ...isTarget("^/([0-9a-f]{64})$") };
   const isHealthCheck = { ...isBare, method: ["GET", "HEAD"], ...isTarget("^/healthz$") };
-  return {
-    admin: { disabled: true, config: { persist: false } },
-    apps: {
-      tls: { disable_storage_check: true, disable_storage_clean: true },
-      http: {
-        grace_period: "2s",
-        servers: {
-          forwarder: {
-            // The second is for Docker's health check.
-            listen: [`{env.${STACK_ADDRESS}}:${port}`, `127.0.0.1:${port}`],
-            protocols: ["h1"],
-            automatic_https: { disable: true },
-            read_header_timeout: "5s",
-            read_timeout: "10s",
-            write_timeout: "30s",
-            idle_timeout: "120s",
-            max_header_bytes: 8192,
-            logs: {},
-            routes: [
-              // The kernel accepts packets for any of its addresses on any network.
-              {
-                match: [{ not: [isClient] }],
-                handle: [{ handler: "static_response", abort: true }],
-                terminal: true,
-              },
-              {
-                match: [isRequest],
-                handle: [{ handler: "vars", log_skip: true }, askExporter(exporter, keyed)],
-                terminal: true,
-              },
-              {
-                // Prometheus reads the empty body as a scrape without samples.
-                match: [isHealthCheck],
-                handle: [
-                  { handler: "vars", log_skip: true },
-                  { handler: "static_response", status_code: 200 },
-                ],
-                terminal: true,
-              },
-              { handle: [{ handler: "static_response", status_code: 403, close: true }] },
-            ],
-          },
+  return filterConfig({
+    forwarder: {
+      // The second is for Docker's health check.
+      listen: [`{env.${STACK_ADDRESS}}:${port}`, `127.0.0.1:${port}`],
+      protocols: ["h1"],
+      automatic_https: { disable: true },
+      read_header_timeout: "5s",
+      read_timeout: "10s",
+      write_timeout: "30s",
+      idle_timeout: "120s",
+      max_header_bytes: 8192,
+      logs: {},
+      routes: [
+        // The kernel accepts packets for any of its addresses on any network.
+        {
+          match: [{ not: [isClient] }],
+          handle: [{ handler: "static_response", abort: true }],
+          terminal: true,
         },
-      },
+        answer(isRequest, queryExporter(exporter, keyed)),
+        // Prometheus reads the empty body as a scrape without samples.
+        answer(isHealthCheck, { handler: "static_response", status_code: 200 }),
+        reject({ close: true }),
+      ],
     },
-  };
+  });
 }
 
 /** Requests the server of a container from the exporter, and the metrics from that server. Other answers of the exporter are returned. */
-const askExporter = (exporter: string, keyed: readonly string[]) => ({
+const queryExporter = (exporter: string, keyed: readonly string[]) => ({
   ...proxy(exporter, `${LLM_TARGETS_PATH}/{http.regexp.target.1}`),
   handle_response: [
     {
@@ -110,7 +91,7 @@ const isAddress = {
 const toServer = (headers: Record<string, string[]> = {}) => ({
   ...proxy(answered("address"), answered("path"), headers),
   handle_response: [
-    // Caddy would connect the client with a server that switches protocols without being asked to.
+    // Caddy would connect the client with a server that switches protocols without a request to do so.
     {
       match: { status_code: [101] },
       routes: [{ handle: [{ handler: "static_response", status_code: 502 }] }],

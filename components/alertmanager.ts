@@ -1,29 +1,22 @@
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { AlertmanagerConfiguration } from "../alertmanager/config";
-import type { HostFacts } from "../host/facts";
 import { ALERTMANAGER_FOLDER, NOBODY, SERVERS } from "../lib/names";
-import { createContainer, createVolume, healthcheck, type Labels } from "./container";
+import { createContainer, createVolume, healthcheck, type PartArgs } from "./container";
 import { loadConfiguration } from "./deployStep";
 
 /** Memory limit in MiB: twice what it used with 1,000 alerts. */
 const MEMORY = 192;
 
-export interface AlertmanagerArgs {
-  /** Image reference, with a tag or digest. */
-  image: string;
+export interface AlertmanagerArgs extends PartArgs {
   /** URL of its page and its API, through the gateway; messages have links to it. */
   url: string;
   /** Environment variables by which the gateway is reached. */
   gatewayEnvironment: Record<string, pulumi.Input<string>>;
   /** Its configuration. A change is checked, swapped in and loaded without a restart. */
   configuration: AlertmanagerConfiguration;
-  host: HostFacts;
-  /** The network that it joins, under the alias `alertmanager`. */
-  network: docker.Network;
   /** A network with egress, which no other container joins. */
   egress: docker.Network;
-  labels: Labels;
 }
 
 /** Alertmanager, which sends alerts to people. Its state, silences and what it has sent, is in a volume. */
@@ -49,7 +42,7 @@ export class Alertmanager extends pulumi.ComponentResource {
         // What was sent since the last snapshot is sent again after a crash. The default is 15 minutes.
         "--data.maintenance-interval=10s",
         "--cluster.listen-address=",
-        // The metrics of notifications tell which receiver fails.
+        // The metrics of notifications name the receiver that fails.
         "--enable-feature=receiver-name-in-metrics",
         `--web.external-url=${url}`,
         // The gateway removes the path of the URL.

@@ -11,7 +11,7 @@ import {
   healthcheck,
   onlyCapabilities,
   readsHost,
-  type Labels,
+  type PartArgs,
 } from "./container";
 import type { DockerProxy } from "./dockerProxy";
 
@@ -33,18 +33,11 @@ export const CADVISOR_CONTAINERD_API: AllowedContainerd = {
   ],
 };
 
-export interface CadvisorArgs {
-  /** Image reference, with a tag or digest. */
-  image: string;
+export interface CadvisorArgs extends PartArgs {
   /** Memory limit in MiB. */
   memory: number;
-  /** Facts of the host, which decide the mounts. */
-  host: HostFacts;
-  /** The network that it joins, under the alias `cadvisor`. */
-  network: docker.Network;
   /** The proxy to the Docker API; by default, cAdvisor mounts the sockets. */
   proxy?: DockerProxy | undefined;
-  labels: Labels;
 }
 
 /** cAdvisor, with the least privileges that lose no metric: it reads the host's cgroups, and container names from Docker. */

@@ -7,6 +7,16 @@ import { NETWORKS_LABEL, NOBODY } from "../lib/names";
 /** Labels of Docker resources. */
 export type Labels = { label: string; value: string }[];
 
+/** What the parts of a stack get. */
+export interface PartArgs {
+  /** Image reference, with a tag or digest. */
+  image: string;
+  host: HostFacts;
+  /** The stack's network, which the part joins under its alias in `SERVERS`. */
+  network: docker.Network;
+  labels: Labels;
+}
+
 /** A network of the stack, or one that exists. */
 export type NetworkReference = docker.Network | { id: string; name: string };
 

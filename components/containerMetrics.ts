@@ -15,7 +15,7 @@ import type { UnavailableMetric } from "../prometheus/rules";
 import { needsLlmForwarder, type Settings } from "../settings";
 import { Alertmanager } from "./alertmanager";
 import { Cadvisor, CADVISOR_CONTAINERD_API, CADVISOR_DOCKER_API } from "./cadvisor";
-import { createNetwork, type Labels } from "./container";
+import { createNetwork, type Labels, type PartArgs } from "./container";
 import { DockerProxy } from "./dockerProxy";
 import { Gateway } from "./gateway";
 import { DRIVER_REMEDY, Exporter, type GpuPlan } from "./exporter";
@@ -69,6 +69,8 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   readonly unavailable: readonly UnavailableMetric[];
 
   private readonly labels: Labels;
+  /** What all parts get. */
+  private readonly common: Omit<PartArgs, "image">;
 
   /** @param name the prefix of every name on the Docker host, so that environments do not conflict */
   constructor(
@@ -86,6 +88,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
     this.configuration = stackConfiguration(args);
 
     this.network = createNetwork(this, name, { labels: this.labels, internal: true });
+    this.common = { host, network: this.network, labels: this.labels };
     this.gateway = this.createGateway(access);
     this.dockerProxy = this.createDockerProxy();
     this.cadvisor = this.createCadvisor();
@@ -100,7 +103,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   }
 
   private createGateway(access: GatewayAccess): Gateway {
-    const { settings, host } = this.args;
+    const { settings } = this.args;
     return new Gateway(
       `${this.name}-gateway`,
       {
@@ -111,9 +114,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
           prometheus: settings.prometheusPort,
         },
         access,
-        host,
-        network: this.network,
-        labels: this.labels,
+        ...this.common,
       },
       { parent: this },
     );
@@ -139,52 +140,46 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   }
 
   private createCadvisor(): Cadvisor {
-    const { settings, host } = this.args;
+    const { settings } = this.args;
     return new Cadvisor(
       `${this.name}-cadvisor`,
       {
         image: settings.cadvisorImage,
         memory: settings.cadvisorMemory,
-        host,
-        network: this.network,
         proxy: this.dockerProxy,
-        labels: this.labels,
+        ...this.common,
       },
       { parent: this },
     );
   }
 
   private createLlmForwarder(): LlmForwarder | undefined {
-    const { settings, host, llmNetworks = [] } = this.args;
+    const { settings, llmNetworks = [] } = this.args;
     if (!needsLlmForwarder(settings)) return undefined;
     return new LlmForwarder(
       `${this.name}-llm-forwarder`,
       {
         image: settings.caddyImage,
-        host,
-        network: this.network,
+        ...this.common,
         networks: llmNetworks,
         keys: settings.llmKeys,
-        labels: this.labels,
       },
       { parent: this },
     );
   }
 
   private createExporter(): Exporter {
-    const { settings, host, gpu } = this.args;
+    const { settings, gpu } = this.args;
     return new Exporter(
       `${this.name}-exporter`,
       {
         image: settings.exporterImage,
         memory: settings.exporterMemory,
         access: gpu.access,
-        host,
-        network: this.network,
         llmNetwork: settings.llmServers === "off" ? undefined : this.network,
         llmForwarder: this.llmForwarder,
         proxy: this.dockerProxy,
-        labels: this.labels,
+        ...this.common,
       },
       {
         parent: this,
@@ -201,8 +196,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
       {
         image: settings.nodeExporterImage,
         disks: this.hostDisks(),
-        network: this.network,
-        labels: this.labels,
+        ...this.common,
       },
       { parent: this },
     );
@@ -215,7 +209,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   }
 
   private createPrometheus(): PrometheusServer {
-    const { settings, host, configurationDrift } = this.args;
+    const { settings, configurationDrift } = this.args;
     return new PrometheusServer(
       `${this.name}-prometheus`,
       {
@@ -226,19 +220,20 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         configuration: this.configuration,
         configurationDrift,
         protectData: settings.protectData,
-        host,
-        network: this.network,
-        outbound: settings.outbound
-          ? createNetwork(this, `${this.name}-outbound`, { labels: this.labels, internal: false })
-          : undefined,
-        labels: this.labels,
+        outbound: settings.outbound ? this.createEgress(`${this.name}-outbound`) : undefined,
+        ...this.common,
       },
       { parent: this },
     );
   }
 
+  /** A network through which a container reaches other hosts. */
+  private createEgress(name: string): docker.Network {
+    return createNetwork(this, name, { labels: this.labels, internal: false });
+  }
+
   private createAlertmanager(): Alertmanager | undefined {
-    const { settings, host } = this.args;
+    const { settings } = this.args;
     if (settings.notify.length === 0) return undefined;
     const name = `${this.name}-alertmanager`;
     return new Alertmanager(
@@ -248,17 +243,15 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         url: this.urls.alertmanager,
         gatewayEnvironment: this.gateway.clientEnvironment,
         configuration: alertmanagerConfiguration(settings.notify),
-        host,
-        network: this.network,
-        egress: createNetwork(this, name, { labels: this.labels, internal: false }),
-        labels: this.labels,
+        egress: this.createEgress(name),
+        ...this.common,
       },
       { parent: this },
     );
   }
 
   private createGrafana(): Grafana | undefined {
-    const { settings, host } = this.args;
+    const { settings } = this.args;
     if (settings.grafana === "off") return undefined;
     return new Grafana(
       `${this.name}-grafana`,
@@ -267,9 +260,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
         url: this.urls.grafana,
         caddyImage: settings.caddyImage,
         scrapeInterval: settings.scrapeInterval,
-        host,
-        network: this.network,
-        labels: this.labels,
+        ...this.common,
       },
       { parent: this },
     );

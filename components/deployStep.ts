@@ -1,6 +1,8 @@
 import * as command from "@pulumi/command";
+import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { dump } from "js-yaml";
+import type { PartArgs } from "./container";
 
 /** The programs of commands/ that an update runs. */
 export type Step = "installExporter" | "installFiles" | "loadConfig" | "probe";
@@ -16,6 +18,37 @@ export const deployStep = (
     name,
     { create: `node commands/start.cjs ${step}`, logging: "stderr", ...args },
     opts,
+  );
+
+/** What {@link installFiles} installs, and where. */
+interface Installation extends Pick<PartArgs, "host" | "image"> {
+  /** The container that uses the volume. */
+  container: docker.Container;
+  /** Name of the volume. */
+  volume: string;
+  /** Further variables of the step. */
+  environment?: Record<string, string>;
+  /** Files with secrets, by name. */
+  secrets?: Record<string, string>;
+}
+
+/** The step that installs files in a volume, by a container of an image that the stack uses. */
+export const installFiles = (
+  parent: pulumi.Resource,
+  name: string,
+  { host, image, container, volume, environment, secrets }: Installation,
+  step: Step = "installFiles",
+): command.local.Command =>
+  deployStep(
+    name,
+    step,
+    {
+      environment: { DOCKER_HOST: host.address, VOLUME: volume, IMAGE: image, ...environment },
+      ...(secrets && { stdin: pulumi.secret(JSON.stringify(secrets)) }),
+      // A new volume comes with a new container, since Docker removes a volume only after the containers that use it.
+      triggers: [container.id],
+    },
+    { parent, ...(secrets && { additionalSecretOutputs: ["stdin"] }) },
   );
 
 /**

@@ -18,23 +18,19 @@ import {
   exitOnDeadSocket,
   healthcheck,
   readsHost,
-  type Labels,
+  type PartArgs,
 } from "./container";
 
 const ALIAS = "docker-proxy";
 /** Memory limit in MiB. Idle, the process uses 10 besides its program file. */
 const MEMORY = 64;
 
-export interface DockerProxyArgs {
+/** The image has Caddy. */
+export interface DockerProxyArgs extends Omit<PartArgs, "network"> {
   /** Name of the network between the proxy and its clients. */
   networkName: string;
-  /** Image reference of Caddy, with a tag or digest. */
-  image: string;
-  /** Facts of the host: where the sockets are. */
-  host: HostFacts;
   /** The requests that it forwards. */
   allowed: AllowedRequests;
-  labels: Labels;
 }
 
 /**

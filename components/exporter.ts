@@ -12,9 +12,9 @@ import {
   exitOnDeadSocket,
   NO_NEW_PRIVILEGES,
   readsHost,
-  type Labels,
+  type PartArgs,
 } from "./container";
-import { deployStep } from "./deployStep";
+import { installFiles } from "./deployStep";
 import type { DockerProxy } from "./dockerProxy";
 import type { LlmForwarder } from "./llmForwarder";
 
@@ -58,23 +58,18 @@ export const failedGpu = (access: GpuAccess): string =>
 export const DRIVER_REMEDY =
   "See that `nvidia-smi` works on the host, which needs NVIDIA's driver loaded (`sudo modprobe nvidia`), and run `npm run up` again";
 
-export interface ExporterArgs {
-  /** Image reference of Node, with a tag or digest. */
-  image: string;
+/** The image has Node. */
+export interface ExporterArgs extends PartArgs {
   /** Memory limit in MiB. */
   memory: number;
   /** How the container gets access to every GPU; undefined where GPUs are not measured. */
   access?: GpuAccess | undefined;
-  host: HostFacts;
-  /** The network that it joins, under the alias `exporter`. */
-  network: docker.Network;
   /** The network on which it lists LLM servers for Prometheus; undefined where they are not scraped. */
   llmNetwork?: docker.Network | undefined;
   /** The forwarder to LLM servers on other networks, to which it returns where a server is. */
   llmForwarder?: LlmForwarder | undefined;
   /** The proxy to the Docker API; by default, the exporter mounts the socket. */
   proxy?: DockerProxy | undefined;
-  labels: Labels;
 }
 
 /** The exporter of what Docker reports of each container, and where GPUs are measured, of what each container uses of them. */
@@ -113,15 +108,11 @@ export class Exporter extends pulumi.ComponentResource {
       ],
       healthcheck: HEALTHCHECK,
     });
-    deployStep(
+    installFiles(
+      this,
       `${name}-install`,
+      { host, image, container: this.container, volume: `${name}-program` },
       "installExporter",
-      {
-        environment: { DOCKER_HOST: host.address, VOLUME: `${name}-program`, IMAGE: image },
-        // A new volume comes with a new container, since Docker removes a volume only after the containers that use it.
-        triggers: [this.container.id],
-      },
-      { parent: this },
     );
     this.registerOutputs({});
   }

@@ -3,7 +3,6 @@ import * as pulumi from "@pulumi/pulumi";
 import { gatewayConfig, GATEWAY_FOLDER, PAGE_FOLDER } from "../caddy/gateway";
 import type { GatewayAccess, ProbeAccess } from "../caddy/gatewayAccess";
 import { pageFiles, pageVersion } from "../dashboard/bundle";
-import type { HostFacts } from "../host/facts";
 import { SERVERS } from "../lib/names";
 import { isLoopback } from "../settings";
 import {
@@ -14,23 +13,19 @@ import {
   fixedAddresses,
   healthcheck,
   type Labels,
+  type PartArgs,
 } from "./container";
-import { deployStep } from "./deployStep";
+import { installFiles } from "./deployStep";
 
 /** Memory limit in MiB: six times what 50 simultaneous responses used. */
 const MEMORY = 128;
 
-export interface GatewayArgs {
-  /** Image reference of Caddy, with a tag or digest. */
-  image: string;
+/** The image has Caddy. */
+export interface GatewayArgs extends PartArgs {
   /** The address and the ports of the host. */
   publish: { address: string; cadvisor: number; prometheus: number };
   /** How clients reach it and log in. */
   access: GatewayAccess;
-  host: HostFacts;
-  /** The network that it joins, under the alias `gateway`. */
-  network: docker.Network;
-  labels: Labels;
 }
 
 /** The reverse proxy in front of cAdvisor and Prometheus: the only container that publishes ports. It serves the page, and forwards reads only. */
@@ -42,7 +37,7 @@ export class Gateway extends pulumi.ComponentResource {
   /** @param name also the container's name, and that of the network of its published ports */
   constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
     super("llm-metrics:docker:Gateway", name, {}, opts);
-    const { image, publish, access, labels } = args;
+    const { image, host, publish, access, labels } = args;
     const { files } = access;
 
     const network = this.createPublishedNetwork(name, publish.address, labels);
@@ -68,8 +63,20 @@ export class Gateway extends pulumi.ComponentResource {
       ],
       healthcheck: healthcheck(`http://127.0.0.1:${SERVERS.gateway.port}/healthz`),
     });
-    if (files) this.installFiles(name, files, args);
-    this.installPage(name, args);
+    const installation = { host, image, container: this.container };
+    if (files)
+      installFiles(this, `${name}-install`, {
+        ...installation,
+        volume: `${name}-files`,
+        environment: { FOLDER: files.folder },
+        secrets: files.content,
+      });
+    // A changed page is there without a restart.
+    installFiles(this, `${name}-install-page`, {
+      ...installation,
+      volume: `${name}-page`,
+      environment: { PAGE: pageVersion(pageFiles()) },
+    });
     this.clientEnvironment = files ? clientEnvironment(name, access.probe) : {};
     this.registerOutputs({});
   }
@@ -86,41 +93,6 @@ export class Gateway extends pulumi.ComponentResource {
       ...(isLoopback(address) && { ipamConfigs: [withoutRouter(name)] }),
     };
     return createNetwork(this, name, args, { aliases: [{ name: `${name}-door` }] });
-  }
-
-  private installFiles(
-    name: string,
-    { folder, content }: NonNullable<GatewayAccess["files"]>,
-    { host, image }: GatewayArgs,
-  ): void {
-    deployStep(
-      `${name}-install`,
-      "installFiles",
-      {
-        environment: { DOCKER_HOST: host.address, VOLUME: `${name}-files`, IMAGE: image, FOLDER: folder },
-        stdin: pulumi.secret(JSON.stringify(content)),
-        triggers: [this.container.id],
-      },
-      { parent: this, additionalSecretOutputs: ["stdin"] },
-    );
-  }
-
-  /** Puts the page in its volume. A changed page is there without a restart. */
-  private installPage(name: string, { host, image }: GatewayArgs): void {
-    deployStep(
-      `${name}-install-page`,
-      "installFiles",
-      {
-        environment: {
-          DOCKER_HOST: host.address,
-          VOLUME: `${name}-page`,
-          IMAGE: image,
-          PAGE: pageVersion(pageFiles()),
-        },
-        triggers: [this.container.id],
-      },
-      { parent: this },
-    );
   }
 }
 

@@ -9,10 +9,9 @@ import {
   provisioningFiles,
   VERSION_FILE,
 } from "../grafana/provisioning";
-import type { HostFacts } from "../host/facts";
 import { SERVERS } from "../lib/names";
-import { createContainer, createVolume, healthcheck, type Labels } from "./container";
-import { deployStep } from "./deployStep";
+import { createContainer, createVolume, healthcheck, type PartArgs } from "./container";
+import { installFiles } from "./deployStep";
 
 /** Memory limit in MiB. Others run Grafana 13, with its database in memory, within this limit; it was not measured here. */
 const MEMORY = 512;
@@ -23,19 +22,13 @@ const USER = 472;
 /** The folder in memory that every container has, beside which the root filesystem is read-only. */
 const MEMORY_FOLDER = "/dev/shm";
 
-export interface GrafanaArgs {
-  /** Image reference, with a tag or digest. */
-  image: string;
+export interface GrafanaArgs extends PartArgs {
   /** URL of its pages, through the gateway. */
   url: string;
   /** Image reference of Caddy, by which the files are installed. */
   caddyImage: string;
   /** The scrape interval of Prometheus, as a Prometheus duration. */
   scrapeInterval: string;
-  host: HostFacts;
-  /** The network that it joins, under the alias `grafana`. */
-  network: docker.Network;
-  labels: Labels;
 }
 
 /**
@@ -67,21 +60,16 @@ export class Grafana extends pulumi.ComponentResource {
         startPeriod: "2m0s",
       },
     });
-    deployStep(
-      `${name}-install`,
-      "installFiles",
-      {
-        environment: {
-          DOCKER_HOST: host.address,
-          VOLUME: `${name}-files`,
-          IMAGE: caddyImage,
-          GRAFANA: filesVersion(deployedFiles(scrapeInterval)),
-          SCRAPE_INTERVAL: scrapeInterval,
-        },
-        triggers: [this.container.id],
+    installFiles(this, `${name}-install`, {
+      host,
+      image: caddyImage,
+      container: this.container,
+      volume: `${name}-files`,
+      environment: {
+        GRAFANA: filesVersion(deployedFiles(scrapeInterval)),
+        SCRAPE_INTERVAL: scrapeInterval,
       },
-      { parent: this },
-    );
+    });
     this.registerOutputs({});
   }
 }
@@ -115,7 +103,7 @@ const settings = (url: string): Record<string, string> => ({
   "security.disable_initial_admin_creation": "true",
   "security.disable_gravatar": "true",
   "users.allow_sign_up": "false",
-  // Nothing asks for other hosts, to which there is no route.
+  // Nothing connects to other hosts, to which there is no route.
   "analytics.reporting_enabled": "false",
   "analytics.check_for_updates": "false",
   "analytics.check_for_plugin_updates": "false",

@@ -1,7 +1,7 @@
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { CURRENT_KEYS, forwarderConfig, KEYS_FOLDER, STACK_ADDRESS } from "../caddy/llmForwarder";
-import type { HostFacts, HostNetwork } from "../host/facts";
+import type { HostNetwork } from "../host/facts";
 import { SERVERS } from "../lib/names";
 import {
   caddyInputs,
@@ -10,26 +10,21 @@ import {
   createVolume,
   fixedAddresses,
   healthcheck,
-  type Labels,
+  type PartArgs,
 } from "./container";
-import { deployStep } from "./deployStep";
+import { installFiles } from "./deployStep";
 
 const { alias, port } = SERVERS.llmForwarder;
 
 /** Memory limit in MiB. */
 const MEMORY = 64;
 
-export interface LlmForwarderArgs {
-  /** Image reference of Caddy, with a tag or digest. */
-  image: string;
-  host: HostFacts;
-  /** The stack's network, which it joins under the alias `llm-forwarder`, and on which alone it listens. */
-  network: docker.Network;
+/** The image has Caddy. The forwarder listens on the stack's network alone. */
+export interface LlmForwarderArgs extends PartArgs {
   /** The networks of the user's that it joins. */
   networks: readonly HostNetwork[];
   /** The keys of LLM servers, by the name of the container. */
-  keys: Readonly<Record<string, string>>;
-  labels: Labels;
+  keys: Record<string, string>;
 }
 
 /**
@@ -78,7 +73,15 @@ export class LlmForwarder extends pulumi.ComponentResource {
       ...(keys && { volumes: [{ volumeName: keys.name, containerPath: KEYS_FOLDER, readOnly: true }] }),
       healthcheck: healthcheck(`http://127.0.0.1:${port}/healthz`),
     });
-    if (keys) this.installKeys(name, args);
+    if (keys)
+      installFiles(this, `${name}-install`, {
+        host: args.host,
+        image,
+        container: this.container,
+        volume: `${name}-keys`,
+        environment: { FOLDER: CURRENT_KEYS },
+        secrets: args.keys,
+      });
     this.registerOutputs({});
   }
 
@@ -99,24 +102,6 @@ export class LlmForwarder extends pulumi.ComponentResource {
         // Without an address, Caddy would listen on all networks.
         `[ -n "$${STACK_ADDRESS}" ] || { echo "not on the network of the stack: npm run up connects it" >&2; exit 1; }`,
       ].join("; "),
-    );
-  }
-
-  private installKeys(name: string, { host, image, keys }: LlmForwarderArgs): void {
-    deployStep(
-      `${name}-install`,
-      "installFiles",
-      {
-        environment: {
-          DOCKER_HOST: host.address,
-          VOLUME: `${name}-keys`,
-          IMAGE: image,
-          FOLDER: CURRENT_KEYS,
-        },
-        stdin: pulumi.secret(JSON.stringify(keys)),
-        triggers: [this.container.id],
-      },
-      { parent: this, additionalSecretOutputs: ["stdin"] },
     );
   }
 }

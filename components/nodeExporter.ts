@@ -1,7 +1,7 @@
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { DISKS_FOLDER, DOCKER_ROOT_FILE, NOBODY, SERVERS } from "../lib/names";
-import { createContainer, healthcheck, type Labels } from "./container";
+import { createContainer, healthcheck, type PartArgs } from "./container";
 
 /** Memory limit in MiB. */
 const MEMORY = 64;
@@ -21,14 +21,9 @@ const FLAGS = [
   "--web.disable-exporter-metrics",
 ];
 
-export interface NodeExporterArgs {
-  /** Image reference, with a tag or digest. */
-  image: string;
+export interface NodeExporterArgs extends Omit<PartArgs, "host"> {
   /** Directories of the host whose disks are measured too. They are mounted, so best empty ones. */
   disks: readonly string[];
-  /** The network that it joins, under the alias `node-exporter`. */
-  network: docker.Network;
-  labels: Labels;
 }
 
 /**

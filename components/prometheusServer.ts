@@ -1,15 +1,12 @@
 import type * as command from "@pulumi/command";
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { HostFacts } from "../host/facts";
 import { APPLIED, CONFIG_FOLDER, NOBODY, SERVERS } from "../lib/names";
 import type { PrometheusConfiguration } from "../prometheus/config";
-import { createContainer, createVolume, healthcheck, type Labels } from "./container";
+import { createContainer, createVolume, healthcheck, type PartArgs } from "./container";
 import { loadConfiguration } from "./deployStep";
 
-export interface PrometheusServerArgs {
-  /** Image reference, with a tag or digest. */
-  image: string;
+export interface PrometheusServerArgs extends PartArgs {
   /** Memory limit in MiB. */
   memory: number;
   /** URL of the UI and the API, through the gateway. */
@@ -22,12 +19,8 @@ export interface PrometheusServerArgs {
   configurationDrift: string;
   /** Whether the volume with the samples is protected from deletion. */
   protectData: boolean;
-  host: HostFacts;
-  /** The network that it joins, under the alias `prometheus`. */
-  network: docker.Network;
   /** A network with egress, which it joins too. */
   outbound?: docker.Network | undefined;
-  labels: Labels;
 }
 
 const CONFIG_FILE = `${CONFIG_FOLDER}/prometheus.yml`;

@@ -46,7 +46,7 @@ export const isWatched = (alerts: readonly PrometheusAlert[]): boolean =>
   alerts.some(({ labels }) => labels["alertname"] === WATCHDOG);
 
 /** An address of the web; a rule could have any text. */
-export function webAddress(text = ""): URL | undefined {
+function webAddress(text = ""): URL | undefined {
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
   return ["http:", "https:"].includes(url.protocol) ? url : undefined;

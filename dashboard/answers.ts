@@ -8,6 +8,7 @@ import {
   LLM_QUERIES,
   SAMPLE_AGE,
   type Query,
+  type Scope,
 } from "../prometheus/queries";
 import type { Grid, Labels, PrometheusAlert, PrometheusTarget, Range, Sample } from "./api";
 import { groupBy } from "./group";
@@ -23,17 +24,14 @@ export const sparklineGrid = (now: number): Grid => ({
   step: SPARKLINE.step,
 });
 
-const prefixed = (prefix: string, queries: Readonly<Record<string, { expr: () => string }>>) =>
-  Object.fromEntries(Object.entries(queries).map(([field, { expr }]) => [`${prefix}${field}`, expr()]));
-
-/** Sums over the LLM servers of a host. */
-const ofAllServers = (queries: Readonly<Record<string, Query>>) =>
-  Object.fromEntries(
-    Object.entries(queries).map(([field, { expr }]) => [`host.${field}`, expr({ by: "host" })]),
-  );
-
-const { cpu, memory, cpuLimit, throttled, memoryLimit, memoryLimitUsed } = CONTAINER_QUERIES;
-const { health, restarts, oomKills, exitCode, oomKilled } = CONTAINER_QUERIES;
+/** Some queries of a table as PromQL, by their names with a prefix. */
+const some = <Name extends string>(
+  prefix: string,
+  queries: Readonly<Record<Name, Query>>,
+  names: readonly Name[],
+  scope?: Scope,
+): Record<string, string> =>
+  Object.fromEntries(names.map((name) => [`${prefix}${name}`, queries[name].expr(scope)]));
 
 /** The queries of one refresh of the first screen. */
 export const OVERVIEW = {
@@ -41,56 +39,31 @@ export const OVERVIEW = {
   descriptions: combined(DESCRIPTIONS),
   /** Values without a sparkline. */
   now: combined({
-    ...prefixed("", { cpuLimit, throttled, memoryLimit, memoryLimitUsed }),
-    ...prefixed("", { health, restarts, oomKills, exitCode, oomKilled }),
-    ...prefixed("gpu.", {
-      memoryTotal: GPU_QUERIES.memoryTotal,
-      hostMemory: GPU_QUERIES.hostMemory,
-      powerLimit: GPU_QUERIES.powerLimit,
-    }),
-    ...prefixed("containerGpu.", {
-      memoryTotal: CONTAINER_GPU_QUERIES.memoryTotal,
-      idle: CONTAINER_GPU_QUERIES.idle,
-    }),
-    ...prefixed("llm.", { prompts: LLM_QUERIES.prompts, answered: LAST_ANSWER }),
-    ...prefixed("host.", {
-      cores: HOST_QUERIES.cores,
-      memoryTotal: HOST_QUERIES.memoryTotal,
-      gpusMeasured: HOST_QUERIES.gpusMeasured,
-    }),
+    ...some("", CONTAINER_QUERIES, ["cpuLimit", "throttled", "memoryLimit", "memoryLimitUsed"]),
+    ...some("", CONTAINER_QUERIES, ["health", "restarts", "oomKills", "exitCode", "oomKilled"]),
+    ...some("gpu.", GPU_QUERIES, ["memoryTotal", "hostMemory", "powerLimit"]),
+    ...some("containerGpu.", CONTAINER_GPU_QUERIES, ["memoryTotal", "idle"]),
+    ...some("llm.", LLM_QUERIES, ["prompts"]),
+    "llm.answered": LAST_ANSWER.expr(),
+    ...some("host.", HOST_QUERIES, ["cores", "memoryTotal", "gpusMeasured"]),
     age: SAMPLE_AGE,
   }),
   /** Values with a sparkline, whose last point is the value now. */
-  containers: combined(prefixed("", { cpu, memory })),
+  containers: combined(some("", CONTAINER_QUERIES, ["cpu", "memory"])),
   others: combined({
-    ...prefixed("gpu.", {
-      use: GPU_QUERIES.use,
-      memory: GPU_QUERIES.memory,
-      power: GPU_QUERIES.power,
-      temperature: GPU_QUERIES.temperature,
-    }),
-    ...prefixed("containerGpu.", { memory: CONTAINER_GPU_QUERIES.memory, use: CONTAINER_GPU_QUERIES.use }),
-    ...prefixed("llm.", {
-      generated: LLM_QUERIES.generated,
-      running: LLM_QUERIES.running,
-      waiting: LLM_QUERIES.waiting,
-      firstToken: LLM_QUERIES.firstTokenP95,
-      kvCache: LLM_QUERIES.kvCache,
-    }),
-    ...prefixed("host.", {
-      gpusBusy: HOST_QUERIES.gpusBusy,
-      containersCpu: HOST_QUERIES.containersCpu,
-      containersMemory: HOST_QUERIES.containersMemory,
-      cpu: HOST_QUERIES.cpu,
-      memory: HOST_QUERIES.memory,
-      disks: HOST_QUERIES.disks,
-    }),
-    ...ofAllServers({
-      generated: LLM_QUERIES.generated,
-      prompts: LLM_QUERIES.prompts,
-      running: LLM_QUERIES.running,
-      waiting: LLM_QUERIES.waiting,
-    }),
+    ...some("gpu.", GPU_QUERIES, ["use", "memory", "power", "temperature"]),
+    ...some("containerGpu.", CONTAINER_GPU_QUERIES, ["memory", "use"]),
+    ...some("llm.", LLM_QUERIES, ["generated", "running", "waiting", "firstTokenP95", "kvCache"]),
+    ...some("host.", HOST_QUERIES, [
+      "gpusBusy",
+      "containersCpu",
+      "containersMemory",
+      "cpu",
+      "memory",
+      "disks",
+    ]),
+    // Sums over the LLM servers of a host.
+    ...some("host.", LLM_QUERIES, ["generated", "prompts", "running", "waiting"], { by: "host" }),
   }),
 } as const;
 

@@ -3,8 +3,10 @@ import {
   CONTAINER_QUERIES,
   containerGpuSeries,
   DESCRIPTIONS,
+  LLM_QUERIES,
   stoppedSeries,
   type Query,
+  type Scope,
   type Unit,
 } from "../prometheus/queries";
 import { RANGES, type RangeName } from "./address";
@@ -12,14 +14,7 @@ import { alertsOf, type Alert } from "./alerts";
 import type { Grid, Labels, PrometheusAlert, Range, Sample } from "./api";
 import { describedBy } from "./answers";
 import type { Stopped } from "./containers";
-import {
-  serverCharts,
-  serverDescriptions,
-  serverOf,
-  serverQueries,
-  type ServerField,
-  type ServerHistory,
-} from "./serverHistory";
+import { serverCharts, serverDescriptions, serverOf, type ServerHistory } from "./serverHistory";
 import { isMeasured, reasonFor } from "./unavailable";
 import { seriesOf, combined, FIELD, onGrid, points, valuesNow, type Series } from "./tagged";
 
@@ -43,12 +38,22 @@ export interface HistoryQuery {
   expr: string;
 }
 
-type ContainerField = Exclude<
-  keyof typeof CONTAINER_QUERIES,
-  "memoryLimitUsed" | "health" | "restarts" | "exitCode" | "oomKilled"
->;
+const { cpu, cpuLimit, throttled, memory, memoryLimit } = CONTAINER_QUERIES;
+const { received, sent, read, written, disk, started } = CONTAINER_QUERIES;
 
-type Field = ContainerField | ServerField | "gpuMemory" | "gpuUse" | "gpuPower";
+/** The queries by the name of the container. */
+const BY_NAME = {
+  ...{ cpu, cpuLimit, throttled, memory, memoryLimit, received, sent, read, written, disk, started },
+  ...LLM_QUERIES,
+};
+/** The queries by GPU. */
+const BY_GPU = {
+  gpuMemory: CONTAINER_GPU_QUERIES.memory,
+  gpuUse: CONTAINER_GPU_QUERIES.use,
+  gpuPower: CONTAINER_GPU_QUERIES.power,
+};
+
+type Field = keyof typeof BY_NAME | keyof typeof BY_GPU | "oomKills";
 
 /** The matcher of a container's name. PromQL reads the escapes of JSON. */
 export const named = (name: string): string => `name=${JSON.stringify(name)}`;
@@ -57,34 +62,17 @@ export const named = (name: string): string => `name=${JSON.stringify(name)}`;
 export function historyQueries(name: string, { step }: Grid): Record<Field, HistoryQuery> {
   const matchers = named(name);
   const window = `${Math.max(SHORTEST_WINDOW, step)}s`;
-  const of = ({ title, unit, expr }: Query, seconds = window): HistoryQuery => ({
-    title,
-    unit,
-    expr: expr({ matchers, by: "name", window: seconds }),
-  });
-  const ofGpu = ({ title, unit, expr }: Query): HistoryQuery => ({
-    title,
-    unit,
-    expr: expr({ matchers, by: "gpu", window }),
-  });
-  const queries = CONTAINER_QUERIES;
+  const inScope = <Name extends string>(queries: Record<Name, Query>, scope: Scope) => {
+    const entries = Object.entries<Query>(queries).map(([field, { title, unit, expr }]) => [
+      field,
+      { title, unit, expr: expr({ matchers, ...scope }) },
+    ]);
+    return Object.fromEntries(entries) as Record<Name, HistoryQuery>;
+  };
   return {
-    cpu: of(queries.cpu),
-    cpuLimit: of(queries.cpuLimit),
-    throttled: of(queries.throttled),
-    memory: of(queries.memory),
-    memoryLimit: of(queries.memoryLimit),
-    received: of(queries.received),
-    sent: of(queries.sent),
-    read: of(queries.read),
-    written: of(queries.written),
-    disk: of(queries.disk),
-    started: of(queries.started),
-    oomKills: of(queries.oomKills, `${step}s`),
-    gpuMemory: ofGpu(CONTAINER_GPU_QUERIES.memory),
-    gpuUse: ofGpu(CONTAINER_GPU_QUERIES.use),
-    gpuPower: ofGpu(CONTAINER_GPU_QUERIES.power),
-    ...serverQueries(of),
+    ...inScope(BY_NAME, { by: "name", window }),
+    ...inScope({ oomKills: CONTAINER_QUERIES.oomKills }, { by: "name", window: `${step}s` }),
+    ...inScope(BY_GPU, { by: "gpu", window }),
   };
 }
 
@@ -96,10 +84,7 @@ const DESCRIBING =
 export function descriptionQuery(name: string): string {
   const matchers = named(name);
   return combined({
-    containers: CONTAINER_QUERIES.started.expr({
-      matchers,
-      by: DESCRIBING,
-    }),
+    containers: started.expr({ matchers, by: DESCRIBING }),
     containerGpus: containerGpuSeries(matchers),
     notRunning: `max by (${DESCRIBING}, state) (${stoppedSeries(matchers)})`,
     ...serverDescriptions(matchers),
@@ -121,6 +106,9 @@ export interface Line {
   series: Series;
   isLimit?: boolean;
 }
+
+/** The lines of fields by their labels; a field without samples has none. */
+export type LinesOf = (fields: Readonly<Record<string, Field>>, isLimit?: boolean) => Line[];
 
 /** A chart, or why there is none. */
 export interface Chart {
@@ -162,13 +150,8 @@ export interface HistoryAnswers {
   alerts: readonly PrometheusAlert[];
 }
 
-export function containerHistory({
-  name,
-  grid,
-  descriptions,
-  ranges,
-  alerts,
-}: HistoryAnswers): ContainerHistory {
+export function containerHistory(answers: HistoryAnswers): ContainerHistory {
+  const { name, grid, descriptions, ranges, alerts } = answers;
   const described = describedBy(descriptions);
   const running = described.containers.reduce<(typeof described.containers)[number] | undefined>(
     (newest, one) => (newest && newest.value > one.value ? newest : one),
@@ -177,46 +160,13 @@ export function containerHistory({
   const [notRunning] = described.notRunning;
   const queries = historyQueries(name, grid);
   const byField = seriesOf(ranges, grid, []);
-  const line = (label: string, field: keyof typeof queries, isLimit = false): Line[] => {
-    const series = byField.get(field, {});
-    return series ? [{ label, series, isLimit }] : [];
-  };
-  const gpuLines = (field: "gpuMemory" | "gpuUse" | "gpuPower"): Line[] =>
-    ranges
-      .filter(({ metric }) => metric[FIELD] === field)
-      .map((range) => ({ label: `GPU ${range.metric["gpu"] ?? ""}`, series: onGrid(range, grid) }))
-      .sort((a, b) => a.label.localeCompare(b.label, undefined, { numeric: true }));
+  const linesOf: LinesOf = (fields, isLimit = false) =>
+    Object.entries(fields).flatMap(([label, field]) => {
+      const series = byField.get(field, {});
+      return series ? [{ label, series, isLimit }] : [];
+    });
+  const ofServer = serverCharts(queries, linesOf, described.containerGpus.length);
   const reasons = described.unavailable.map(({ labels }) => labels);
-  const chart = (
-    title: string,
-    field: keyof typeof queries,
-    lines: Line[],
-    metric: string,
-    missing: string,
-  ): Chart => ({
-    title,
-    unit: queries[field].unit,
-    // The kernel reports 0 for what it does not account for.
-    lines: reasonFor(metric, reasons) ? lines.filter(({ series }) => isMeasured(series)) : lines,
-    expr: queries[field].expr,
-    missing: reasonFor(metric, reasons) ?? missing,
-  });
-  const none = "No samples in this time range.";
-  // Not every driver reports energy.
-  const energyCharts = [
-    chart("GPU power", "gpuPower", gpuLines("gpuPower"), "container_gpu_energy_joules_total", none),
-    chart(
-      "Tokens per joule of the GPUs",
-      "tokensPerJoule",
-      line("generated", "tokensPerJoule"),
-      "container_gpu_energy_joules_total",
-      none,
-    ),
-  ];
-  const ofServer = serverCharts(queries, line, described.containerGpus.length);
-  const hasCpuLimit = byField.get("cpuLimit", {}) !== undefined;
-  const hasGpus =
-    described.containerGpus.length > 0 || ranges.some(({ metric }) => metric[FIELD] === "gpuMemory");
   return {
     name,
     grid,
@@ -230,56 +180,89 @@ export function containerHistory({
     alerts: alertsOf(alerts).filter(({ container }) => container?.name === name),
     charts: [
       ...ofServer.filter(({ lines }) => lines.length > 0),
-      ...(hasGpus
-        ? [
-            chart("GPU memory", "gpuMemory", gpuLines("gpuMemory"), "container_gpu_memory_used_bytes", none),
-            chart("GPU use", "gpuUse", gpuLines("gpuUse"), "container_gpu_utilization_ratio", none),
-            ...energyCharts.filter(({ lines }) => lines.length > 0),
-          ]
-        : []),
-      chart(
-        "CPU",
-        "cpu",
-        [...line("used", "cpu"), ...line("limit", "cpuLimit", true)],
-        "container_cpu_usage_seconds_total",
-        none,
-      ),
-      ...(hasCpuLimit
-        ? [
-            chart(
-              "Waiting for the CPU limit",
-              "throttled",
-              line("waiting", "throttled"),
-              "container_cpu_cfs_throttled_periods_total",
-              none,
-            ),
-          ]
-        : []),
-      chart(
-        "Memory",
-        "memory",
-        [...line("used", "memory"), ...line("limit", "memoryLimit", true)],
-        "container_memory_working_set_bytes",
-        none,
-      ),
-      chart(
-        "Network",
-        "received",
-        [...line("received", "received"), ...line("sent", "sent")],
-        "container_network_receive_bytes_total",
-        "No network is measured: the container has none of its own (--network none or host), or has just started.",
-      ),
-      chart(
-        "Disk",
-        "read",
-        [...line("read", "read"), ...line("written", "written")],
-        "container_fs_reads_bytes_total",
-        "It has not read or written a disk in this time range.",
-      ),
+      ...resourceCharts(answers, queries, linesOf, described.containerGpus.length > 0, reasons),
     ],
     marks: [...restarts(byField.get("started", {}), grid), ...oomKills(byField.get("oomKills", {}), grid)],
-    noMarks: byField.get("started", {}) ? noMarks(reasonFor("container_oom_events_total", reasons)) : none,
+    noMarks: byField.get("started", {})
+      ? noMarks(reasonFor("container_oom_events_total", reasons))
+      : NO_SAMPLES,
   };
+}
+
+/**
+ * The charts of what a container uses.
+ *
+ * @param hasGpus whether it has GPUs now
+ * @param reasons the labels of the series that report what is not measured
+ */
+function resourceCharts(
+  { ranges, grid }: HistoryAnswers,
+  queries: Record<Field, HistoryQuery>,
+  linesOf: LinesOf,
+  hasGpus: boolean,
+  reasons: readonly Labels[],
+): Chart[] {
+  const chartOf = (title: string, metric: string, field: Field, lines: Line[], missing = NO_SAMPLES) => ({
+    title,
+    unit: queries[field].unit,
+    // The kernel reports 0 for what it does not account for.
+    lines: reasonFor(metric, reasons) ? lines.filter(({ series }) => isMeasured(series)) : lines,
+    expr: queries[field].expr,
+    missing: reasonFor(metric, reasons) ?? missing,
+  });
+  const gpuChart = (title: string, metric: string, field: keyof typeof BY_GPU) => {
+    const lines = ranges
+      .filter((range) => range.metric[FIELD] === field)
+      .map((range) => ({ label: `GPU ${range.metric["gpu"] ?? ""}`, series: onGrid(range, grid) }))
+      .sort((a, b) => a.label.localeCompare(b.label, undefined, { numeric: true }));
+    return chartOf(title, metric, field, lines);
+  };
+  const energy = "container_gpu_energy_joules_total";
+  const gpuMemory = gpuChart("GPU memory", "container_gpu_memory_used_bytes", "gpuMemory");
+  const tokens = linesOf({ generated: "tokensPerJoule" });
+  const gpuCharts = [
+    gpuMemory,
+    gpuChart("GPU use", "container_gpu_utilization_ratio", "gpuUse"),
+    // Not every driver reports energy.
+    ...[
+      gpuChart("GPU power", energy, "gpuPower"),
+      chartOf("Tokens per joule of the GPUs", energy, "tokensPerJoule", tokens),
+    ].filter(({ lines }) => lines.length > 0),
+  ];
+  const cpuLimit = linesOf({ limit: "cpuLimit" }, true);
+  const waiting = linesOf({ waiting: "throttled" });
+  return [
+    ...(hasGpus || gpuMemory.lines.length > 0 ? gpuCharts : []),
+    chartOf("CPU", "container_cpu_usage_seconds_total", "cpu", [...linesOf({ used: "cpu" }), ...cpuLimit]),
+    ...(cpuLimit.length > 0
+      ? [
+          chartOf(
+            "Waiting for the CPU limit",
+            "container_cpu_cfs_throttled_periods_total",
+            "throttled",
+            waiting,
+          ),
+        ]
+      : []),
+    chartOf("Memory", "container_memory_working_set_bytes", "memory", [
+      ...linesOf({ used: "memory" }),
+      ...linesOf({ limit: "memoryLimit" }, true),
+    ]),
+    chartOf(
+      "Network",
+      "container_network_receive_bytes_total",
+      "received",
+      linesOf({ received: "received", sent: "sent" }),
+      "No network is measured: the container has none of its own (--network none or host), or has just started.",
+    ),
+    chartOf(
+      "Disk",
+      "container_fs_reads_bytes_total",
+      "read",
+      linesOf({ read: "read", written: "written" }),
+      "It has not read or written a disk in this time range.",
+    ),
+  ];
 }
 
 /** How a container is that does not run, by the labels of its state. */
@@ -291,6 +274,8 @@ function stoppedOf(labels: Labels, descriptions: readonly Sample[]): Stopped {
     oomKilled: values.get("oomKilled", labels) === 1,
   };
 }
+
+const NO_SAMPLES = "No samples in this time range.";
 
 /** What the absence of marks means on a host, which may not measure out-of-memory kills. */
 const noMarks = (reason: string | undefined): string =>

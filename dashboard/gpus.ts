@@ -31,13 +31,6 @@ export interface Gpu {
   idle: { name: string; id: string }[];
 }
 
-/** The reasons for lower clocks that are faults: heat, and too little power. Others are normal under load. */
-export const FAULTS: readonly string[] = [
-  "hw_thermal_slowdown",
-  "sw_thermal_slowdown",
-  "hw_power_brake_slowdown",
-];
-
 /** Memory below this, in bytes, that nothing reports is the driver's own. */
 const DRIVERS_OWN = 1024 ** 3;
 

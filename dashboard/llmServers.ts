@@ -106,7 +106,7 @@ export function serverReports(
       prompts: now.container.get("llm.prompts", labels),
       running,
       waiting,
-      firstToken: of("firstToken"),
+      firstToken: of("firstTokenP95"),
       kvCache: of("kvCache"),
       missing: whyMissing(scrapes, at) ?? (isSilent ? WITHOUT_METRICS : undefined),
     };

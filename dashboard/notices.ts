@@ -32,18 +32,19 @@ export function noticesOf(described: Described, ages: Values<number>, answers: A
     ...targetNotices(described, ages, answers),
     ...sourceNotices(described),
     ...unavailableNotices(described),
-    ...(isWatched(answers.alerts)
-      ? []
-      : [
-          warning(
-            "Prometheus evaluates no alert (its page /rules shows the error), or the alert Watchdog is disabled.",
-          ),
-        ]),
+    ...when(
+      !isWatched(answers.alerts),
+      warning(
+        "Prometheus evaluates no alert (its page /rules shows the error), or the alert Watchdog is disabled.",
+      ),
+    ),
   ];
 }
 
 const warning = (text: string): Notice => ({ severity: "warning", text });
 const critical = (text: string): Notice => ({ severity: "critical", text });
+/** A list with the notice, if there is one. */
+const when = (isSo: boolean, notice: Notice): Notice[] => (isSo ? [notice] : []);
 const info = (text: string): Notice => ({ severity: "info", text });
 
 function targetNotices({ targets, containers }: Described, ages: Values<number>, answers: Answers): Notice[] {
@@ -70,42 +71,39 @@ function targetNotices({ targets, containers }: Described, ages: Values<number>,
       return (job in LACKS ? critical : warning)(error ? `${lacks} (${error}).` : `${lacks}.`);
     });
   const youngest = Math.min(...targets.map(({ labels }) => ages.get("age", labels) ?? Infinity));
-  const old =
-    Number.isFinite(youngest) && youngest > OLD_SECONDS
-      ? [
-          critical(
-            `Prometheus has ingested no sample for ${duration(youngest)}: these numbers are that old. Its disk may be full: see its log.`,
-          ),
-        ]
-      : [];
-  return [...old, ...down];
+  return [
+    ...when(
+      Number.isFinite(youngest) && youngest > OLD_SECONDS,
+      critical(
+        `Prometheus has ingested no sample for ${duration(youngest)}: these numbers are that old. Its disk may be full: see its log.`,
+      ),
+    ),
+    ...down,
+  ];
 }
 
 /** What cAdvisor and the exporter read from. */
 function sourceNotices({ targets, containers, driverUp, dockerUp }: Described): Notice[] {
   const isUp = (job: string) => targets.some(({ labels, value }) => labels["job"] === job && value === 1);
   return [
-    ...(isUp(OWN_JOBS.cadvisor) && containers.length === 0
-      ? [
-          critical(
-            "cAdvisor answers, and lists no container by name: Docker or containerd does not answer it. See its log.",
-          ),
-        ]
-      : []),
-    ...(driverUp.some(({ value }) => value === 0)
-      ? [
-          critical(
-            "The NVIDIA driver does not respond: the use of GPUs is unknown. The log of the exporter has the reason.",
-          ),
-        ]
-      : []),
-    ...(dockerUp.some(({ value }) => value === 0)
-      ? [
-          critical(
-            "Docker does not answer the exporter: containers have no state, and GPU use is not assigned to containers.",
-          ),
-        ]
-      : []),
+    ...when(
+      isUp(OWN_JOBS.cadvisor) && containers.length === 0,
+      critical(
+        "cAdvisor answers, and lists no container by name: Docker or containerd does not answer it. See its log.",
+      ),
+    ),
+    ...when(
+      driverUp.some(({ value }) => value === 0),
+      critical(
+        "The NVIDIA driver does not respond: the use of GPUs is unknown. The log of the exporter has the reason.",
+      ),
+    ),
+    ...when(
+      dockerUp.some(({ value }) => value === 0),
+      critical(
+        "Docker does not answer the exporter: containers have no state, and GPU use is not assigned to containers.",
+      ),
+    ),
   ];
 }
 

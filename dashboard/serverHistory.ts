@@ -1,17 +1,11 @@
-import { LAST_ANSWER, LLM_QUERIES, notScraped, type Query } from "../prometheus/queries";
+import { LAST_ANSWER, notScraped, type LLM_QUERIES } from "../prometheus/queries";
 import type { Sample } from "./api";
 import type { Described, Description } from "./answers";
-import type { Chart, HistoryQuery, Line } from "./containerHistory";
+import type { Chart, HistoryQuery, LinesOf } from "./containerHistory";
 import { modelNames, whyMissing, WITHOUT_METRICS } from "./llmServers";
 import { valuesNow } from "./tagged";
 
 export type ServerField = keyof typeof LLM_QUERIES;
-
-/** The queries of the charts of what an LLM server reports. */
-export function serverQueries(of: (query: Query) => HistoryQuery): Record<ServerField, HistoryQuery> {
-  const queries = Object.entries(LLM_QUERIES).map(([field, query]) => [field, of(query)]);
-  return Object.fromEntries(queries) as Record<ServerField, HistoryQuery>;
-}
 
 /** The series that describe the LLM server of a container. */
 export const serverDescriptions = (matchers: string): Record<string, string> => ({
@@ -35,27 +29,26 @@ export interface ServerHistory {
  */
 export function serverCharts(
   queries: Record<ServerField, HistoryQuery>,
-  line: (label: string, field: ServerField) => Line[],
+  linesOf: LinesOf,
   gpus: number,
 ): Chart[] {
-  const chart = (title: string, fields: Partial<Record<ServerField, string>>): Chart => {
-    const [first] = Object.keys(fields) as ServerField[];
-    const { unit, expr } = queries[first ?? "generated"];
-    const lines = Object.entries(fields).flatMap(([field, label]) => line(label, field as ServerField));
-    return { title, unit, expr, lines, missing: "" };
+  const chart = (title: string, fields: Record<string, ServerField>): Chart => {
+    const [first = "generated"] = Object.values(fields);
+    const { unit, expr } = queries[first];
+    return { title, unit, expr, lines: linesOf(fields), missing: "" };
   };
   return [
     chart("Tokens generated", {
-      generated: "in total",
-      ...(gpus > 1 && { generatedPerGpu: "per GPU" }),
+      "in total": "generated",
+      ...(gpus > 1 && { "per GPU": "generatedPerGpu" }),
     }),
-    chart("Tokens of prompts", { prompts: "in total" }),
+    chart("Tokens of prompts", { "in total": "prompts" }),
     chart("Requests running and waiting", { running: "running", waiting: "waiting" }),
-    chart("Time to first token", { firstTokenP50: "median", firstTokenP95: "p95" }),
-    chart("Time per output token", { outputTokenP50: "median", outputTokenP95: "p95" }),
-    chart("Duration of requests", { durationP50: "median", durationP95: "p95" }),
-    chart("KV cache", { kvCache: "in use", prefixCacheHits: "prefix cache hits" }),
-    chart("Requests per second", { requests: "ended", errors: "failed", preemptions: "preempted" }),
+    chart("Time to first token", { median: "firstTokenP50", p95: "firstTokenP95" }),
+    chart("Time per output token", { median: "outputTokenP50", p95: "outputTokenP95" }),
+    chart("Duration of requests", { median: "durationP50", p95: "durationP95" }),
+    chart("KV cache", { "in use": "kvCache", "prefix cache hits": "prefixCacheHits" }),
+    chart("Requests per second", { ended: "requests", failed: "errors", preempted: "preemptions" }),
   ];
 }
 

@@ -1,3 +1,4 @@
+import type { Builder } from "@grafana/grafana-foundation-sdk/cog";
 import * as dashboard from "@grafana/grafana-foundation-sdk/dashboard";
 import { containerSeries, gpuSeries } from "../prometheus/queries";
 import { DATASOURCE } from "./panels";
@@ -9,11 +10,28 @@ export const UIDS = { host: `${TAG}-host`, container: `${TAG}-container` } as co
 /** The matchers of what is about the host that the variable chooses. */
 export const ON_HOST = 'host="$host"';
 
-/** A dashboard with the variables `datasource` and `host`, and a link to the others. */
-export const createDashboard = (uid: string, title: string, description: string) =>
+/**
+ * A dashboard with the variables `datasource` and `host`, and a link to the others.
+ *
+ * @param options.variable the third variable
+ * @param options.rows panels by the title of their row; those under "" have none
+ */
+export function createDashboard({
+  uid,
+  title,
+  description,
+  variable,
+  rows,
+}: {
+  uid: string;
+  title: string;
+  description: string;
+  variable: dashboard.QueryVariableBuilder;
+  rows: Record<string, Builder<dashboard.Panel>[]>;
+}) {
   // Grafana imports this schema in every version; what replaces it needs Grafana 13.
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- see above
-  new dashboard.DashboardBuilder(title)
+  const created = new dashboard.DashboardBuilder(title)
     .uid(uid)
     .description(description)
     .tags([TAG, "prometheus", "docker", "gpu", "llm"])
@@ -30,7 +48,17 @@ export const createDashboard = (uid: string, title: string, description: string)
         .includeVars(true)
         .keepTime(true),
     ])
-    .variables([datasource(), choice("host", "Host", `label_values(${containerSeries("")}, host)`)]);
+    .variables([
+      datasource(),
+      choice("host", "Host", `label_values(${containerSeries("")}, host)`),
+      variable,
+    ]);
+  for (const [name, panels] of Object.entries(rows)) {
+    if (name) created.withRow(new dashboard.RowBuilder(name));
+    for (const panel of panels) created.withPanel(panel);
+  }
+  return created;
+}
 
 /** The data source of the provisioning files where it is there, and else the first Prometheus. */
 const datasource = () =>

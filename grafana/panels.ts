@@ -36,7 +36,7 @@ const RATE_WINDOW = "$__rate_interval";
 const HALF = 12;
 const WHOLE = 24;
 
-/** What a panel says of itself. */
+/** The texts of a panel. */
 interface About {
   title: string;
   description: string;
@@ -44,57 +44,75 @@ interface About {
   missing: string;
 }
 
-/** A line of a chart, or one for each value of the labels in the scope. */
-interface Line {
-  query: Query;
-  scope: Scope;
-  /** The name of the line, with labels in double braces. */
-  legend: string;
-  /** Whether it is a limit of the other lines. */
-  isLimit?: boolean;
+/** Queries by the names of their lines, which can have labels in double braces. */
+type Lines = Record<string, Query>;
+
+/** Words for the values 0 and 1, with Grafana's names of their colors. */
+type Words = Record<0 | 1, { text: string; color: string }>;
+
+/** How the rows of a table are sorted, and its height. */
+interface TableOptions {
+  sortBy: string;
+  height?: number;
 }
 
-/** A column of a table, with one value for each row. */
-interface Column {
-  query: Query;
-  scope: Scope;
-  /** Default: the title of the query. */
-  title?: string;
-  /** The words for the values 0 and 1, with Grafana's names of their colors. */
-  words?: Record<0 | 1, { text: string; color: string }>;
-}
+/** A query whose result has other labels than those of the scope. */
+export const by = (labels: string, { expr, ...query }: Query): Query => ({
+  ...query,
+  expr: (scope) => expr({ ...scope, by: labels }),
+});
 
-const instant = (expr: string, refId: string): Builder<Dataquery> =>
+/** Gives a panel its texts, and the data source. */
+const described = <
+  Panel extends Record<"title" | "description" | "noValue", (text: string) => Panel> & {
+    datasource: (reference: typeof DATASOURCE) => Panel;
+  },
+>(
+  panel: Panel,
+  { title, description, missing }: About,
+): Panel => panel.title(title).description(description).noValue(missing).datasource(DATASOURCE);
+
+const instant = (expr: string, index: number): Builder<Dataquery> =>
   new prometheus.DataqueryBuilder()
     .expr(expr)
-    .refId(refId)
+    .refId(refId(index))
     .instant()
     .format(prometheus.PromQueryFormat.Table)
     .datasource(DATASOURCE);
 
-const overTime = ({ query, scope, legend }: Line, index: number): Builder<Dataquery> =>
-  new prometheus.DataqueryBuilder()
-    .expr(query.expr({ window: RATE_WINDOW, ...scope }))
-    .refId(refId(index))
-    .range()
-    .legendFormat(legend)
-    .datasource(DATASOURCE);
+const overTime = (lines: Lines, scope: Scope): Builder<Dataquery>[] =>
+  Object.entries(lines).map(([legend, query], index) =>
+    new prometheus.DataqueryBuilder()
+      .expr(query.expr({ window: RATE_WINDOW, ...scope }))
+      .refId(refId(index))
+      .range()
+      .legendFormat(legend)
+      .datasource(DATASOURCE),
+  );
+
+/** The unit of a panel: that of its first line. */
+const unitOf = (lines: Lines): Unit => Object.values(lines)[0]?.unit ?? "count";
 
 /** A, B, C and so on. */
 const refId = (index: number) => String.fromCharCode("A".charCodeAt(0) + index);
 
-/** A chart over time. The first line has its unit. */
+/**
+ * A chart over time.
+ *
+ * @param options.limits dashed lines above the others
+ */
 export function chart(
-  { title, description, missing }: About,
-  lines: [Line, ...Line[]],
-  { stacked = false }: { stacked?: boolean } = {},
+  about: About,
+  {
+    scope,
+    lines,
+    limits = {},
+    stacked = false,
+  }: { scope: Scope; lines: Lines; limits?: Lines; stacked?: boolean },
 ): timeseries.PanelBuilder {
-  const panel = new timeseries.PanelBuilder()
-    .title(title)
-    .description(description)
-    .noValue(missing)
-    .datasource(DATASOURCE)
-    .unit(UNITS[lines[0].query.unit])
+  const unit = unitOf(lines);
+  const panel = described(new timeseries.PanelBuilder(), about)
+    .unit(UNITS[unit])
     .min(0)
     .span(HALF)
     .height(8)
@@ -103,11 +121,12 @@ export function chart(
     .showPoints(common.VisibilityMode.Never)
     .legend(new common.VizLegendOptionsBuilder().showLegend(true).displayMode(common.LegendDisplayMode.List))
     .tooltip(new common.VizTooltipOptionsBuilder().mode(common.TooltipDisplayMode.Multi))
-    .targets(lines.map(overTime));
-  if (lines[0].query.unit === "ratio") panel.max(1);
-  if (lines[0].query.unit === "cores") panel.axisLabel("cores");
+    .targets(overTime({ ...lines, ...limits }, scope));
+  if (unit === "ratio") panel.max(1);
+  if (unit === "cores") panel.axisLabel("cores");
   if (stacked) panel.stacking(new common.StackingConfigBuilder().mode(common.StackingMode.Normal).group("A"));
-  for (const [index, { isLimit }] of lines.entries()) if (isLimit) panel.overrideByQuery(refId(index), LIMIT);
+  for (const index of Object.keys(limits).keys())
+    panel.overrideByQuery(refId(Object.keys(lines).length + index), LIMIT);
   return panel;
 }
 
@@ -118,64 +137,58 @@ const LIMIT: DynamicConfigValue[] = [
   { id: "custom.stacking", value: { mode: common.StackingMode.None } },
 ];
 
-/** Numbers of now with their last hours, side by side. The first one has its unit. */
-export const numbers = (
-  { title, description, missing }: About,
-  lines: [Line, ...Line[]],
-): stat.PanelBuilder =>
-  new stat.PanelBuilder()
-    .title(title)
-    .description(description)
-    .noValue(missing)
-    .datasource(DATASOURCE)
-    .unit(UNITS[lines[0].query.unit])
+/** Numbers of now with their last hours, side by side. */
+export const numbers = (about: About, scope: Scope, lines: Lines): stat.PanelBuilder =>
+  described(new stat.PanelBuilder(), about)
+    .unit(UNITS[unitOf(lines)])
     .min(0)
     .span(HALF / 2)
     .height(4)
     .graphMode(common.BigValueGraphMode.Area)
     .colorMode(common.BigValueColorMode.None)
     .reduceOptions(new common.ReduceDataOptionsBuilder().calcs(["last"]))
-    .targets(lines.map(overTime));
+    .targets(overTime(lines, scope));
 
 /** A chart of what is so at which time: 1, or 0. */
-export function states({ title, description, missing }: About, line: Line): statetimeline.PanelBuilder {
-  return new statetimeline.PanelBuilder()
-    .title(title)
-    .description(description)
-    .noValue(missing)
-    .datasource(DATASOURCE)
+export const states = (about: About, scope: Scope, lines: Lines): statetimeline.PanelBuilder =>
+  described(new statetimeline.PanelBuilder(), about)
     .span(HALF)
     .height(8)
     .mappings([wordsFor({ 0: { text: "no", color: "green" }, 1: { text: "yes", color: "orange" } })])
-    .targets([overTime(line, 0)]);
-}
+    .targets(overTime(lines, scope));
 
-/** A table with a row for each value of the labels, and a column for each label and each query. The largest values come first. */
+/**
+ * A table with a row for each value of the labels, and a column for each label and each query. The largest values come first.
+ *
+ * @param options.labels titles of the columns of labels, by label
+ * @param options.linkTo uid of the dashboard that the names of containers lead to
+ */
 export function rows(
-  { title, description, missing }: About,
-  labels: Record<string, string>,
-  columns: [Column, ...Column[]],
-  options: { sortBy: string; height?: number },
+  about: About,
+  {
+    labels,
+    scope,
+    columns,
+    linkTo,
+    ...options
+  }: TableOptions & {
+    labels: Record<string, string>;
+    scope: Scope;
+    columns: (Query & { words?: Words })[];
+    linkTo?: string;
+  },
 ): table.PanelBuilder {
-  const values = columns.map(({ query, title: own, scope }, index) => {
-    const expr = query.expr(scope);
-    return {
-      // Grafana's times are in milliseconds.
-      target: instant(query.unit === "time" ? `${expr} * 1000` : expr, refId(index)),
-      field: columns.length === 1 ? "Value" : `Value #${refId(index)}`,
-      title: own ?? query.title,
-    };
-  });
-  const fields = { ...labels, ...Object.fromEntries(values.map(({ field, title: name }) => [field, name])) };
-  const panel = labelTable({ title, description, missing }, fields, options, true).targets(
-    values.map(({ target }) => target),
-  );
-  for (const { query, title: own, words } of columns)
-    panel.overrideByName(own ?? query.title, [
-      { id: "unit", value: UNITS[query.unit] },
-      ...(query.unit === "ratio" ? USED : []),
+  // Grafana's times are in milliseconds.
+  const exprs = columns.map(({ unit, expr }) => (unit === "time" ? `${expr(scope)} * 1000` : expr(scope)));
+  const titles = Object.fromEntries(columns.map(({ title }, index) => [`Value #${refId(index)}`, title]));
+  const panel = labelTable(about, { ...labels, ...titles }, options, true).targets(exprs.map(instant));
+  for (const { title, unit, words } of columns)
+    panel.overrideByName(title, [
+      { id: "unit", value: UNITS[unit] },
+      ...(unit === "ratio" ? USED : []),
       ...(words ? [{ id: "mappings", value: [wordsFor(words)] }, COLORED] : []),
     ]);
+  if (linkTo) panel.overrideByName("Container", [{ id: "links", value: [linkToContainer(linkTo)] }]);
   return panel;
 }
 
@@ -184,21 +197,17 @@ export const labelRows = (
   about: About,
   expr: string,
   labels: Record<string, string>,
-  options: { sortBy: string; height?: number },
-): table.PanelBuilder => labelTable(about, labels, options, false).targets([instant(expr, refId(0))]);
+  options: TableOptions,
+): table.PanelBuilder => labelTable(about, labels, options, false).targets([instant(expr, 0)]);
 
 /** @param fields titles of the columns, by the names of their fields */
 const labelTable = (
-  { title, description, missing }: About,
+  about: About,
   fields: Record<string, string>,
-  { sortBy, height = 8 }: { sortBy: string; height?: number },
+  { sortBy, height = 8 }: TableOptions,
   descending: boolean,
 ): table.PanelBuilder =>
-  new table.PanelBuilder()
-    .title(title)
-    .description(description)
-    .noValue(missing)
-    .datasource(DATASOURCE)
+  described(new table.PanelBuilder(), about)
     .span(WHOLE)
     .height(height)
     .filterable(true)
@@ -223,21 +232,12 @@ const USED: DynamicConfigValue[] = [
 ];
 const COLORED: DynamicConfigValue = { id: "custom.cellOptions", value: { type: "color-text" } };
 
-const wordsFor = (words: NonNullable<Column["words"]>): dashboard.ValueMap => ({
+const wordsFor = (words: Words): dashboard.ValueMap => ({
   type: dashboard.MappingType.ValueToText,
   options: words,
 });
 
-/** The names of containers in a table lead to the dashboard of the container. */
-export const linkNames = (panel: table.PanelBuilder, uid: string): table.PanelBuilder =>
-  panel.overrideByName("Container", [
-    {
-      id: "links",
-      value: [
-        {
-          title: "Open the container's dashboard",
-          url: `/d/${uid}?\${datasource:queryparam}&\${host:queryparam}&var-name=\${__value.raw:percentencode}&\${__url_time_range}`,
-        },
-      ],
-    },
-  ]);
+const linkToContainer = (uid: string) => ({
+  title: "Open the container's dashboard",
+  url: `/d/${uid}?\${datasource:queryparam}&\${host:queryparam}&var-name=\${__value.raw:percentencode}&\${__url_time_range}`,
+});

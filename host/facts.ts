@@ -190,7 +190,7 @@ function unaccounted({ MemoryLimit, SwapLimit, CgroupVersion, KernelVersion }: D
 }
 
 /** NVIDIA's runtime under any name, else the CDI device that stands for every GPU. */
-export function gpuAccess({ Runtimes, DiscoveredDevices }: DockerInfo): GpuAccess | undefined {
+function gpuAccess({ Runtimes, DiscoveredDevices }: DockerInfo): GpuAccess | undefined {
   const runtimes = Object.entries(Runtimes ?? {});
   const nvidia = runtimes.find(
     ([name, { path }]) => name === "nvidia" || /(^|\/)nvidia-container-runtime[^/]*$/.test(path),

@@ -27,7 +27,7 @@ export interface Scope {
   window?: string;
 }
 
-/** A question that the page and the dashboards ask of containers, GPUs or the host. */
+/** A query of the page and the dashboards, about containers, GPUs or the host. */
 export interface Query {
   title: string;
   unit: Unit;
@@ -36,7 +36,7 @@ export interface Query {
 }
 
 /** The window of rates: ten scrapes, so that a failed one leaves no gap. */
-export const RATE_WINDOW = "5m";
+const RATE_WINDOW = "5m";
 /** The window in which the page counts events. */
 const DAY = "1d";
 
@@ -70,10 +70,23 @@ export const gpuSeries = exported("gpu_up");
 /** The series of the GPUs of containers. */
 export const containerGpuSeries = exported("container_gpu_info");
 
-const rate = (metric: string) => (matchers: string, window: string) =>
-  `rate(${measured(metric)(matchers)}[${window}])`;
-
+/** The PromQL of a query before its results are put together. */
 type Inner = (matchers: string, window: string) => string;
+
+/** A function of PromQL over the window of the query. */
+const over =
+  (name: string, series: Inner): Inner =>
+  (matchers, window) =>
+    `${name}(${series(matchers, window)}[${window}])`;
+
+/** The series, compared with a number. */
+const compared =
+  (series: Inner, comparison: string): Inner =>
+  (matchers, window) =>
+    `${series(matchers, window)} ${comparison}`;
+
+/** The rate of a counter of cAdvisor. */
+const rate = (counter: string) => over("rate", measured(counter));
 
 /** Makes a query that has one series for each value of the labels in the scope. */
 const query =
@@ -112,7 +125,7 @@ export const CONTAINER_QUERIES = {
     "Memory limit",
     "bytes",
     "max",
-    (matchers) => `${measured("container_spec_memory_limit_bytes")(matchers)} > 0`,
+    compared(measured("container_spec_memory_limit_bytes"), "> 0"),
   ),
   memoryLimitUsed: ofContainer(
     "Memory limit used, without page cache",
@@ -126,18 +139,13 @@ export const CONTAINER_QUERIES = {
   written: ofContainer("Written", "bytes per second", "sum", rate("container_fs_writes_bytes_total")),
   disk: ofContainer("Writable layer", "bytes", "sum", measured("container_fs_usage_bytes")),
   /** cAdvisor reports -1 without a health check. */
-  health: ofContainer(
-    "Health",
-    "state",
-    "max",
-    (matchers) => `${measured("container_health_state")(matchers)} >= 0`,
-  ),
+  health: ofContainer("Health", "state", "max", compared(measured("container_health_state"), ">= 0")),
   started: ofContainer("Started", "time", "max", containerSeries),
   restarts: eventsOfContainer(
     "Restarts",
     "count",
     "sum",
-    (matchers, window) => `sum_over_time(${recorded("container:restarts:increase")(matchers)}[${window}])`,
+    over("sum_over_time", recorded("container:restarts:increase")),
   ),
   /** Of a container that does not run; the exporter's. */
   exitCode: ofContainer("Exit code", "count", "max", exported("container_exit_code")),
@@ -145,13 +153,13 @@ export const CONTAINER_QUERIES = {
     "Ended by an out-of-memory kill",
     "state",
     "max",
-    (matchers) => `${exported("container_oom_killed")(matchers)} == 1`,
+    compared(exported("container_oom_killed"), "== 1"),
   ),
   oomKills: eventsOfContainer(
     "Out-of-memory kills",
     "count",
     "sum",
-    (matchers, window) => `sum_over_time(${recorded("container:oom_events:increase")(matchers)}[${window}])`,
+    over("sum_over_time", recorded("container:oom_events:increase")),
   ),
 } as const satisfies Record<string, Query>;
 
@@ -169,7 +177,7 @@ export const CONTAINER_GPU_QUERIES = {
     "GPU power",
     "watts",
     "sum",
-    (matchers, window) => `rate(${exported("container_gpu_energy_joules_total")(matchers)}[${window}])`,
+    over("rate", exported("container_gpu_energy_joules_total")),
   ),
   /** A GPU that the container has allocated and has not used in the window. */
   idle: query("id, gpu_uuid", "1h")(
@@ -180,6 +188,13 @@ export const CONTAINER_GPU_QUERIES = {
       `max_over_time(${exported("container_gpu_utilization_ratio")(matchers)}[${window}]) == 0 and on (id, gpu_uuid) ${exported("container_gpu_info", 'allocation!="none"')(matchers)}`,
   ),
 } as const satisfies Record<string, Query>;
+
+/** The driver's reasons for lower clocks that are faults: heat, and too little power. Others, such as sw_power_cap, are normal. */
+export const THROTTLE_FAULTS: readonly string[] = [
+  "hw_thermal_slowdown",
+  "sw_thermal_slowdown",
+  "hw_power_brake_slowdown",
+];
 
 /** The queries about GPUs. */
 export const GPU_QUERIES = {
@@ -200,69 +215,50 @@ export const GPU_QUERIES = {
   ),
 } as const satisfies Record<string, Query>;
 
-const ofServer = query("id");
+const ofServer = (title: string, unit: Unit, operator: "sum" | "max", record: string) =>
+  query("id")(title, unit, operator, recorded(record));
 
 /**
  * The queries about what LLM servers report of themselves, by records that are the same for every engine. A server of several
  * models has a series for each of them; of times, the longest counts.
  */
 export const LLM_QUERIES = {
-  generated: ofServer("Tokens generated", "per second", "sum", recorded("llm:generated_tokens:rate5m")),
+  generated: ofServer("Tokens generated", "per second", "sum", "llm:generated_tokens:rate5m"),
   generatedPerGpu: ofServer(
     "Tokens generated per GPU",
     "per second",
     "sum",
-    recorded("llm:generated_tokens_per_gpu:rate5m"),
+    "llm:generated_tokens_per_gpu:rate5m",
   ),
-  tokensPerJoule: ofServer("Tokens per joule", "per joule", "sum", recorded("llm:tokens_per_joule:rate5m")),
-  prompts: ofServer("Tokens of prompts", "per second", "sum", recorded("llm:prompt_tokens:rate5m")),
-  running: ofServer("Requests running", "count", "sum", recorded("llm:requests_running:sum")),
-  waiting: ofServer("Requests waiting", "count", "sum", recorded("llm:requests_waiting:sum")),
-  firstTokenP50: ofServer(
-    "First token, median",
-    "seconds",
-    "max",
-    recorded("llm:time_to_first_token_seconds:p50"),
-  ),
-  firstTokenP95: ofServer(
-    "First token, p95",
-    "seconds",
-    "max",
-    recorded("llm:time_to_first_token_seconds:p95"),
-  ),
+  tokensPerJoule: ofServer("Tokens per joule", "per joule", "sum", "llm:tokens_per_joule:rate5m"),
+  prompts: ofServer("Tokens of prompts", "per second", "sum", "llm:prompt_tokens:rate5m"),
+  running: ofServer("Requests running", "count", "sum", "llm:requests_running:sum"),
+  waiting: ofServer("Requests waiting", "count", "sum", "llm:requests_waiting:sum"),
+  firstTokenP50: ofServer("First token, median", "seconds", "max", "llm:time_to_first_token_seconds:p50"),
+  firstTokenP95: ofServer("First token, p95", "seconds", "max", "llm:time_to_first_token_seconds:p95"),
   outputTokenP50: ofServer(
     "Each further token, median",
     "seconds",
     "max",
-    recorded("llm:time_per_output_token_seconds:p50"),
+    "llm:time_per_output_token_seconds:p50",
   ),
   outputTokenP95: ofServer(
     "Each further token, p95",
     "seconds",
     "max",
-    recorded("llm:time_per_output_token_seconds:p95"),
+    "llm:time_per_output_token_seconds:p95",
   ),
-  durationP50: ofServer("Request, median", "seconds", "max", recorded("llm:request_duration_seconds:p50")),
-  durationP95: ofServer("Request, p95", "seconds", "max", recorded("llm:request_duration_seconds:p95")),
-  kvCache: ofServer("KV cache", "ratio", "max", recorded("llm:kv_cache_usage:ratio")),
-  prefixCacheHits: ofServer(
-    "Prefix cache hits",
-    "ratio",
-    "max",
-    recorded("llm:prefix_cache_hits:ratio_rate5m"),
-  ),
-  requests: ofServer("Requests", "per second", "sum", recorded("llm:requests:rate5m")),
-  preemptions: ofServer("Preemptions", "per second", "sum", recorded("llm:preemptions:rate5m")),
-  errors: ofServer("Errors", "per second", "sum", recorded("llm:request_errors:rate5m")),
+  durationP50: ofServer("Request, median", "seconds", "max", "llm:request_duration_seconds:p50"),
+  durationP95: ofServer("Request, p95", "seconds", "max", "llm:request_duration_seconds:p95"),
+  kvCache: ofServer("KV cache", "ratio", "max", "llm:kv_cache_usage:ratio"),
+  prefixCacheHits: ofServer("Prefix cache hits", "ratio", "max", "llm:prefix_cache_hits:ratio_rate5m"),
+  requests: ofServer("Requests", "per second", "sum", "llm:requests:rate5m"),
+  preemptions: ofServer("Preemptions", "per second", "sum", "llm:preemptions:rate5m"),
+  errors: ofServer("Errors", "per second", "sum", "llm:request_errors:rate5m"),
 } as const satisfies Record<string, Query>;
 
 /** The last time at which an LLM server answered a scrape. */
-export const LAST_ANSWER: Query = ofServer(
-  "Last answer",
-  "time",
-  "max",
-  recorded("llm:answered_timestamp_seconds"),
-);
+export const LAST_ANSWER: Query = ofServer("Last answer", "time", "max", "llm:answered_timestamp_seconds");
 
 /** The GPU memory of the servers of a model. */
 export const MODEL_MEMORY: Query = query("model")(
@@ -275,9 +271,7 @@ export const MODEL_MEMORY: Query = query("model")(
 /** The part of the last minutes in which a GPU has to run kernels to be busy; above what a desktop or a monitor uses. */
 const BUSY = 0.05;
 
-function useOfGpus(matchers: string, window: string): string {
-  return `avg_over_time(${exported("gpu_utilization_ratio")(matchers)}[${window}])`;
-}
+const useOfGpus = over("avg_over_time", exported("gpu_utilization_ratio"));
 
 /** The queries about the host. */
 export const HOST_QUERIES = {
@@ -293,12 +287,7 @@ export const HOST_QUERIES = {
   cpu: ofHost("CPU", "ratio", "max", recorded("host:cpu_used:ratio")),
   memory: ofHost("Memory", "ratio", "max", recorded("host:memory_used:ratio")),
   disks: query("host, mountpoint")("Disks", "ratio", "max", recorded("host:filesystem_used:ratio")),
-  gpusBusy: ofHost(
-    "GPUs busy",
-    "count",
-    "sum",
-    (matchers, window) => `${useOfGpus(matchers, window)} > bool ${BUSY}`,
-  ),
+  gpusBusy: ofHost("GPUs busy", "count", "sum", compared(useOfGpus, `> bool ${BUSY}`)),
   /** Those whose use the driver reports: not MIG devices and their GPUs. */
   gpusMeasured: ofHost("GPUs", "count", "count", useOfGpus),
 } as const satisfies Record<string, Query>;

@@ -33,10 +33,11 @@ const END = `(?s).*?(.{0,${MAX_LABEL_LENGTH}})`;
 /** As {@link BEGINNING}, for a label that can be missing. */
 const BEGINNING_OF_ANY = `(?s)(.{1,${MAX_LABEL_LENGTH}}).*`;
 
-const cutLabel = (label: string, regex: string): RelabelConfig => ({
+/** Cuts the value of a label, or sets another label to the cut value. */
+const cutLabel = (label: string, regex: string, to = label): RelabelConfig => ({
   source_labels: [label],
   regex,
-  target_label: label,
+  target_label: to,
 });
 
 /**
@@ -82,16 +83,8 @@ export function cadvisorRelabeling(hostMetrics = true): RelabelConfig[] {
     // Other cgroups, such as system services, have an id and no name.
     { source_labels: ["id", "name"], regex: ".+;", action: "drop" },
     { source_labels: ["interface"], regex: HOST_INTERFACES, action: "drop" },
-    ...Object.entries(COMPOSE_LABELS).map(([docker, label]) => ({
-      source_labels: [exported(docker)],
-      regex: BEGINNING,
-      target_label: label,
-    })),
-    {
-      source_labels: ["container_env_nvidia_visible_devices"],
-      regex: BEGINNING,
-      target_label: "nvidia_visible_devices",
-    },
+    ...Object.entries(COMPOSE_LABELS).map(([docker, label]) => cutLabel(exported(docker), BEGINNING, label)),
+    cutLabel("container_env_nvidia_visible_devices", BEGINNING, "nvidia_visible_devices"),
     {
       source_labels: ["nvidia_visible_devices"],
       regex: "void|none",
@@ -131,7 +124,7 @@ export const llmRelabeling = (all: boolean): RelabelConfig[] => [
     replacement: "$1:$2",
   },
   all ? { source_labels: ["__name__"], regex: OWN_METRICS, action: "drop" } : keepMetrics(LLM_METRICS),
-  { source_labels: ["model_name"], regex: BEGINNING_OF_ANY, target_label: "model" },
+  cutLabel("model_name", BEGINNING_OF_ANY, "model"),
   // SGLang of 2024 names the model so, where Prometheus has the container's `name`. In other metrics, it is a function of SGLang.
   {
     source_labels: ["__name__", "exported_name"],

@@ -36,6 +36,12 @@ const EXTRA_LIMITS = {
   label_value_length_limit: 65_536,
 } as const;
 
+/** The limits of a job of the stack, and its only target. */
+const scraped = (address: string, host: string) => ({
+  ...LIMITS,
+  static_configs: [{ targets: [address], labels: { host } }],
+});
+
 /**
  * The job that scrapes cAdvisor.
  *
@@ -52,8 +58,7 @@ export function cadvisorJob(host: string, scrapeInterval: string, hostMetrics = 
     params: { max_age: ["0s"] },
     // The servers are on one host: compression would cost cAdvisor a twentieth of its CPU time.
     enable_compression: false,
-    ...LIMITS,
-    static_configs: [{ targets: [target(SERVERS.cadvisor)], labels: { host } }],
+    ...scraped(target(SERVERS.cadvisor), host),
     metric_relabel_configs: cadvisorRelabeling(hostMetrics),
   };
 }
@@ -61,8 +66,7 @@ export function cadvisorJob(host: string, scrapeInterval: string, hostMetrics = 
 /** The job that scrapes the exporter, which exposes only metrics of the catalogue. */
 export const exporterJob = (host: string): ScrapeConfig => ({
   job_name: OWN_JOBS.exporter,
-  ...LIMITS,
-  static_configs: [{ targets: [target(SERVERS.exporter)], labels: { host } }],
+  ...scraped(target(SERVERS.exporter), host),
 });
 
 /**
@@ -72,8 +76,7 @@ export const exporterJob = (host: string): ScrapeConfig => ({
  */
 export const dcgmJob = (address: string, host: string): ScrapeConfig => ({
   job_name: OWN_JOBS.dcgm,
-  ...LIMITS,
-  static_configs: [{ targets: [address], labels: { host } }],
+  ...scraped(address, host),
   metric_relabel_configs: [
     { source_labels: ["__name__"], regex: "DCGM_FI_.*", action: "keep" },
     { source_labels: ["UUID"], target_label: "gpu_uuid" },
@@ -98,7 +101,7 @@ export const llmJob = (host: string, all: boolean): ScrapeConfig => ({
   job_name: OWN_JOBS.llm,
   // A server could send samples of any time.
   honor_timestamps: false,
-  // In newer formats, Python's client asks to store `vllm:` as `vllm_`.
+  // In newer formats, Python's client requests that `vllm:` is stored as `vllm_`.
   scrape_protocols: ["PrometheusText0.0.4"],
   fallback_scrape_protocol: "PrometheusText0.0.4",
   // One series instead of one for each bucket.
@@ -128,16 +131,14 @@ export const llmForwarderJob = (host: string): ScrapeConfig => ({
   metrics_path: "/healthz",
   // An empty response has no content type.
   fallback_scrape_protocol: "PrometheusText0.0.4",
-  ...LIMITS,
-  static_configs: [{ targets: [target(SERVERS.llmForwarder)], labels: { host } }],
+  ...scraped(target(SERVERS.llmForwarder), host),
 });
 
 /** The job that scrapes Prometheus itself, on its own port inside the container. */
 export function prometheusJob(host: string): ScrapeConfig {
   return {
     job_name: OWN_JOBS.prometheus,
-    ...LIMITS,
-    static_configs: [{ targets: [`127.0.0.1:${SERVERS.prometheus.port}`], labels: { host } }],
+    ...scraped(`127.0.0.1:${SERVERS.prometheus.port}`, host),
     metric_relabel_configs: [keepMetrics(PROMETHEUS_METRICS)],
   };
 }
@@ -145,8 +146,7 @@ export function prometheusJob(host: string): ScrapeConfig {
 /** The job that scrapes the stack's Alertmanager. */
 export const alertmanagerJob = (host: string): ScrapeConfig => ({
   job_name: OWN_JOBS.alertmanager,
-  ...LIMITS,
-  static_configs: [{ targets: [target(SERVERS.alertmanager)], labels: { host } }],
+  ...scraped(target(SERVERS.alertmanager), host),
   metric_relabel_configs: [keepMetrics(Object.keys(ALERTMANAGER_METRICS))],
 });
 
@@ -157,8 +157,7 @@ export const alertmanagerJob = (host: string): ScrapeConfig => ({
  */
 export const hostJob = (host: string, dockerRoot: string): ScrapeConfig => ({
   job_name: OWN_JOBS.host,
-  ...LIMITS,
-  static_configs: [{ targets: [target(SERVERS.nodeExporter)], labels: { host } }],
+  ...scraped(target(SERVERS.nodeExporter), host),
   metric_relabel_configs: [
     keepMetrics(Object.keys(NODE_METRICS)),
     {
@@ -180,8 +179,7 @@ export const hostJob = (host: string, dockerRoot: string): ScrapeConfig => ({
 /** The job that scrapes the gateway's own metrics. Caddy counts a request once per handler; the first handler's count is kept. */
 export const gatewayJob = (host: string): ScrapeConfig => ({
   job_name: OWN_JOBS.gateway,
-  ...LIMITS,
-  static_configs: [{ targets: [target(SERVERS.gateway)], labels: { host } }],
+  ...scraped(target(SERVERS.gateway), host),
   metric_relabel_configs: [
     keepMetrics(Object.keys(GATEWAY_METRICS)),
     { source_labels: ["__name__", "handler"], regex: "caddy_http_.*;headers|[^;]*;", action: "keep" },

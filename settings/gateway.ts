@@ -35,7 +35,7 @@ export const gatewaySettings = z.object({
 /** Whether only this host can connect to an address. */
 export const isLoopback = (address: string): boolean => address.startsWith("127.");
 
-/** Refuses settings of the gateway that let in more than they seem to, or no client at all. */
+/** Refuses settings of the gateway that allow more clients than they seem to, or none at all. */
 export function checkGateway(settings: z.infer<typeof gatewaySettings>, refuse: Refuse): void {
   const { bindAddress, tlsCertificate, tlsKey, tlsNames, clientCa } = settings;
   const hasTls = tlsCertificate !== "" || tlsNames.length > 0;

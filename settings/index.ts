@@ -10,7 +10,7 @@ export { ALERT_DEFAULTS, ALERT_NAMES, alertSettings, type AlertName, type AlertS
 export { certificateDetails, isLoopback } from "./gateway";
 export { IMAGE_REQUIREMENTS } from "./images";
 export { PREVIOUS_KEYS } from "./renamed";
-export { kindOf, receiverSecrets, type Receiver } from "./notify";
+export { kindOf, type Receiver } from "./notify";
 export { needsLlmForwarder, SECRET_KEYS, SETTING_KEYS, type Settings } from "./schema";
 export { OWN_JOBS } from "../lib/names";
 export { moveJobSecrets, type ExtraScrapeJob, type RelabelConfig } from "./scrapeJobs";

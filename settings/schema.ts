@@ -84,12 +84,9 @@ export const schema = z
     };
     if (settings.cadvisorPort === settings.prometheusPort)
       refuse(["prometheusPort"], `is also cadvisorPort: give each its own`);
-    for (const [index, disk] of settings.hostDisks.entries())
-      if (settings.hostDisks.indexOf(disk) < index)
-        refuse(["hostDisks", index], "must not list a directory twice");
-    for (const [index, network] of settings.llmNetworks.entries())
-      if (settings.llmNetworks.indexOf(network) < index)
-        refuse(["llmNetworks", index], "must not list a network twice");
+    for (const [key, what] of [["hostDisks", "directory"] as const, ["llmNetworks", "network"] as const])
+      for (const [index, entry] of settings[key].entries())
+        if (settings[key].indexOf(entry) < index) refuse([key, index], `must not list a ${what} twice`);
     for (const name of Object.keys(settings.llmKeys))
       if (!isContainerName(name))
         refuse(["llmKeys", name], "must be under the name of a container, such as llmKeys.chat-vllm-1");

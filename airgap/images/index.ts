@@ -29,6 +29,8 @@ const CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt";
 const NOBODY = 65_534;
 const LABEL = "llm-metrics.airgap";
 
+const words = (text: string) => text.split(" ");
+
 /** What the official image of the same name has of what this project uses: paths, user, entry point, defaults. */
 const RECIPES: Record<string, () => Promise<Recipe>> = {
   "prom/prometheus:v3.13.5": () => prometheus("3.13.5"),
@@ -37,29 +39,13 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
   "node:24.11.1-bookworm-slim": async () => ({
     // NVIDIA's library, which its toolkit puts into the container, can need librt too, and comes without it.
     files: await withLibraries(process.execPath, "usr/local/bin/node", "librt.so.1"),
-    applets: ["cat", "ls", "mv", "rm", "sleep", "stat", "tail", "touch", "xargs"],
+    applets: words("cat ls mv rm sleep stat tail touch xargs"),
     owned: [],
     changes: ["ENV PATH=/usr/local/bin:/usr/bin:/bin", 'CMD ["node"]'],
   }),
   "caddy:2.11.9-alpine": async () => ({
     files: { "usr/bin/caddy": { copy: path.join(await buildCaddy(), "caddy") } },
-    applets: [
-      "cat",
-      "chmod",
-      "chown",
-      "cp",
-      "grep",
-      "ip",
-      "ls",
-      "mkdir",
-      "mv",
-      "rm",
-      "sleep",
-      "stat",
-      "tail",
-      "wget",
-      "xargs",
-    ],
+    applets: words("cat chmod chown cp grep ip ls mkdir mv rm sleep stat tail wget xargs"),
     owned: [],
     changes: [
       "ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data",
@@ -78,7 +64,7 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
           text: "route:\n  receiver: none\nreceivers:\n  - name: none\n",
         },
       },
-      applets: ["cat", "cp", "ls", "mkdir", "mv", "rm", "stat", "wget"],
+      applets: words("cat cp ls mkdir mv rm stat wget"),
       owned: ["alertmanager", "etc/alertmanager"],
       changes: [
         "USER nobody",
@@ -98,7 +84,7 @@ const RECIPES: Record<string, () => Promise<Recipe>> = {
   }),
   "ghcr.io/google/cadvisor:v0.60.5": async () => ({
     files: { "usr/bin/cadvisor": { copy: path.join(await buildCadvisor(), "cadvisor") } },
-    applets: ["date", "grep", "ls", "sleep", "stat", "wget"],
+    applets: words("date grep ls sleep stat wget"),
     owned: [],
     changes: [
       "EXPOSE 8080",
@@ -156,7 +142,7 @@ export async function buildShellImage(
     reference,
     {
       files,
-      applets: ["base64", "cat", "dd", "head", "httpd", "ls", "mkdir", "rm", "sleep", "wget"],
+      applets: words("base64 cat dd head httpd ls mkdir rm sleep wget"),
       owned: [],
       changes: [start],
     },
@@ -193,7 +179,7 @@ async function prometheus(release: PrometheusRelease): Promise<Recipe> {
         text: "global:\n  scrape_interval: 15s\nscrape_configs:\n  - job_name: prometheus\n    static_configs:\n      - targets: [localhost:9090]\n",
       },
     },
-    applets: ["cat", "cmp", "cp", "diff", "head", "ls", "mkdir", "mv", "rm", "stat", "wget"],
+    applets: words("cat cmp cp diff head ls mkdir mv rm stat wget"),
     owned: ["prometheus", "etc/prometheus"],
     changes: [
       "USER nobody",
@@ -251,19 +237,11 @@ async function rootArchive({ files, applets, owned }: Recipe, folder: string): P
   await chmod(path.join(root, "tmp"), 0o1777);
 
   const archive = path.join(folder, "root.tar");
-  const tar = (mode: string, owner: number, ...args: string[]) =>
-    run("tar", [
-      mode,
-      "-f",
-      archive,
-      "--numeric-owner",
-      "--mode=a+rX", // Its containers run as other users than the one whose umask made the files.
-      `--owner=${owner}`,
-      `--group=${owner}`,
-      "-C",
-      root,
-      ...args,
-    ]);
+  const tar = (mode: string, owner: number, ...args: string[]) => {
+    const owners = ["--numeric-owner", `--owner=${owner}`, `--group=${owner}`];
+    // Containers run as other users than the one whose umask made the files.
+    return run("tar", [mode, "-f", archive, ...owners, "--mode=a+rX", "-C", root, ...args]);
+  };
   await tar("-c", 0, ...owned.map((directory) => `--exclude=./${directory}`), ".");
   if (owned.length > 0) await tar("-r", NOBODY, ...owned.map((directory) => `./${directory}`));
   return archive;

@@ -1,7 +1,6 @@
 import { buildGoCommands } from "./goCommands";
 
-/** The version of Caddy. */
-export const CADDY_VERSION = "2.11.9";
+const VERSION = "2.11.9";
 
 /**
  * Builds Caddy with its standard modules.
@@ -13,9 +12,9 @@ export const buildCaddy = (): Promise<string> =>
     name: "caddy",
     module: {
       path: "github.com/caddyserver/caddy/v2",
-      version: `v${CADDY_VERSION}`,
+      version: `v${VERSION}`,
       sum: "h1:bhZtcRKQOq0fuLvEgCdPYvUxXyGn9kzjG4lh2332DTE=",
     },
     packages: ["./cmd/caddy"],
-    ldflags: `-X github.com/caddyserver/caddy/v2.CustomVersion=v${CADDY_VERSION}`,
+    ldflags: `-X github.com/caddyserver/caddy/v2.CustomVersion=v${VERSION}`,
   });

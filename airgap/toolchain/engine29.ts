@@ -2,8 +2,7 @@ import { copyFile, readdir } from "node:fs/promises";
 import path from "node:path";
 import { cached } from "../../lib/cache";
 import { buildGoCommands, type GoCommands, hashOf } from "./goCommands";
-import { run, succeeds } from "../../lib/run";
-import { log } from "../../lib/log";
+import { installPackages } from "../../lib/packages";
 
 /** Engine 29 with the containerd, shim and runc that it needs; Debian's are too old for it. */
 const PARTS: GoCommands[] = [
@@ -39,7 +38,7 @@ const PARTS: GoCommands[] = [
   },
 ];
 
-/** What compiles runc, which is partly C: Debian's and Ubuntu's packages. */
+/** Debian's and Ubuntu's packages that compile runc, which is partly C. */
 const C_PACKAGES = ["gcc", "libc6-dev", "libseccomp-dev", "pkg-config"];
 
 /**
@@ -50,25 +49,17 @@ const C_PACKAGES = ["gcc", "libc6-dev", "libseccomp-dev", "pkg-config"];
 export async function buildEngine29(): Promise<string> {
   const versions = PARTS.map((part) => part.module.version).join("-");
   return cached(`engine-${versions}-${hashOf(JSON.stringify(PARTS))}`, async (folder) => {
-    await requireC();
+    await installPackages(
+      Object.fromEntries(
+        C_PACKAGES.map((name) => [name, "command -v gcc && pkg-config --exists libseccomp"]),
+      ),
+      `a C compiler, pkg-config and the headers of libseccomp are needed to build runc, but are not all there; on Debian or Ubuntu: apt-get install ${C_PACKAGES.join(" ")}`,
+      ["--no-install-recommends"],
+    );
     for (const part of PARTS) {
       const built = await buildGoCommands(part);
       for (const file of await readdir(built))
         await copyFile(path.join(built, file), path.join(folder, file));
     }
   });
-}
-
-/** Installs what compiles C against libseccomp, where it is missing and we may. */
-async function requireC(): Promise<void> {
-  const works = (command: string) => succeeds("sh", ["-ec", command]);
-  if (await works("command -v gcc && pkg-config --exists libseccomp")) return;
-  if (process.getuid?.() !== 0 || !(await works("command -v apt-get")))
-    throw new Error(
-      `a C compiler, pkg-config and the headers of libseccomp are needed to build runc, but are not all there; on Debian or Ubuntu: apt-get install ${C_PACKAGES.join(" ")}`,
-    );
-  log(`installing ${C_PACKAGES.join(", ")}, which runc is built with`);
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  await run("apt-get", ["update", "-q"], { env });
-  await run("apt-get", ["install", "-q", "-y", "--no-install-recommends", ...C_PACKAGES], { env });
 }

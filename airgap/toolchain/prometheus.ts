@@ -12,7 +12,7 @@ const RELEASES = {
 export type PrometheusRelease = keyof typeof RELEASES;
 
 /**
- * Builds a release of Prometheus, with its web UI where somebody looks at it.
+ * Builds a release of Prometheus, with its web UI where its pages are used.
  *
  * @returns the folder with `prometheus` and `promtool`
  */

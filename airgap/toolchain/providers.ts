@@ -1,8 +1,5 @@
 import { buildSources } from "./goCommands";
 
-/** The providers of airgap/providers. */
-export type Provider = "docker" | "command";
-
 /**
  * Builds the providers of airgap/providers.
  *

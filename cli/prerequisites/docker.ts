@@ -7,7 +7,7 @@ import { remoteShell } from "../../host/ssh";
 import { cacheFolder, exists } from "../../lib/cache";
 import { log } from "../../lib/log";
 import { run } from "../../lib/run";
-import { installPackages } from "./packages";
+import { installPackages } from "../../lib/packages";
 
 /**
  * Finds the Docker daemon: at the named address, else at that of the Docker CLI's current context. A daemon that was named and

@@ -379,7 +379,7 @@ const Uptime = ({ container: { started }, now }: { container: Container; now: nu
 const THROTTLED = 0.05;
 
 /** What is remarkable about a container, in words. */
-export function State({ container }: { container: Container }) {
+function State({ container }: { container: Container }) {
   const { alerts, health, stopped, oomKills, restarts, throttled = 0, unmatchedGpus } = container;
   const urgent = alerts.filter(({ severity }) => severity !== "info");
   return (

@@ -1,7 +1,7 @@
 import { format } from "../format";
 import type { Host } from "../overview";
 import { last } from "../tagged";
-import { Trend, Value } from "./parts";
+import { Fact, Trend, Value } from "./parts";
 
 /**
  * The first line of the first screen: how much the host serves.
@@ -24,38 +24,26 @@ export function FirstLine({
       <dl class="facts glance">
         {hasServers ? (
           <>
-            <div>
-              <dt>Tokens generated</dt>
-              <dd>
-                <Trend series={generated} unit="per second" />
-              </dd>
-            </div>
-            <div>
-              <dt>Tokens of prompts</dt>
-              <dd>
-                <Trend series={prompts} unit="per second" />
-              </dd>
-            </div>
-            <div>
-              <dt>Requests</dt>
-              <dd>
-                <Trend series={running} other={waiting} unit="count">
-                  {" running, "}
-                  <Waiting value={last(waiting)} />
-                </Trend>
-              </dd>
-            </div>
+            <Fact title="Tokens generated">
+              <Trend series={generated} unit="per second" />
+            </Fact>
+            <Fact title="Tokens of prompts">
+              <Trend series={prompts} unit="per second" />
+            </Fact>
+            <Fact title="Requests">
+              <Trend series={running} other={waiting} unit="count">
+                {" running, "}
+                <Waiting value={last(waiting)} />
+              </Trend>
+            </Fact>
           </>
         ) : null}
         {hasGpus ? (
-          <div>
-            <dt>GPUs</dt>
-            <dd>
-              <Trend series={gpusBusy} unit="count" max={gpusMeasured}>
-                {gpusMeasured === undefined ? null : ` of ${format(gpusMeasured, "count")}`} busy
-              </Trend>
-            </dd>
-          </div>
+          <Fact title="GPUs">
+            <Trend series={gpusBusy} unit="count" max={gpusMeasured}>
+              {gpusMeasured === undefined ? null : ` of ${format(gpusMeasured, "count")}`} busy
+            </Trend>
+          </Fact>
         ) : null}
       </dl>
     </section>

@@ -1,7 +1,8 @@
+import { THROTTLE_FAULTS } from "../../prometheus/queries";
 import { bytes } from "../format";
-import { FAULTS, type Gpu, type MemoryPart } from "../gpus";
+import type { Gpu, MemoryPart } from "../gpus";
 import { last } from "../tagged";
-import { Badge, Cell, ContainerLink, Section, Table, Text, Trend, Unknown } from "./parts";
+import { Badge, Cell, ContainerLink, Of, Section, Table, Text, Trend, Unknown } from "./parts";
 
 const COLUMNS = {
   gpu: { title: "GPU" },
@@ -34,9 +35,7 @@ export const Gpus = ({ gpus, missing }: { gpus: readonly Gpu[]; missing: string 
             </Cell>
             <Cell column={COLUMNS.power}>
               <Trend series={gpu.power} unit="watts" max={gpu.powerLimit}>
-                {gpu.powerLimit === undefined ? null : (
-                  <span class="quiet"> of {Math.round(gpu.powerLimit)} W</span>
-                )}
+                <Of value={gpu.powerLimit} unit="watts" />
               </Trend>
             </Cell>
             <Cell column={COLUMNS.temperature}>
@@ -65,15 +64,17 @@ function MemoryBar({ gpu: { parts, memory, memoryTotal } }: { gpu: Gpu }) {
         {parts.map((part, at) => (
           <div
             key={keyOf(part)}
-            class={colorOf(part, at)}
-            style={{ width: `${((100 * part.bytes) / memoryTotal).toFixed(2)}%` }}
+            style={{
+              width: `${((100 * part.bytes) / memoryTotal).toFixed(2)}%`,
+              background: colorOf(part, at),
+            }}
           />
         ))}
       </div>
       <ul class="legend">
         {parts.map((part, at) => (
           <li key={keyOf(part)}>
-            <span class={`swatch ${colorOf(part, at)}`} aria-hidden="true" />
+            <span class="swatch" style={{ background: colorOf(part, at) }} aria-hidden="true" />
             {part.container ? <ContainerLink name={part.container.name} /> : part.label}{" "}
             <span class="number">{bytes(part.bytes)}</span>
           </li>
@@ -88,7 +89,7 @@ const keyOf = ({ container, label }: MemoryPart) => container?.id ?? label;
 /** The number of colors of containers. */
 const COLORS = 8;
 const colorOf = ({ container }: MemoryPart, at: number) =>
-  container ? `color-${at % COLORS}` : "color-other";
+  `var(--color-${container ? at % COLORS : "other"})`;
 
 const GpuState = ({ gpu: { responds, throttling, idle } }: { gpu: Gpu }) => (
   <div class="state">
@@ -96,7 +97,7 @@ const GpuState = ({ gpu: { responds, throttling, idle } }: { gpu: Gpu }) => (
     {throttling.map((reason) => (
       <Badge
         key={reason}
-        kind={FAULTS.includes(reason) ? "warning" : "plain"}
+        kind={THROTTLE_FAULTS.includes(reason) ? "warning" : "plain"}
         title="the driver's reason for lower clocks"
       >
         {reason.replaceAll("_", " ")}

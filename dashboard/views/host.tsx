@@ -1,57 +1,43 @@
-import { bytes, format } from "../format";
 import type { Host } from "../overview";
-import { Section, Trend } from "./parts";
+import { Fact, Of, Section, Trend } from "./parts";
 
 /** The Docker host. */
-export const HostSection = ({ host }: { host: Host }) => (
-  <Section id="host" title={host.name ? `Host ${host.name}` : "Host"}>
+export const HostSection = ({
+  host: { name, cpu, memory, disks, cores, memoryTotal, containersCpu, containersMemory },
+}: {
+  host: Host;
+}) => (
+  <Section id="host" title={name ? `Host ${name}` : "Host"}>
     <dl class="facts">
-      {host.cpu ? (
-        <div>
-          <dt>CPU</dt>
-          <dd>
-            <Trend series={host.cpu} unit="ratio" max={1}>
-              {host.cores === undefined ? null : <span class="quiet"> of {format(host.cores, "cores")}</span>}
-            </Trend>
-          </dd>
-        </div>
+      {cpu ? (
+        <Fact title="CPU">
+          <Trend series={cpu} unit="ratio" max={1}>
+            <Of value={cores} unit="cores" />
+          </Trend>
+        </Fact>
       ) : null}
-      {host.memory ? (
-        <div>
-          <dt>Memory</dt>
-          <dd>
-            <Trend series={host.memory} unit="ratio" max={1}>
-              {host.memoryTotal === undefined ? null : (
-                <span class="quiet"> of {bytes(host.memoryTotal)}</span>
-              )}
-            </Trend>
-          </dd>
-        </div>
+      {memory ? (
+        <Fact title="Memory">
+          <Trend series={memory} unit="ratio" max={1}>
+            <Of value={memoryTotal} unit="bytes" />
+          </Trend>
+        </Fact>
       ) : null}
-      {host.disks.map(({ mountpoint, used }) => (
-        <div key={mountpoint}>
-          <dt>Disk {mountpoint}</dt>
-          <dd>
-            <Trend series={used} unit="ratio" max={1} />
-          </dd>
-        </div>
+      {disks.map(({ mountpoint, used }) => (
+        <Fact key={mountpoint} title={`Disk ${mountpoint}`}>
+          <Trend series={used} unit="ratio" max={1} />
+        </Fact>
       ))}
-      <div>
-        <dt>CPU used by containers</dt>
-        <dd>
-          <Trend series={host.containersCpu} unit="cores" max={host.cores}>
-            {host.cores === undefined ? null : <span class="quiet"> of {format(host.cores, "cores")}</span>}
-          </Trend>
-        </dd>
-      </div>
-      <div>
-        <dt>Memory used by containers</dt>
-        <dd>
-          <Trend series={host.containersMemory} unit="bytes" max={host.memoryTotal}>
-            {host.memoryTotal === undefined ? null : <span class="quiet"> of {bytes(host.memoryTotal)}</span>}
-          </Trend>
-        </dd>
-      </div>
+      <Fact title="CPU used by containers">
+        <Trend series={containersCpu} unit="cores" max={cores}>
+          <Of value={cores} unit="cores" />
+        </Trend>
+      </Fact>
+      <Fact title="Memory used by containers">
+        <Trend series={containersMemory} unit="bytes" max={memoryTotal}>
+          <Of value={memoryTotal} unit="bytes" />
+        </Trend>
+      </Fact>
     </dl>
   </Section>
 );

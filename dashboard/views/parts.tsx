@@ -49,6 +49,18 @@ export const Trend = ({
   </div>
 );
 
+/** The whole of which a value is a part, where that is known. */
+export const Of = ({ value, unit }: { value: number | undefined; unit: Unit }) =>
+  value === undefined ? null : <span class="quiet"> of {format(value, unit)}</span>;
+
+/** A value with its title, in a list of facts. */
+export const Fact = ({ title, children }: { title: string; children: ComponentChildren }) => (
+  <div>
+    <dt>{title}</dt>
+    <dd>{children}</dd>
+  </div>
+);
+
 /** A bar that is filled to a fraction. */
 export const Meter = ({ ratio, label }: { ratio: number; label: string }) => (
   <div class={`meter ${level(ratio)}`} role="img" aria-label={label}>

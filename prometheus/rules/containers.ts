@@ -1,7 +1,13 @@
 import { durationSeconds } from "../../lib/units";
 import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
-import { CONTAINER_LABELS } from "../catalogue";
-import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
+import {
+  BY_CONTAINER,
+  CONTAINER,
+  ruleGroup,
+  type Alert,
+  type RecordingRule,
+  type RuleGroup,
+} from "./ruleGroup";
 
 const JOB = `job="${OWN_JOBS.cadvisor}"`;
 /** Docker's view of containers. */
@@ -10,26 +16,20 @@ const DOCKER = `job="${OWN_JOBS.exporter}"`;
 /** Series of containers that have alerts. */
 const ALERTED = `{${JOB},alerts!="none"}`;
 
-/** Identifies a container in an annotation. */
-const CONTAINER = "The container {{ $labels.name }} on {{ $labels.host }}";
-
 /**
  * Recording rules and alerts about containers. A container with the label `llm-metrics.alerts=none` has records and no alerts.
  *
  * @param interval at which rules are evaluated, as a Prometheus duration
- * @param alerts thresholds and times
  */
-export const containerRules = (interval: string, alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => ({
-  name: "containers",
-  rules: [
+export const containerRules = (interval: string, alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup =>
+  ruleGroup("containers", [
     oomKills(interval),
     restarts(interval),
     ...RECORDS,
     ...lifeAlerts(alerts),
     containerGone(alerts),
     ...resourceAlerts(alerts),
-  ],
-});
+  ]);
 
 /** Prometheus's default timeout of a scrape, in seconds. It is shorter where the interval is. */
 const SCRAPE_TIMEOUT = 10;
@@ -92,16 +92,14 @@ const RECORDS: RecordingRule[] = [
 ];
 
 /** Alerts about containers that are killed, restart or are unhealthy. */
-const lifeAlerts = (alerts: AlertSettings): AlertingRule[] => [
+const lifeAlerts = (alerts: AlertSettings): Alert[] => [
   {
     alert: "ContainerOOMKilled",
     // Both sources see most kills, and have one series here: the kernel log counts them, and Docker sees them on hosts without it.
-    expr: `max by (host, ${CONTAINER_LABELS.join(", ")}) (${loggedKills(alerts)} or ${dockersKills(alerts)})`,
-    labels: { severity: "critical" },
-    annotations: {
-      summary: `${CONTAINER} ran out of memory`,
-      description: `In the last ${alerts.containerOomKilledWindow}, the kernel killed {{ $value }} of its processes. Raise its memory limit, or reduce what it uses.`,
-    },
+    expr: `max by (${BY_CONTAINER}) (${loggedKills(alerts)} or ${dockersKills(alerts)})`,
+    severity: "critical",
+    summary: `${CONTAINER} ran out of memory`,
+    description: `In the last ${alerts.containerOomKilledWindow}, the kernel killed {{ $value }} of its processes. Raise its memory limit, or reduce what it uses.`,
   },
   crashLooping(alerts),
   {
@@ -109,11 +107,9 @@ const lifeAlerts = (alerts: AlertSettings): AlertingRule[] => [
     // The health check of a server that loads its model can fail, without a start period of its own.
     expr: `container_health_status{${DOCKER},status="unhealthy",alerts!="none"} unless on (host, id) time() - container_start_time_seconds{${JOB}} < ${durationSeconds(alerts.containerStartPeriod)}`,
     for: alerts.containerUnhealthyFor,
-    labels: { severity: "critical" },
-    annotations: {
-      summary: `${CONTAINER} is unhealthy`,
-      description: `Its health check has failed for ${alerts.containerUnhealthyFor} (container_health_status{status="unhealthy"} is {{ $value }}). \`docker inspect\` shows the output of the check.`,
-    },
+    severity: "critical",
+    summary: `${CONTAINER} is unhealthy`,
+    description: `Its health check has failed for ${alerts.containerUnhealthyFor} (container_health_status{status="unhealthy"} is {{ $value }}). \`docker inspect\` shows the output of the check.`,
   },
 ];
 
@@ -132,21 +128,19 @@ function dockersKills({ containerOomKilledWindow: window }: AlertSettings): stri
 }
 
 /** Restarts between two evaluations count as one, so that a few quick ones are no loop; the value is the number of all. */
-function crashLooping({ containerRestarts, containerRestartsWindow: window }: AlertSettings): AlertingRule {
+function crashLooping({ containerRestarts, containerRestartsWindow: window }: AlertSettings): Alert {
   const restarted = `container:restarts:increase{alerts!="none"}[${window}]`;
   return {
     alert: "ContainerCrashLooping",
     expr: `sum_over_time(${restarted}) and count_over_time(${restarted}) >= ${containerRestarts}`,
-    labels: { severity: "critical" },
-    annotations: {
-      summary: `${CONTAINER} keeps restarting`,
-      description: `In the last ${window}, Docker restarted it {{ $value }} times. See its log; container_exit_code has the exit code.`,
-    },
+    severity: "critical",
+    summary: `${CONTAINER} keeps restarting`,
+    description: `In the last ${window}, Docker restarted it {{ $value }} times. See its log; container_exit_code has the exit code.`,
   };
 }
 
 /** A container that ran for long, and that no container of the same name replaced. */
-function containerGone(alerts: AlertSettings): AlertingRule {
+function containerGone(alerts: AlertSettings): Alert {
   const { containerGoneFor, containerGoneWindow, containerGoneMinAge } = alerts;
   const range = `${durationSeconds(containerGoneFor) + durationSeconds(containerGoneWindow)}s`;
   const last = (metric: string) => `last_over_time(${metric}${ALERTED}[${range}])`;
@@ -165,20 +159,18 @@ function containerGone(alerts: AlertSettings): AlertingRule {
       `and on (host) ${running}`,
     ].join(" "),
     for: containerGoneFor,
-    labels: { severity: "warning" },
-    annotations: {
-      summary: `${CONTAINER} is gone`,
-      description:
-        "It ran for more than an hour, and has been gone for {{ $value | humanizeDuration }}. `container_state` and `container_exit_code` show how it stopped, unless it was removed.".replace(
-          "an hour",
-          containerGoneMinAge,
-        ),
-    },
+    severity: "warning",
+    summary: `${CONTAINER} is gone`,
+    description:
+      "It ran for more than an hour, and has been gone for {{ $value | humanizeDuration }}. `container_state` and `container_exit_code` show how it stopped, unless it was removed.".replace(
+        "an hour",
+        containerGoneMinAge,
+      ),
   };
 }
 
 /** Alerts about containers that are short of memory, CPU time or network. */
-function resourceAlerts(alerts: AlertSettings): AlertingRule[] {
+function resourceAlerts(alerts: AlertSettings): Alert[] {
   const dropped = (direction: string) =>
     `rate(container_network_${direction}_packets_dropped_total${ALERTED}[5m])`;
   return [
@@ -186,34 +178,28 @@ function resourceAlerts(alerts: AlertSettings): AlertingRule[] {
       alert: "ContainerMemoryNearLimit",
       expr: `container:memory_limit_used:ratio{alerts!="none"} > ${alerts.containerMemoryRatio}`,
       for: alerts.containerMemoryFor,
-      labels: { severity: "warning" },
-      annotations: {
-        summary: `${CONTAINER} is near its memory limit`,
-        description:
-          "It uses {{ $value | humanizePercentage }} of its limit, without page cache. At 100 %, the kernel kills its processes: raise the limit (`docker update --memory`), or restart the container before that.",
-      },
+      severity: "warning",
+      summary: `${CONTAINER} is near its memory limit`,
+      description:
+        "It uses {{ $value | humanizePercentage }} of its limit, without page cache. At 100 %, the kernel kills its processes: raise the limit (`docker update --memory`), or restart the container before that.",
     },
     {
       alert: "ContainerCPUThrottled",
       expr: `container:cpu_throttled:ratio_rate5m{alerts!="none"} > ${alerts.containerThrottledRatio}`,
       for: alerts.containerThrottledFor,
-      labels: { severity: "warning" },
-      annotations: {
-        summary: `${CONTAINER} is throttled by its CPU limit`,
-        description:
-          "It waits for CPU time in {{ $value | humanizePercentage }} of all periods of its limit. Raise the limit (`--cpus`), or start fewer threads.",
-      },
+      severity: "warning",
+      summary: `${CONTAINER} is throttled by its CPU limit`,
+      description:
+        "It waits for CPU time in {{ $value | humanizePercentage }} of all periods of its limit. Raise the limit (`--cpus`), or start fewer threads.",
     },
     {
       alert: "ContainerNetworkDrops",
       expr: `sum without (interface) (${dropped("receive")} + ${dropped("transmit")}) > ${alerts.containerDropsPerSecond}`,
       for: alerts.containerDropsFor,
-      labels: { severity: "warning" },
-      annotations: {
-        summary: `${CONTAINER} loses network packets`,
-        description:
-          "Its interfaces drop {{ $value | humanize }} packets per second: most likely its program reads too slowly, for lack of CPU time, or the network of the host is full.",
-      },
+      severity: "warning",
+      summary: `${CONTAINER} loses network packets`,
+      description:
+        "Its interfaces drop {{ $value | humanize }} packets per second: most likely its program reads too slowly, for lack of CPU time, or the network of the host is full.",
     },
   ];
 }

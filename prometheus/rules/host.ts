@@ -1,6 +1,6 @@
 import { durationSeconds } from "../../lib/units";
 import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
-import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
+import { ruleGroup, type Alert, type RecordingRule, type RuleGroup } from "./ruleGroup";
 
 const NODE = `{job="${OWN_JOBS.host}"}`;
 const CADVISOR = `{job="${OWN_JOBS.cadvisor}"}`;
@@ -55,17 +55,11 @@ const RECORDS: RecordingRule[] = [
 const HOST = "The host {{ $labels.host }}";
 const DISK = "The disk of {{ $labels.mountpoint }} on {{ $labels.host }}";
 
-/**
- * Recording rules and alerts about the host itself.
- *
- * @param alerts thresholds and times
- */
-export const hostRules = (alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => ({
-  name: "host",
-  rules: [...RECORDS, ...diskAlerts(alerts), ...memoryAlerts(alerts), highLoad(alerts)],
-});
+/** Recording rules and alerts about the host itself. */
+export const hostRules = (alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup =>
+  ruleGroup("host", [...RECORDS, ...diskAlerts(alerts), ...memoryAlerts(alerts), highLoad(alerts)]);
 
-const diskAlerts = (alerts: AlertSettings): AlertingRule[] => {
+const diskAlerts = (alerts: AlertSettings): Alert[] => {
   const full = (window: string) =>
     `and on (host, mountpoint) predict_linear(node_filesystem_avail_bytes${NODE}[${window}], ${durationSeconds(alerts.hostDiskFullWithin)}) < 0`;
   return [
@@ -74,70 +68,58 @@ const diskAlerts = (alerts: AlertSettings): AlertingRule[] => {
       // By the trend of hours, and by that of the last half hour too: a download that has ended fills nothing.
       expr: `host:filesystem_used:ratio > ${alerts.hostDiskFillingRatio} ${full("6h")} ${full("30m")}`,
       for: alerts.hostDiskFillingFor,
-      labels: { severity: "warning" },
-      annotations: {
-        summary: `${DISK} fills up`,
-        description: `{{ $value | humanizePercentage }} of it is used, and at the rate of the last hours it will be full within ${alerts.hostDiskFullWithin}. \`docker system df\` shows what images, containers and volumes use.`,
-      },
+      severity: "warning",
+      summary: `${DISK} fills up`,
+      description: `{{ $value | humanizePercentage }} of it is used, and at the rate of the last hours it will be full within ${alerts.hostDiskFullWithin}. \`docker system df\` shows what images, containers and volumes use.`,
     },
     {
       alert: "HostDiskNearlyFull",
       expr: `host:filesystem_used:ratio > ${alerts.hostDiskFullRatio}`,
       for: alerts.hostDiskFullFor,
-      labels: { severity: "critical" },
-      annotations: {
-        summary: `${DISK} is nearly full`,
-        description:
-          "{{ $value | humanizePercentage }} of it is used. On a full disk, containers fail to write and to start, and Prometheus stores no sample.",
-      },
+      severity: "critical",
+      summary: `${DISK} is nearly full`,
+      description:
+        "{{ $value | humanizePercentage }} of it is used. On a full disk, containers fail to write and to start, and Prometheus stores no sample.",
     },
     {
       alert: "HostDiskInodesNearlyGone",
       expr: `host:filesystem_files_used:ratio > ${alerts.hostInodesRatio}`,
       for: alerts.hostInodesFor,
-      labels: { severity: "critical" },
-      annotations: {
-        summary: `${DISK} has nearly no inodes left`,
-        description:
-          "{{ $value | humanizePercentage }} of its inodes are used. Without inodes, no file can be created, though there is space.",
-      },
+      severity: "critical",
+      summary: `${DISK} has nearly no inodes left`,
+      description:
+        "{{ $value | humanizePercentage }} of its inodes are used. Without inodes, no file can be created, though there is space.",
     },
   ];
 };
 
-const memoryAlerts = (alerts: AlertSettings): AlertingRule[] => [
+const memoryAlerts = (alerts: AlertSettings): Alert[] => [
   {
     alert: "HostMemoryNearlyGone",
     expr: `host:memory_used:ratio > ${alerts.hostMemoryRatio}`,
     for: alerts.hostMemoryFor,
-    labels: { severity: "critical" },
-    annotations: {
-      summary: `${HOST} has nearly no memory left`,
-      description:
-        "{{ $value | humanizePercentage }} is used, not counting what the kernel can free. At 100 %, the kernel kills a process, most likely the largest.",
-    },
+    severity: "critical",
+    summary: `${HOST} has nearly no memory left`,
+    description:
+      "{{ $value | humanizePercentage }} is used, not counting what the kernel can free. At 100 %, the kernel kills a process, most likely the largest.",
   },
   {
     alert: "HostMemoryPressure",
     expr: `host:memory_pressure:ratio > ${alerts.hostMemoryPressureRatio}`,
     for: alerts.hostMemoryPressureFor,
-    labels: { severity: "warning" },
-    annotations: {
-      summary: `Processes on the host {{ $labels.host }} wait for memory`,
-      description:
-        "In {{ $value | humanizePercentage }} of the time, processes wait until the kernel has freed memory, or has read it from swap or disk.",
-    },
+    severity: "warning",
+    summary: `Processes on the host {{ $labels.host }} wait for memory`,
+    description:
+      "In {{ $value | humanizePercentage }} of the time, processes wait until the kernel has freed memory, or has read it from swap or disk.",
   },
 ];
 
-const highLoad = (alerts: AlertSettings): AlertingRule => ({
+const highLoad = (alerts: AlertSettings): Alert => ({
   alert: "HostHighLoad",
   expr: `host:load_per_core:avg15m > ${alerts.hostLoadPerCore}`,
   for: alerts.hostLoadFor,
-  labels: { severity: "warning" },
-  annotations: {
-    summary: `${HOST} is overloaded`,
-    description:
-      "For each core, {{ $value | humanize }} processes run, wait for CPU time or wait for a disk, on average over 15 minutes.",
-  },
+  severity: "warning",
+  summary: `${HOST} is overloaded`,
+  description:
+    "For each core, {{ $value | humanize }} processes run, wait for CPU time or wait for a disk, on average over 15 minutes.",
 });

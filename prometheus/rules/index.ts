@@ -1,6 +1,6 @@
 import { dump } from "js-yaml";
 import type { AlertSettings } from "../../settings";
-import type { RuleGroup } from "./types";
+import type { RuleGroup } from "./ruleGroup";
 
 export { containerRules } from "./containers";
 export { gatewayRules } from "./gateway";
@@ -10,7 +10,7 @@ export { llmRules } from "./llm";
 export { monitoringRules } from "./monitoring";
 export { scrapeLimitRules } from "./scrapeLimits";
 export { unavailableRules, type UnavailableMetric } from "./unavailable";
-export type { AlertingRule, RecordingRule, RuleGroup } from "./types";
+export type { RuleGroup } from "./ruleGroup";
 
 /** The rules as the settings have them: without alerts that are off, and each alert with the address of its runbook. */
 export const withSettings = (

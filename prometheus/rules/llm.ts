@@ -1,12 +1,10 @@
 import { durationSeconds } from "../../lib/units";
 import { ALERT_DEFAULTS, OWN_JOBS, type AlertSettings } from "../../settings";
-import { CONTAINER_LABELS } from "../catalogue";
 import { QUANTITIES, sourcesOf, type Quantity, type Source } from "../llmEngines";
-import type { AlertingRule, RecordingRule, RuleGroup } from "./types";
+import { BY_CONTAINER, ruleGroup, type Alert, type RecordingRule, type RuleGroup } from "./ruleGroup";
 
 const JOB = `job="${OWN_JOBS.llm}"`;
 
-const BY_CONTAINER = ["host", ...CONTAINER_LABELS].join(", ");
 const LABELS = `${BY_CONTAINER}, model`;
 
 /** The ranks of SGLang that serve the same requests. Others, such as data-parallel ones, add up. */
@@ -146,15 +144,12 @@ const records = (interval: string): RecordingRule[] => [
  * those of the container's other metrics. And alerts about them, but for containers with the label `llm-metrics.alerts=none`.
  *
  * @param interval of scrapes
- * @param alerts thresholds and times
  */
-export const llmRules = (interval: string, alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup => ({
-  name: "llm_servers",
-  rules: [...records(interval), ...answerAlerts(alerts), ...loadAlerts(alerts)],
-});
+export const llmRules = (interval: string, alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup =>
+  ruleGroup("llm_servers", [...records(interval), ...answerAlerts(alerts), ...loadAlerts(alerts)]);
 
-/** Alerts about servers that do not answer, or tell nothing. */
-function answerAlerts(alerts: AlertSettings): AlertingRule[] {
+/** Alerts about servers that do not answer, or expose no metrics. */
+function answerAlerts(alerts: AlertSettings): Alert[] {
   const start = `container_start_time_seconds{job="${OWN_JOBS.cadvisor}"}`;
   // For a moment, a container that is renamed has two names.
   const answered = `max by (host, id) (${ANSWERED}) >= on (host, id) ${start}`;
@@ -163,92 +158,76 @@ function answerAlerts(alerts: AlertSettings): AlertingRule[] {
       alert: "LlmServerDown",
       expr: `llm:up${ALERTED} == 0 and on (host, id) ${answered}`,
       for: alerts.llmDownFor,
-      labels: { severity: "critical" },
-      annotations: {
-        summary: `${SERVER} does not answer`,
-        description: `Its container runs, and it has not answered scrapes for ${alerts.llmDownFor} (llm:up is {{ $value }}). See its log: the engine may have exited, or may hang.`,
-      },
+      severity: "critical",
+      summary: `${SERVER} does not answer`,
+      description: `Its container runs, and it has not answered scrapes for ${alerts.llmDownFor} (llm:up is {{ $value }}). See its log: the engine may have exited, or may hang.`,
     },
     {
       alert: "LlmServerLoading",
       expr: `llm:up${ALERTED} == 0 and on (host, id) time() - ${start} > ${durationSeconds(alerts.llmLoadingTime)} unless on (host, id) ${answered}`,
       // After the forwarder to a server failed, the next scrape of the server shows whether it answers.
       for: "1m",
-      labels: { severity: "warning" },
-      annotations: {
-        summary: `${SERVER} has answered no scrape since its start`,
-        description: `That was more than ${alerts.llmLoadingTime} ago. Its log shows whether it still loads its model. If it serves requests, it was started without metrics: restart SGLang with --enable-metrics, llama.cpp with --metrics. /targets of Prometheus has the scrape's error.`,
-      },
+      severity: "warning",
+      summary: `${SERVER} has answered no scrape since its start`,
+      description: `That was more than ${alerts.llmLoadingTime} ago. Its log shows whether it still loads its model. If it serves requests, it was started without metrics: restart SGLang with --enable-metrics, llama.cpp with --metrics. /targets of Prometheus has the scrape's error.`,
     },
     {
       alert: "LlmMetricsMissing",
       expr: `llm_server_scraped{reason=~"network|port|key",alerts!="none"} == 0 or (scrape_samples_post_metric_relabeling{${JOB},alerts!="none"} == 0 and up == 1)`,
       for: alerts.llmMetricsMissingFor,
-      labels: { severity: "info" },
-      annotations: {
-        summary: `${SERVER} exposes no metrics to Prometheus`,
-        description:
-          "{{ if $labels.reason }}Prometheus does not scrape it (reason: {{ $labels.reason }}){{ else }}It answers scrapes without any of the engine's metrics ({{ $value }} samples){{ end }}. The runbook has the next step for each reason.",
-      },
+      severity: "info",
+      summary: `${SERVER} exposes no metrics to Prometheus`,
+      description:
+        "{{ if $labels.reason }}Prometheus does not scrape it (reason: {{ $labels.reason }}){{ else }}It answers scrapes without any of the engine's metrics ({{ $value }} samples){{ end }}. The runbook has the next step for each reason.",
     },
   ];
 }
 
 /** Alerts about servers that cannot cope with their requests. */
-const loadAlerts = (alerts: AlertSettings): AlertingRule[] => [
+const loadAlerts = (alerts: AlertSettings): Alert[] => [
   {
     alert: "LlmAdmissionStalled",
     // A server of embeddings or of a reranker generates nothing, and reads prompts.
     expr: `${NAMES.requestsWaiting}${ALERTED} > 0 and ${NAMES.generatedTokens} == 0 unless ${NAMES.promptTokens} > 0`,
     for: alerts.llmStalledFor,
-    labels: { severity: "critical" },
-    annotations: {
-      summary: `${SERVER} generates nothing, while requests wait`,
-      description: `{{ $value }} requests wait for {{ $labels.model }}, and no token was generated for at least ${alerts.llmStalledFor}. See the server's log, and restart the server if it hangs.`,
-    },
+    severity: "critical",
+    summary: `${SERVER} generates nothing, while requests wait`,
+    description: `{{ $value }} requests wait for {{ $labels.model }}, and no token was generated for at least ${alerts.llmStalledFor}. See the server's log, and restart the server if it hangs.`,
   },
   {
     alert: "LlmQueueGrowing",
     expr: `deriv(${NAMES.requestsWaiting}${ALERTED}[15m]) * 900 > ${alerts.llmQueueGrowth}`,
     for: alerts.llmQueueFor,
-    labels: { severity: "warning" },
-    annotations: {
-      summary: `The queue of the LLM server {{ $labels.name }} on {{ $labels.host }} grows`,
-      description:
-        "It grows by {{ $value | humanize }} requests in 15 minutes: more arrive than the server answers. Limit the clients, or start another server.",
-    },
+    severity: "warning",
+    summary: `The queue of the LLM server {{ $labels.name }} on {{ $labels.host }} grows`,
+    description:
+      "It grows by {{ $value | humanize }} requests in 15 minutes: more arrive than the server answers. Limit the clients, or start another server.",
   },
   {
     alert: "LlmCacheFull",
     expr: `${NAMES.kvCacheUsage}${ALERTED} > ${alerts.llmCacheRatio} and ${NAMES.preemptions} > 0`,
     for: alerts.llmCacheFor,
-    labels: { severity: "warning" },
-    annotations: {
-      summary: `The KV cache of the LLM server {{ $labels.name }} on {{ $labels.host }} is full`,
-      description:
-        "{{ $value | humanizePercentage }} of the cache is in use, and the server preempts requests, which it has to compute again. Give it more GPU memory, or allow fewer requests at once or a shorter context.",
-    },
+    severity: "warning",
+    summary: `The KV cache of the LLM server {{ $labels.name }} on {{ $labels.host }} is full`,
+    description:
+      "{{ $value | humanizePercentage }} of the cache is in use, and the server preempts requests, which it has to compute again. Give it more GPU memory, or allow fewer requests at once or a shorter context.",
   },
   {
     alert: "LlmLatencyHigh",
     expr: `${TIME_TO_FIRST_TOKEN_P95}${ALERTED} > ${alerts.llmFirstTokenSeconds}`,
     for: alerts.llmLatencyFor,
-    labels: { severity: "warning" },
-    annotations: {
-      summary: `${SERVER} answers slowly`,
-      description: `One in twenty requests waits for its first token for {{ $value | humanizeDuration }} or longer; the target is ${alerts.llmFirstTokenSeconds} s (llmFirstTokenSeconds). See its queue and its KV cache.`,
-    },
+    severity: "warning",
+    summary: `${SERVER} answers slowly`,
+    description: `One in twenty requests waits for its first token for {{ $value | humanizeDuration }} or longer; the target is ${alerts.llmFirstTokenSeconds} s (llmFirstTokenSeconds). See its queue and its KV cache.`,
   },
   {
     alert: "LlmErrors",
     // SGLang counts errors of all models together.
     expr: `(${ERRORS} / ${NAMES.requests} or ${ERRORS} / sum without (model) (${NAMES.requests})) > ${alerts.llmErrorRatio}`,
     for: alerts.llmErrorsFor,
-    labels: { severity: "warning" },
-    annotations: {
-      summary: `Requests to the LLM server {{ $labels.name }} on {{ $labels.host }} fail`,
-      description:
-        "{{ $value | humanizePercentage }} of the requests of the last five minutes failed. The server's log has the reason.",
-    },
+    severity: "warning",
+    summary: `Requests to the LLM server {{ $labels.name }} on {{ $labels.host }} fail`,
+    description:
+      "{{ $value | humanizePercentage }} of the requests of the last five minutes failed. The server's log has the reason.",
   },
 ];

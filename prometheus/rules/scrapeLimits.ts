@@ -1,6 +1,6 @@
 import { durationSeconds, sizeBytes } from "../../lib/units";
 import { ALERT_DEFAULTS, type AlertSettings } from "../../settings";
-import type { RuleGroup } from "./types";
+import { ruleGroup, type RuleGroup } from "./ruleGroup";
 
 /** The part of a scrape job that its limits depend on. */
 export interface LimitedJob {
@@ -30,57 +30,46 @@ export function scrapeLimitRules(
   { scrapeLimitRatio: near }: AlertSettings = ALERT_DEFAULTS,
 ): RuleGroup {
   const twoScrapes = `${Math.ceil(2 * durationSeconds(scrapeInterval))}s`;
-  return {
-    name: "scrape_limits",
-    rules: [
-      {
-        alert: "ScrapeSampleLimitNear",
-        expr: `scrape_samples_post_metric_relabeling{${ALERTED}} / (scrape_sample_limit > 0) > ${near}`,
-        for: twoScrapes,
-        labels: { severity: "warning" },
-        annotations: {
-          summary:
-            "The job {{ $labels.job }} on {{ $labels.host }} stores {{ $value | humanizePercentage }} of its sample limit",
-          description: `Above 100 %, every series of {{ $labels.instance }} is lost. In scrapeJobs, raise sample_limit, or drop series by metric_relabel_configs. ${LLM_SERVER}`,
-        },
-      },
-      {
-        alert: "ScrapeBodySizeLimitNear",
-        expr: bodySizeNear(jobs, near),
-        for: twoScrapes,
-        labels: { severity: "warning" },
-        annotations: {
-          summary:
-            "The response of {{ $labels.instance }} on {{ $labels.host }} to the job {{ $labels.job }} is near its size limit: {{ $value | humanize1024 }}B",
-          description: `Above the limit, every series of the target is lost. In scrapeJobs, raise body_size_limit. ${LLM_SERVER} cAdvisor repeats a container's labels in each line.`,
-        },
-      },
-      {
-        alert: "ScrapeTimeoutNear",
-        // TargetDown reports scrapes that fail.
-        expr: `(scrape_duration_seconds{${ALERTED}} > ${near} * scrape_timeout_seconds) and up == 1`,
-        for: twoScrapes,
-        labels: { severity: "warning" },
-        annotations: {
-          summary:
-            "A scrape of {{ $labels.instance }} on {{ $labels.host }} by the job {{ $labels.job }} takes {{ $value | humanizeDuration }}, which is near its timeout",
-          description: `A scrape that exceeds its timeout stores nothing. See whether the host is overloaded; in scrapeJobs, raise scrape_timeout. ${LLM_SERVER}`,
-        },
-      },
-      {
-        alert: "ScrapeRejected",
-        // A response was read (its size is -1 above body_size_limit, and 0 without one), and nothing of it is stored.
-        expr: `up{${ALERTED}} == 0 and scrape_body_size_bytes != 0`,
-        for: twoScrapes,
-        labels: { severity: "warning" },
-        annotations: {
-          summary:
-            "Prometheus rejects the metrics of {{ $labels.instance }} on {{ $labels.host }} for the job {{ $labels.job }}, and stores none of them",
-          description: `They exceed a limit, or are malformed: /targets of Prometheus says which. In scrapeJobs, raise the limit, or drop the label by metric_relabel_configs. ${LLM_SERVER}`,
-        },
-      },
-    ],
-  };
+  return ruleGroup("scrape_limits", [
+    {
+      alert: "ScrapeSampleLimitNear",
+      expr: `scrape_samples_post_metric_relabeling{${ALERTED}} / (scrape_sample_limit > 0) > ${near}`,
+      for: twoScrapes,
+      severity: "warning",
+      summary:
+        "The job {{ $labels.job }} on {{ $labels.host }} stores {{ $value | humanizePercentage }} of its sample limit",
+      description: `Above 100 %, every series of {{ $labels.instance }} is lost. In scrapeJobs, raise sample_limit, or drop series by metric_relabel_configs. ${LLM_SERVER}`,
+    },
+    {
+      alert: "ScrapeBodySizeLimitNear",
+      expr: bodySizeNear(jobs, near),
+      for: twoScrapes,
+      severity: "warning",
+      summary:
+        "The response of {{ $labels.instance }} on {{ $labels.host }} to the job {{ $labels.job }} is near its size limit: {{ $value | humanize1024 }}B",
+      description: `Above the limit, every series of the target is lost. In scrapeJobs, raise body_size_limit. ${LLM_SERVER} cAdvisor repeats a container's labels in each line.`,
+    },
+    {
+      alert: "ScrapeTimeoutNear",
+      // TargetDown reports scrapes that fail.
+      expr: `(scrape_duration_seconds{${ALERTED}} > ${near} * scrape_timeout_seconds) and up == 1`,
+      for: twoScrapes,
+      severity: "warning",
+      summary:
+        "A scrape of {{ $labels.instance }} on {{ $labels.host }} by the job {{ $labels.job }} takes {{ $value | humanizeDuration }}, which is near its timeout",
+      description: `A scrape that exceeds its timeout stores nothing. See whether the host is overloaded; in scrapeJobs, raise scrape_timeout. ${LLM_SERVER}`,
+    },
+    {
+      alert: "ScrapeRejected",
+      // A response was read (its size is -1 above body_size_limit, and 0 without one), and nothing of it is stored.
+      expr: `up{${ALERTED}} == 0 and scrape_body_size_bytes != 0`,
+      for: twoScrapes,
+      severity: "warning",
+      summary:
+        "Prometheus rejects the metrics of {{ $labels.instance }} on {{ $labels.host }} for the job {{ $labels.job }}, and stores none of them",
+      description: `They exceed a limit, or are malformed: /targets of Prometheus says which. In scrapeJobs, raise the limit, or drop the label by metric_relabel_configs. ${LLM_SERVER}`,
+    },
+  ]);
 }
 
 /** Jobs with another limit than the first one are named. All others share a condition, so that a further job changes no rule. */

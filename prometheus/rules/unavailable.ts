@@ -1,4 +1,4 @@
-import type { RuleGroup } from "./types";
+import { ruleGroup, type RuleGroup } from "./ruleGroup";
 
 /** A metric that a host cannot provide. */
 export interface UnavailableMetric {
@@ -15,9 +15,8 @@ const RECORD = "monitoring_metric_unavailable";
  *
  * @param host value of the label `host`
  */
-export const unavailableRules = (host: string, unavailable: readonly UnavailableMetric[]): RuleGroup => ({
-  name: "unavailable_metrics",
-  rules: [
+export const unavailableRules = (host: string, unavailable: readonly UnavailableMetric[]): RuleGroup =>
+  ruleGroup("unavailable_metrics", [
     ...unavailable.map(({ metric, reason }) => ({
       record: RECORD,
       expr: "vector(1)",
@@ -26,11 +25,8 @@ export const unavailableRules = (host: string, unavailable: readonly Unavailable
     {
       alert: "MetricUnavailable",
       expr: `${RECORD} == 1`,
-      labels: { severity: "info" },
-      annotations: {
-        summary: "The host {{ $labels.host }} does not provide {{ $labels.metric }}",
-        description: "{{ $labels.reason }}.",
-      },
+      severity: "info",
+      summary: "The host {{ $labels.host }} does not provide {{ $labels.metric }}",
+      description: "{{ $labels.reason }}.",
     },
-  ],
-});
+  ]);

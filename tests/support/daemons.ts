@@ -7,7 +7,7 @@ import { buildEngine29 } from "../../airgap/toolchain/engine29";
 import { run } from "../../lib/run";
 import { exists } from "../../lib/cache";
 import { installDocker } from "../../cli/prerequisites/docker";
-import { installPackages } from "../../cli/prerequisites/packages";
+import { installPackages } from "../../lib/packages";
 import { GpuHost } from "./emulatedDriver/gpuHost";
 
 const SSHD = "/usr/sbin/sshd";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { goModuleFolder, hashOf, type GoModule } from "../../../airgap/toolchain/goCommands";
-import { installPackages } from "../../../cli/prerequisites/packages";
+import { installPackages } from "../../../lib/packages";
 import { cached } from "../../../lib/cache";
 import { run } from "../../../lib/run";
 

@@ -1,4 +1,4 @@
-import { installPackages } from "../../../cli/prerequisites/packages";
+import { installPackages } from "../../../lib/packages";
 
 /** Debian's Chromium. */
 export const CHROMIUM = "/usr/bin/chromium";

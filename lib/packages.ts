@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { run, succeeds } from "../../lib/run";
-import { log } from "../../lib/log";
+import { run, succeeds } from "./run";
+import { log } from "./log";
 
 /**
  * Installs packages of Debian or Ubuntu whose content is missing.
