@@ -262,6 +262,7 @@ function resourceCharts(
       linesOf({ read: "read", written: "written" }),
       "It has not read or written a disk in this time range.",
     ),
+    chartOf("Writable layer", "container_fs_usage_bytes", "disk", linesOf({ used: "disk" })),
   ];
 }
 

@@ -92,6 +92,8 @@ export function hostSamples(host: DescribedHost, span: Span): Family[] {
       ({ name, disk }, minutes) => disk && counter(`${name} write`, disk / 3)(minutes),
       () => ({ ...cadvisorJob(host), device: "/dev/nvme0n1" }),
     ),
+    // A container writes a part of what it writes to its own files.
+    each("container_fs_usage_bytes", ({ disk = 0 }, minutes) => 12e6 + disk * (1 + minutes / 60)),
     each(
       "container:memory_limit_used:ratio",
       (container, minutes) =>

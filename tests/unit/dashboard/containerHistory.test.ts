@@ -114,6 +114,7 @@ describe("View of a container", () => {
       ["Memory", 0],
       ["Network", 0],
       ["Disk", 0],
+      ["Writable layer", 0],
     ]);
     expect(charts[1]?.missing).toBe(`Not measured on this host: ${reason}.`);
     expect(charts[2]?.missing).toContain("--network none or host");

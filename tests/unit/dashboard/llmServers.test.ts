@@ -182,7 +182,7 @@ describe("View of an LLM server", () => {
       alerts: [],
     });
     expect(server).toBeUndefined();
-    expect(all.map(({ title }) => title)).toEqual(["CPU", "Memory", "Network", "Disk"]);
+    expect(all.map(({ title }) => title)).toEqual(["CPU", "Memory", "Network", "Disk", "Writable layer"]);
   });
 
   it("queries the records of the container by its name", () => {
