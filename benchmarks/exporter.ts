@@ -24,17 +24,18 @@ const PLAIN_CONTAINERS = 50;
 const INTERVAL_SECONDS = 30;
 const MINUTES = 5;
 
-/** Measures the exporter on a host with GPUs, and on one without. */
-export async function exporterCost(): Promise<void> {
-  await scrapeCost();
-  await idleCost();
+/**
+ * Measures the exporter on a host with GPUs, and on one without.
+ *
+ * @param minutes for which it is measured on the host with GPUs, with a scrape every 30 s; 0 to measure single scrapes
+ */
+export async function exporterCost(minutes = 0): Promise<void> {
+  await onHostWithGpus((exporter) => (minutes ? measureLong(exporter, minutes) : measure(exporter)));
+  if (!minutes) await idleCost();
 }
 
-/**
- * Measures what the exporter uses on a host with 8 GPUs, 64 containers with a GPU each, and 200 GPU processes: CPU time for its
- * samples each second, without scrapes, and what a scrape adds to that. Containers and pids are real, NVIDIA's library is emulated.
- */
-async function scrapeCost(): Promise<void> {
+/** Runs the exporter on a host with 8 GPUs, 64 containers with a GPU each, and 200 GPU processes. Containers and pids are real, NVIDIA's library is emulated. */
+async function onHostWithGpus(work: (exporter: ExporterProcess) => Promise<void>): Promise<void> {
   const daemon = await startDaemon("20.10");
   try {
     const processes = await startContainers(daemon.host);
@@ -45,7 +46,7 @@ async function scrapeCost(): Promise<void> {
     };
     const exporter = await ExporterProcess.start(daemon, host);
     try {
-      await measure(exporter);
+      await work(exporter);
     } finally {
       exporter.stop();
     }
@@ -70,7 +71,7 @@ async function startContainers(dockerHost: string): Promise<{ gpu: number; pid: 
   return processes.slice(0, PROCESSES);
 }
 
-/** Scrapes the exporter, and prints the result. */
+/** Prints the CPU time for samples each second, without scrapes, and what a scrape adds to that. */
 async function measure(exporter: ExporterProcess): Promise<void> {
   const idle = await cpuUse(exporter, () => sleep(IDLE_SECONDS * 1000));
   let metrics = "";
@@ -105,6 +106,24 @@ async function measure(exporter: ExporterProcess): Promise<void> {
     `  duration of ${SCRAPES} scrapes, ms (min, median, max)  ${spread.map((one = NaN) => one.toFixed(0)).join("  ")}`,
   );
   console.log(`  memory (PSS), MiB                          ${(await exporter.memory()).toFixed(0)}`);
+}
+
+/** Prints the CPU use and the memory with a scrape every 30 s. */
+async function measureLong(exporter: ExporterProcess, minutes: number): Promise<void> {
+  const memory: number[] = [];
+  const used = await cpuUse(exporter, async () => {
+    for (let i = 0; i < (minutes * 60) / INTERVAL_SECONDS; i++) {
+      await exporter.scrape();
+      memory.push(await exporter.memory());
+      await sleep(INTERVAL_SECONDS * 1000);
+    }
+  });
+  const shown = [memory[0], Math.max(...memory), memory.at(-1)].map((mib = NaN) => mib.toFixed(0));
+  console.log(`exporter: ${GPUS} GPUs, ${CONTAINERS} containers with one, for ${minutes} minutes:`);
+  console.log(
+    `  CPU, % of a core                           ${(100 * (used.exporter + used.driver)).toFixed(2)}`,
+  );
+  console.log(`  memory (PSS), MiB (first, most, last)      ${shown.join("  ")}`);
 }
 
 /** The CPU use of the exporter, in seconds per second, while something happens, and how long that took. */

@@ -15,12 +15,13 @@ const POLICIES = ["--policy-pack", POLICY_PACK];
 const MINUTES = 10;
 
 /**
- * `npm run bench [-- exporter|counters|page|llm|deploy|rates [MINUTES]]` measures the cost of the exporter, of the page and of
+ * `npm run bench [-- exporter [MINUTES]|counters|page|llm|deploy|rates [MINUTES]]` measures the cost of the exporter, of the page and of
  * deployments, and how exact the use of GPUs and rates are, with loads that run for 10 minutes. `npm run bench -- pictures` makes the
  * pictures of the documentation.
  */
 export default async (args: string[]): Promise<number> => {
-  if (args.length === 0 || args.includes("exporter")) await exporterCost();
+  if (args.length === 0) await exporterCost();
+  if (args[0] === "exporter") await exporterCost(Number(args[1] ?? 0));
   if (args.length === 0 || args.includes("counters")) await gpuCounters();
   if (args.length === 0 || args.includes("page")) await pageCost();
   if (args.length === 0 || args.includes("llm")) await llmTokens();
