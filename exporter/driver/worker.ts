@@ -1,5 +1,5 @@
 import { GarbageError, Nvml, NvmlError } from "../nvml/library";
-import { readDriver, type DriverReport } from "./devices";
+import { readDriver, type Constants, type DriverReport } from "./devices";
 import { XidEvents, type XidError } from "./events";
 import { faultOf, type Fault } from "./faults";
 import { Sampler, type GpuSample } from "./sampler";
@@ -22,12 +22,25 @@ export type WorkerMessage = { answer: Answer } | Observations;
 
 const SAMPLE_MILLISECONDS = 1000;
 
+/**
+ * After this many queries in a row with a GPU that is lost, the library is initialized again, since until then it can keep the GPU
+ * lost and counted, even after a reset or without the GPU. That takes the driver seconds where GPUs have no persistence mode.
+ */
+const RENEW_AFTER = 10;
+
+/** The number of queries after which what does not change is read again, as one reading can have failed. */
+const CONSTANTS_QUERIES = 20;
+
 /** The library and its connection to the driver. */
 class Connection {
   private nvml: Nvml | undefined;
   private initialized = false;
   private sampler: Sampler | undefined;
   private events: XidEvents | undefined;
+  private readonly constants: Constants = new Map();
+  private queries = 0;
+  /** Queries in a row with a GPU that is lost, since the library was initialized. */
+  private lost = 0;
 
   /** @returns nothing while the driver does not answer */
   observe(): Observations {
@@ -48,26 +61,40 @@ class Connection {
       return { failure: "missing", message: (error as Error).message };
     }
     try {
+      if (this.lost === RENEW_AFTER) this.end(this.nvml);
       if (!this.initialized) this.nvml.call("nvmlInit_v2");
       this.initialized = true;
-      const report = readDriver(this.nvml);
+      const report = this.read(this.nvml);
       this.sampler ??= new Sampler(this.nvml);
       this.sampler.findGpus();
-      this.events ??= new XidEvents(this.nvml);
       return { report, seconds: (performance.now() - start) / 1000 };
     } catch (error) {
       const code = error instanceof NvmlError ? error.code : undefined;
-      if (code !== undefined && DRIVER_ERRORS.includes(code)) this.end(this.nvml);
+      if (code !== undefined && DRIVER_ERRORS.includes(code)) {
+        this.end(this.nvml);
+        this.sampler = undefined;
+      }
       return { failure: failureOf(error), message: (error as Error).message };
     }
+  }
+
+  private read(nvml: Nvml): DriverReport {
+    if (this.queries++ % CONSTANTS_QUERIES === 0) this.constants.clear();
+    const report = readDriver(nvml, this.constants);
+    const isLost = report.faults.some(({ reason }) => reason === "lost" || reason === "reset_required");
+    this.lost = isLost ? this.lost + 1 : 0;
+    this.events ??= new XidEvents(nvml);
+    const gpus = report.devices.filter(({ mig }) => !mig);
+    return { ...report, faults: [...report.faults, ...this.events.watch(gpus)] };
   }
 
   /** A driver that was loaded again answers after another initialization only. */
   private end(nvml: Nvml): void {
     if (!this.initialized) return;
     this.initialized = false;
-    this.sampler = undefined;
-    this.events = undefined;
+    this.lost = 0;
+    this.constants.clear();
+    this.events?.watch([]);
     try {
       nvml.call("nvmlShutdown");
     } catch {
