@@ -598,7 +598,7 @@ nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data, unsi
   }
   for (int gpu = 0; gpu < gpu_count; gpu++)
     if (set->registered[gpu] && is_lost(gpu)) return NVML_ERROR_GPU_IS_LOST;
-  usleep(1000 * timeout);
+  if (timeout) usleep(1000 * timeout);
   return NVML_ERROR_TIMEOUT;
 }
 
