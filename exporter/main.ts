@@ -42,7 +42,9 @@ function llmNetworks({ LLM_NETWORK, LLM_FORWARDED_NETWORKS, LLM_KEYED_CONTAINERS
 function startDriver(): Driver {
   const driver = new Driver(__filename);
   driver.onLost = (reason) => {
-    console.error(`the exporter ends, and starts again with the GPUs of then: ${reason}`);
+    console.error(
+      `${reason}; the exporter ends, so that its container starts again with the GPUs of that time`,
+    );
     // The scrape that found it is still answered.
     setTimeout(() => process.exit(1), EXIT_MILLISECONDS);
   };

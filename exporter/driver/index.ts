@@ -104,7 +104,7 @@ export class Driver {
     this.worker?.kill("SIGKILL");
   }
 
-  /** The library lists only GPUs with a device file, and a container gets device files when it starts. */
+  /** A container gets the device files of GPUs when it starts, so the library cannot use a GPU that was added later. */
   private watchAdded(): void {
     const served = servedGpus(this.pciDriver);
     const added = [...served].filter((address) => !this.served.has(address));

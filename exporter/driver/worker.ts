@@ -24,7 +24,7 @@ const SAMPLE_MILLISECONDS = 1000;
 
 /**
  * After this many queries in a row with a GPU that is lost, the library is initialized again, since until then it can keep the GPU
- * lost and counted, even after a reset or without the GPU. That takes the driver seconds where GPUs have no persistence mode.
+ * lost and counted, even after a reset or without the GPU.
  */
 const RENEW_AFTER = 10;
 
@@ -61,7 +61,6 @@ class Connection {
       return { failure: "missing", message: (error as Error).message };
     }
     try {
-      if (this.lost === RENEW_AFTER) this.end(this.nvml);
       if (!this.initialized) this.nvml.call("nvmlInit_v2");
       this.initialized = true;
       const report = this.read(this.nvml);
@@ -76,6 +75,14 @@ class Connection {
       }
       return { failure: failureOf(error), message: (error as Error).message };
     }
+  }
+
+  /** Initializes the library again after queries with a lost GPU. Without persistence mode, that takes the driver seconds for each GPU. */
+  renew(): void {
+    if (!this.nvml || this.lost < RENEW_AFTER) return;
+    this.end(this.nvml);
+    this.answer();
+    this.lost = 0;
   }
 
   private read(nvml: Nvml): DriverReport {
@@ -111,7 +118,8 @@ function failureOf(error: unknown): DriverFailure {
 /** Answers the queries of the parent process, of which each message is one, and reports each second what happened. */
 export function runWorker(): void {
   const connection = new Connection();
-  const send = (message: WorkerMessage) => process.send?.(message);
+  const send = (message: WorkerMessage, sent?: () => void) =>
+    process.send?.(message, undefined, undefined, sent);
   const observe = () => {
     const { samples, xids } = connection.observe();
     if (samples.length + xids.length > 0) send({ samples, xids });
@@ -120,7 +128,9 @@ export function runWorker(): void {
     const answer = connection.answer();
     // What a query reports and what was counted until then belong together.
     observe();
-    send({ answer });
+    send({ answer }, () => {
+      connection.renew();
+    });
   });
   setInterval(observe, SAMPLE_MILLISECONDS);
   process.on("disconnect", () => {
