@@ -34,7 +34,8 @@ export type Rows = Map<string, Record<string, string>>;
 
 const COLUMNS = [
   ...["index", "uuid", "name", "driver_version", "memory.total", "memory.used", "utilization.gpu"],
-  ...["power.draw", "enforced.power.limit", "temperature.gpu", "clocks.sm", "clocks.max.sm", "pstate"],
+  ...["power.draw", "enforced.power.limit", "power.default_limit", "power.min_limit", "power.max_limit"],
+  ...["temperature.gpu", "clocks.sm", "clocks.max.sm", "pstate"],
   ...["pcie.link.gen.current", "pcie.link.width.current", "pcie.link.width.max"],
   ...["ecc.errors.corrected.volatile.total", "ecc.errors.uncorrected.volatile.total"],
 ];
@@ -145,9 +146,16 @@ async function queryGpus(): Promise<Rows> {
   );
 }
 
-/** The columns begin with gpu, pid, type and sm; a process that did nothing has a dash. */
+/**
+ * The columns begin with gpu, pid, type and sm; a process that did nothing has a dash.
+ *
+ * @returns nothing where the driver does not report it of any GPU, as with MIG
+ */
 async function queryProcesses(): Promise<[string, number][]> {
-  const lines = await nvidiaSmi("pmon", "-c", "1", "-s", "u");
+  const lines = await nvidiaSmi("pmon", "-c", "1", "-s", "u").catch((error: unknown) => {
+    if ((error as Error).message.includes("Not supported")) return [];
+    throw error;
+  });
   return lines
     .filter(([, pid = ""]) => /^\d+$/.test(pid))
     .map(([gpu = "", pid = "", , sm = ""]) => [`${gpu} ${pid}`, Number(sm) || 0]);
@@ -209,6 +217,9 @@ function compareGpu(run: Run, { gpu, uuid, health = {}, ...device }: Device): Co
     value("memory in total", "MiB", inMib(device.memoryTotalBytes), "memory.total"),
     value("memory used", "MiB", inMib(device.memoryUsedBytes), "memory.used"),
     value("power limit", "W", device.powerLimitWatts, "enforced.power.limit"),
+    value("power limit, default", "W", single(health.gpu_power_limit_default_watts), "power.default_limit"),
+    value("power limit, lowest", "W", single(health.gpu_power_limit_min_watts), "power.min_limit"),
+    value("power limit, highest", "W", single(health.gpu_power_limit_max_watts), "power.max_limit"),
     value("lanes of PCIe", "", single(health.gpu_pcie_link_width), "pcie.link.width.current"),
     value("most lanes of PCIe", "", single(health.gpu_pcie_link_width_max), "pcie.link.width.max"),
     value("ECC errors, corrected", "", device.eccErrors["corrected"], "ecc.errors.corrected.volatile.total"),

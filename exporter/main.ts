@@ -41,8 +41,10 @@ function llmNetworks({ LLM_NETWORK, LLM_FORWARDED_NETWORKS, LLM_KEYED_CONTAINERS
 /** The container is started again after its exit, with the devices and the library of the driver as it is then. */
 function startDriver(): Driver {
   const driver = new Driver(__filename);
-  driver.onLost = (message) => {
-    console.error(`the driver is lost to this container, so the exporter ends and starts again: ${message}`);
+  driver.onLost = (reason) => {
+    console.error(
+      `${reason}; the exporter ends, so that its container starts again with the GPUs of that time`,
+    );
     // The scrape that found it is still answered.
     setTimeout(() => process.exit(1), EXIT_MILLISECONDS);
   };

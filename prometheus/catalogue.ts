@@ -185,9 +185,15 @@ export const GPU_HEALTH_METRICS = {
   gpu_memory_temperature_celsius: "Temperature of the memory, in degrees Celsius",
   gpu_performance_state: "Performance state: 0 for P0, the fastest, to 15 for P15",
   gpu_mig_enabled: "Whether MIG is enabled: 1 or 0",
+  gpu_mig_pending: "Whether MIG will be enabled after the next reset of the GPU: 1 or 0",
+  gpu_module_power_watts:
+    "Power draw of the module of GPU and CPU, in watts; on Grace Hopper and Grace Blackwell only",
   gpu_power_limit_default_watts: "Power limit after a boot, in watts",
+  gpu_power_limit_min_watts: "Lowest power limit that can be set, in watts",
   gpu_power_limit_max_watts: "Highest power limit that can be set, in watts",
   gpu_clock_max_hertz: "Highest clock frequency, in hertz, by clock: graphics, sm, memory or video",
+  gpu_bar1_memory_total_bytes: "Size of BAR1, by which the CPU and other devices access the memory, in bytes",
+  gpu_bar1_memory_used_bytes: "Part of BAR1 in use, in bytes",
   gpu_encoder_utilization_ratio: "Fraction of time in which the video encoder was busy, 0 to 1",
   gpu_decoder_utilization_ratio: "Fraction of time in which the video decoder was busy, 0 to 1",
   gpu_ecc_errors_lifetime_total:
@@ -201,7 +207,7 @@ export const GPU_HEALTH_METRICS = {
   gpu_remapped_rows_failure:
     "Whether a row could not be replaced: 1 or 0; 1 means that the GPU has to be exchanged",
   gpu_recovery_action:
-    "Action that the driver asks for, by action: none, gpu_reset, node_reboot, drain_p2p, drain_and_reset or recover_imex_domain; always 1",
+    "Action that the driver asks for, by action: none, gpu_reset, node_reboot, drain_p2p, drain_and_reset, recover_imex_domain, bus_reset, system_reboot or unknown; always 1",
   gpu_throttle_seconds_total:
     "Time in which the clocks were throttled, in seconds since the driver was loaded, by reason, as in gpu_throttle_reason_active",
   gpu_pcie_replays_total: "Packets that PCIe sent again",

@@ -1,17 +1,18 @@
 import { available, GarbageError, NvmlError, type Handle, type Nvml, type Struct } from "../nvml/library";
 import { CONSTANTS, RETURN } from "../nvml/types";
 import { faultOf, type GpuFault } from "./faults";
-import { readHealth, type Health } from "./health";
+import { readFields, readHealth, readLimits, type Fields, type Health } from "./health";
 import type { MigInstance } from "./mig";
 import {
   DRIVER_ERRORS,
+  field,
   firstOf,
   hundredth,
-  isMigEnabled,
   LOST_ERRORS,
   optional,
   readClocks,
   readEccErrors,
+  readMigMode,
   thousandth,
   type ByLabel,
 } from "./values";
@@ -75,13 +76,26 @@ const MAX_MIG_DEVICES = 64;
 /** How old the utilization of a process may be. The driver takes a sample each second, or up to six. */
 const UTILIZATION_WINDOW_MICROSECONDS = 2_000_000;
 
+/** What does not change of a GPU. */
+interface GpuConstants {
+  model: string;
+  minor: number | undefined;
+  pciAddress: string | undefined;
+  supportedThrottleReasons: number | undefined;
+  limits: Health;
+}
+
+/** What does not change of each GPU, by its UUID, so that it need not be read each time. */
+export type Constants = Map<string, GpuConstants>;
+
 /**
  * Reads the state of all devices.
  *
+ * @param constants those that are known; the others are read and added
  * @throws NvmlError when the driver does not answer, or none of its GPUs does
  * @throws GarbageError when the library returns what no driver returns
  */
-export function readDriver(nvml: Nvml): DriverReport {
+export function readDriver(nvml: Nvml, constants: Constants): DriverReport {
   const count = gpuCount(nvml);
   const devices: Device[] = [];
   const processes: GpuProcess[] = [];
@@ -89,7 +103,8 @@ export function readDriver(nvml: Nvml): DriverReport {
   let failure: NvmlError | undefined;
   for (let gpu = 0; gpu < count; gpu++)
     try {
-      const found = new Gpu(nvml, nvml.handle("nvmlDeviceGetHandleByIndex_v2", gpu), gpu).read();
+      const handle = nvml.handle("nvmlDeviceGetHandleByIndex_v2", gpu);
+      const found = new Gpu(nvml, handle, gpu, constants).read();
       devices.push(...found.devices);
       processes.push(...found.processes);
       faults.push(...found.faults);
@@ -144,6 +159,7 @@ class Gpu {
     private readonly nvml: Nvml,
     private readonly handle: Handle,
     private readonly index: number,
+    private readonly constants: Constants,
   ) {}
 
   read(): { devices: Device[]; processes: GpuProcess[]; faults: GpuFault[] } {
@@ -160,21 +176,21 @@ class Gpu {
   private readGpu(): Device {
     const { nvml, handle } = this;
     const uuid = uuidOf(nvml, handle);
-    const migEnabled = isMigEnabled(nvml, handle);
+    const { model, minor, pciAddress, limits, supportedThrottleReasons } = this.readConstants(uuid);
+    const mig = readMigMode(nvml, handle);
+    const fields = readFields(nvml, handle);
     return {
       gpu: String(this.index),
       uuid,
-      model: nvml.text("nvmlDeviceGetName", handle),
-      minor: optional(() => nvml.uint("nvmlDeviceGetMinorNumber", handle)),
-      pciAddress: optional(
-        () => nvml.struct("nvmlDeviceGetPciInfo_v3", "nvmlPciInfo_t", [handle])["busId"] as string,
-      ),
-      migEnabled,
+      model,
+      minor,
+      pciAddress,
+      migEnabled: mig.current === CONSTANTS.NVML_DEVICE_MIG_ENABLE,
       ...this.readMemory(handle),
       ...this.readUtilization(),
       reportsProcesses: false,
       reportsProcessUtilization: false,
-      powerWatts: this.readPower(),
+      powerWatts: this.readPower(fields),
       powerLimitWatts: thousandth(
         firstOf(
           () => nvml.uint("nvmlDeviceGetEnforcedPowerLimit", handle),
@@ -186,9 +202,24 @@ class Gpu {
       ),
       clockHertz: readClocks(nvml, handle, "nvmlDeviceGetClockInfo"),
       eccErrors: readEccErrors(nvml, handle, CONSTANTS.NVML_VOLATILE_ECC),
-      throttleReasons: this.readThrottleReasons(),
-      health: readHealth(nvml, handle),
+      throttleReasons: this.readThrottleReasons(supportedThrottleReasons),
+      health: { ...readHealth(nvml, handle, fields, mig), ...limits },
     };
+  }
+
+  private readConstants(uuid: string): GpuConstants {
+    const { nvml, handle } = this;
+    const constants = this.constants.get(uuid) ?? {
+      model: nvml.text("nvmlDeviceGetName", handle),
+      minor: optional(() => nvml.uint("nvmlDeviceGetMinorNumber", handle)),
+      pciAddress: optional(
+        () => nvml.struct("nvmlDeviceGetPciInfo_v3", "nvmlPciInfo_t", [handle])["busId"] as string,
+      ),
+      supportedThrottleReasons: this.readReasons("Supported"),
+      limits: readLimits(nvml, handle),
+    };
+    this.constants.set(uuid, constants);
+    return constants;
   }
 
   private readMigDevices(gpu: Device): { handle: Handle; device: Device }[] {
@@ -247,26 +278,21 @@ class Gpu {
     };
   }
 
-  /** Since Ampere, the function for the power returns an average over a second; the field is that of now. */
-  private readPower(): number | undefined {
-    const { nvml, handle } = this;
-    return thousandth(
-      firstOf(
-        () => nvml.fields(handle, [{ id: CONSTANTS.NVML_FI_DEV_POWER_INSTANT }])[0],
-        () => nvml.uint("nvmlDeviceGetPowerUsage", handle),
-      ),
-    );
+  private readPower({ power }: Fields): number | undefined {
+    return thousandth(power ?? optional(() => this.nvml.uint("nvmlDeviceGetPowerUsage", this.handle)));
   }
 
   /** R535 renamed throttle reasons to event reasons. */
-  private readThrottleReasons(): Record<string, boolean> {
+  private readReasons(what: "Current" | "Supported"): number | undefined {
     const { nvml, handle } = this;
-    const read = (what: "Current" | "Supported") =>
-      firstOf(
-        () => nvml.ulong(`nvmlDeviceGet${what}ClocksEventReasons`, handle),
-        () => nvml.ulong(`nvmlDeviceGet${what}ClocksThrottleReasons`, handle),
-      );
-    const [active, supported] = [read("Current"), read("Supported")];
+    return firstOf(
+      () => nvml.ulong(`nvmlDeviceGet${what}ClocksEventReasons`, handle),
+      () => nvml.ulong(`nvmlDeviceGet${what}ClocksThrottleReasons`, handle),
+    );
+  }
+
+  private readThrottleReasons(supported: number | undefined): Record<string, boolean> {
+    const active = this.readReasons("Current");
     if (active === undefined) return {};
     return Object.fromEntries(
       Object.entries(THROTTLE_REASONS)
@@ -417,6 +443,3 @@ const THROTTLE_REASONS = {
   hw_power_brake_slowdown: CONSTANTS.nvmlClocksThrottleReasonHwPowerBrakeSlowdown,
   display_clocks_setting: CONSTANTS.nvmlClocksEventReasonDisplayClockSetting,
 };
-
-const field = (struct: Struct | undefined, name: string): number | undefined =>
-  struct && available(struct[name] as number | bigint);

@@ -1,7 +1,17 @@
 import type { GPU_HEALTH_METRICS } from "../../prometheus/catalogue";
 import type { Handle, Nvml } from "../nvml/library";
 import { CONSTANTS, RETURN } from "../nvml/types";
-import { firstOf, hundredth, optional, readClocks, readEccErrors, thousandth, type ByLabel } from "./values";
+import {
+  field,
+  firstOf,
+  hundredth,
+  optional,
+  readClocks,
+  readEccErrors,
+  thousandth,
+  type ByLabel,
+  type MigMode,
+} from "./values";
 
 /** The metrics of a GPU's health, each a value or the values by its label. */
 export type Health = { [Name in keyof typeof GPU_HEALTH_METRICS]?: number | ByLabel | undefined };
@@ -11,6 +21,9 @@ const ALL_LINKS = 0xffff_ffff;
 
 /** The fields that are read in one call, with their scopes. */
 const FIELDS = {
+  // Since Ampere, the function for the power returns an average over a second; the field is that of now.
+  power: { id: CONSTANTS.NVML_FI_DEV_POWER_INSTANT },
+  modulePower: { id: CONSTANTS.NVML_FI_DEV_POWER_INSTANT, scope: CONSTANTS.NVML_POWER_SCOPE_MODULE },
   memoryTemperature: { id: CONSTANTS.NVML_FI_DEV_MEMORY_TEMP },
   retiredSingleBit: { id: CONSTANTS.NVML_FI_DEV_RETIRED_SBE },
   retiredDoubleBit: { id: CONSTANTS.NVML_FI_DEV_RETIRED_DBE },
@@ -32,18 +45,31 @@ const FIELDS = {
   linkReceived: { id: CONSTANTS.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX, scope: ALL_LINKS },
 };
 
-type Fields = Partial<Record<keyof typeof FIELDS, number | undefined>>;
+export type Fields = Partial<Record<keyof typeof FIELDS, number | undefined>>;
 
-/** Reads the health of a GPU. What it does not report is absent. */
-export function readHealth(nvml: Nvml, handle: Handle): Health {
-  const fields = readFields(nvml, handle);
+/** Reads the part of a GPU's health that does not change: what it and its slot could do. */
+export function readLimits(nvml: Nvml, handle: Handle): Health {
+  const uint = (name: string) => optional(() => nvml.uint(name, handle));
+  const [minPower, maxPower] =
+    optional(() => nvml.uints("nvmlDeviceGetPowerManagementLimitConstraints", 2, handle)) ?? [];
+  return {
+    gpu_power_limit_default_watts: thousandth(uint("nvmlDeviceGetPowerManagementDefaultLimit")),
+    gpu_power_limit_min_watts: thousandth(minPower),
+    gpu_power_limit_max_watts: thousandth(maxPower),
+    gpu_clock_max_hertz: readClocks(nvml, handle, "nvmlDeviceGetMaxClockInfo"),
+    gpu_pcie_link_generation_max: uint("nvmlDeviceGetMaxPcieLinkGeneration"),
+    gpu_pcie_link_width_max: uint("nvmlDeviceGetMaxPcieLinkWidth"),
+  };
+}
+
+/** Reads the health of a GPU, but for its limits. What it does not report is absent. */
+export function readHealth(nvml: Nvml, handle: Handle, fields: Fields, mig: MigMode): Health {
   const uint = (name: string) => optional(() => nvml.uint(name, handle));
   const uints = (name: string, count: number) => optional(() => nvml.uints(name, count, handle)) ?? [];
-  const [, maxPower] = uints("nvmlDeviceGetPowerManagementLimitConstraints", 2);
   const [corrected, uncorrected, pending, failure] = uints("nvmlDeviceGetRemappedRows", 4);
   const [encoder] = uints("nvmlDeviceGetEncoderUtilization", 2);
   const [decoder] = uints("nvmlDeviceGetDecoderUtilization", 2);
-  const [mig] = uints("nvmlDeviceGetMigMode", 2);
+  const bar1 = optional(() => nvml.struct("nvmlDeviceGetBAR1MemoryInfo", "nvmlBAR1Memory_t", [handle]));
   const performanceState = uint("nvmlDeviceGetPerformanceState");
   return {
     // Some GPUs without this sensor report 0.
@@ -52,10 +78,11 @@ export function readHealth(nvml: Nvml, handle: Handle): Health {
       performanceState !== undefined && performanceState <= CONSTANTS.NVML_PSTATE_15
         ? performanceState
         : undefined,
-    gpu_mig_enabled: mig,
-    gpu_power_limit_default_watts: thousandth(uint("nvmlDeviceGetPowerManagementDefaultLimit")),
-    gpu_power_limit_max_watts: thousandth(maxPower),
-    gpu_clock_max_hertz: readClocks(nvml, handle, "nvmlDeviceGetMaxClockInfo"),
+    gpu_mig_enabled: mig.current,
+    gpu_mig_pending: mig.pending,
+    gpu_module_power_watts: thousandth(fields.modulePower),
+    gpu_bar1_memory_total_bytes: field(bar1, "bar1Total"),
+    gpu_bar1_memory_used_bytes: field(bar1, "bar1Used"),
     gpu_encoder_utilization_ratio: hundredth(encoder),
     gpu_decoder_utilization_ratio: hundredth(decoder),
     gpu_ecc_errors_lifetime_total: readEccErrors(nvml, handle, CONSTANTS.NVML_AGGREGATE_ECC),
@@ -64,19 +91,18 @@ export function readHealth(nvml: Nvml, handle: Handle): Health {
     gpu_remapped_rows: { corrected, uncorrected },
     gpu_remapped_rows_pending: pending,
     gpu_remapped_rows_failure: failure,
-    gpu_recovery_action: current(RECOVERY_ACTIONS[fields.recoveryAction ?? -1]),
+    gpu_recovery_action: current(recoveryAction(fields)),
     gpu_throttle_seconds_total: throttleSeconds(fields),
     gpu_pcie_replays_total: uint("nvmlDeviceGetPcieReplayCounter"),
     gpu_pcie_link_generation: uint("nvmlDeviceGetCurrPcieLinkGeneration"),
-    gpu_pcie_link_generation_max: uint("nvmlDeviceGetMaxPcieLinkGeneration"),
     gpu_pcie_link_width: uint("nvmlDeviceGetCurrPcieLinkWidth"),
-    gpu_pcie_link_width_max: uint("nvmlDeviceGetMaxPcieLinkWidth"),
     ...readLinks(nvml, handle, fields),
     gpu_fabric_state: current(readFabricState(nvml, handle)),
   };
 }
 
-function readFields(nvml: Nvml, handle: Handle): Fields {
+/** Reads the values of all fields. */
+export function readFields(nvml: Nvml, handle: Handle): Fields {
   const names = Object.keys(FIELDS) as (keyof typeof FIELDS)[];
   const values = optional(() =>
     nvml.fields(
@@ -97,7 +123,13 @@ const RECOVERY_ACTIONS: Record<number, string> = {
   [CONSTANTS.NVML_GPU_RECOVERY_ACTION_DRAIN_P2P]: "drain_p2p",
   [CONSTANTS.NVML_GPU_RECOVERY_ACTION_DRAIN_AND_RESET]: "drain_and_reset",
   [CONSTANTS.NVML_GPU_RECOVERY_ACTION_RECOVER_IMEX_DOMAIN]: "recover_imex_domain",
+  [CONSTANTS.NVML_GPU_RECOVERY_ACTION_BUS_RESET]: "bus_reset",
+  [CONSTANTS.NVML_GPU_RECOVERY_ACTION_SYSTEM_REBOOT]: "system_reboot",
 };
+
+/** A newer driver can ask for an action that has no name here. */
+const recoveryAction = ({ recoveryAction: action }: Fields): string | undefined =>
+  action === undefined ? undefined : (RECOVERY_ACTIONS[action] ?? "unknown");
 
 /** The driver counts them in nanoseconds, under the reasons of gpu_throttle_reason_active. */
 function throttleSeconds(fields: Fields): ByLabel {

@@ -1,4 +1,5 @@
 import { fork, type ChildProcess } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import pTimeout from "p-timeout";
 import type { DriverReport } from "./devices";
@@ -44,6 +45,12 @@ const KILL_MILLISECONDS = 200;
  */
 const LOST_AFTER = 3;
 
+/**
+ * Where the kernel lists the GPUs that the driver serves, by their PCI addresses. A container sees all of them, while NVIDIA's toolkit
+ * hides the files of others in /proc/driver/nvidia (libnvidia-container, src/nvc_mount.c).
+ */
+const PCI_DRIVER = "/sys/bus/pci/drivers/nvidia";
+
 /** The argument with which the exporter's program answers queries of the driver. */
 export const WORKER_ARGUMENT = "driver";
 
@@ -63,17 +70,22 @@ export class Driver {
   private lost = 0;
   /** Receives what happened on the GPUs, each second once the first query was answered. */
   onObservations: (observations: Observations) => void = () => undefined;
-  /** Is called, with the last error, when only a start of the container can help. */
-  onLost: (message: string) => void = () => undefined;
+  /** Is called, with the reason, when only a start of the container can help. */
+  onLost: (reason: string) => void = () => undefined;
+  private served: ReadonlySet<string>;
 
   /**
    * @param program the exporter's program
    * @param env the environment of the process
+   * @param pciDriver the folder with the GPUs that the driver serves
    */
   constructor(
     private readonly program: string,
     private readonly env: NodeJS.ProcessEnv = process.env,
-  ) {}
+    private readonly pciDriver = PCI_DRIVER,
+  ) {
+    this.served = servedGpus(pciDriver);
+  }
 
   /**
    * Queries the driver. Callers share a query that is in flight, so it has a timeout of its own.
@@ -92,7 +104,16 @@ export class Driver {
     this.worker?.kill("SIGKILL");
   }
 
+  /** A container gets the device files of GPUs when it starts, so the library cannot use a GPU that was added later. */
+  private watchAdded(): void {
+    const served = servedGpus(this.pciDriver);
+    const added = [...served].filter((address) => !this.served.has(address));
+    this.served = served;
+    if (added.length > 0) this.onLost(`the host has more GPUs: ${added.join(", ")}`);
+  }
+
   private async query(): Promise<DriverSnapshot> {
+    this.watchAdded();
     if (this.worker?.killed) await sleep(KILL_MILLISECONDS);
     if (this.worker?.killed)
       throw new DriverError("timeout", "a call of NVIDIA's library hangs in the driver and cannot be killed");
@@ -110,7 +131,8 @@ export class Driver {
     const isLoss = "failure" in answer && ["unknown", "version_mismatch"].includes(answer.failure);
     this.answered ||= !("failure" in answer);
     this.lost = isLoss && this.answered ? this.lost + 1 : 0;
-    if (this.lost === LOST_AFTER && "failure" in answer) this.onLost(answer.message);
+    if (this.lost === LOST_AFTER && "failure" in answer)
+      this.onLost(`the driver is lost to this container: ${answer.message}`);
   }
 
   private start(): ChildProcess {
@@ -173,6 +195,15 @@ export class Driver {
         if (error) onError(error);
       });
     });
+  }
+}
+
+/** @returns nothing where no driver is loaded, or GPUs are not on a PCI bus */
+function servedGpus(pciDriver: string): ReadonlySet<string> {
+  try {
+    return new Set(readdirSync(pciDriver).filter((name) => /^[\da-f]+:[\da-f]{2}:/.test(name)));
+  } catch {
+    return new Set();
   }
 }
 

@@ -1,4 +1,4 @@
-import { NvmlError, type Handle, type Nvml } from "../nvml/library";
+import { available, NvmlError, type Handle, type Nvml, type Struct } from "../nvml/library";
 import { CONSTANTS, RETURN } from "../nvml/types";
 
 /** Errors of the driver as a whole: the library has to be initialized again. */
@@ -40,9 +40,21 @@ export function firstOf<T>(...ways: (() => T)[]): T | undefined {
   return undefined;
 }
 
+/** The MIG mode of a GPU, and the mode after its next reset; each 1 for enabled, or 0. */
+export interface MigMode {
+  current: number | undefined;
+  pending: number | undefined;
+}
+
+/** Reads the MIG mode of a GPU. */
+export function readMigMode(nvml: Pick<Nvml, "uints">, handle: Handle): MigMode {
+  const [current, pending] = optional(() => nvml.uints("nvmlDeviceGetMigMode", 2, handle)) ?? [];
+  return { current, pending };
+}
+
 /** Whether MIG is enabled on a GPU. */
 export const isMigEnabled = (nvml: Pick<Nvml, "uints">, handle: Handle): boolean =>
-  optional(() => nvml.uints("nvmlDeviceGetMigMode", 2, handle))?.[0] === CONSTANTS.NVML_DEVICE_MIG_ENABLE;
+  readMigMode(nvml, handle).current === CONSTANTS.NVML_DEVICE_MIG_ENABLE;
 
 /** Values by the value of a label. */
 export type ByLabel = Record<string, number | undefined>;
@@ -74,6 +86,10 @@ export function readEccErrors(nvml: Nvml, handle: Handle, counter: number): ByLa
     uncorrected: errors(CONSTANTS.NVML_MEMORY_ERROR_TYPE_UNCORRECTED),
   };
 }
+
+/** Reads an integer from a structure, if there is one. */
+export const field = (struct: Struct | undefined, name: string): number | undefined =>
+  struct && available(struct[name] as number | bigint);
 
 export const hundredth = (percent: number | undefined): number | undefined =>
   percent === undefined ? undefined : percent / 100;

@@ -1,5 +1,5 @@
 import { GarbageError, Nvml, NvmlError } from "../nvml/library";
-import { readDriver, type DriverReport } from "./devices";
+import { readDriver, type Constants, type DriverReport } from "./devices";
 import { XidEvents, type XidError } from "./events";
 import { faultOf, type Fault } from "./faults";
 import { Sampler, type GpuSample } from "./sampler";
@@ -22,12 +22,25 @@ export type WorkerMessage = { answer: Answer } | Observations;
 
 const SAMPLE_MILLISECONDS = 1000;
 
+/**
+ * After this many queries in a row with a GPU that is lost, the library is initialized again, since until then it can keep the GPU
+ * lost and counted, even after a reset or without the GPU.
+ */
+const RENEW_AFTER = 10;
+
+/** The number of queries after which what does not change is read again, as one reading can have failed. */
+const CONSTANTS_QUERIES = 20;
+
 /** The library and its connection to the driver. */
 class Connection {
   private nvml: Nvml | undefined;
   private initialized = false;
   private sampler: Sampler | undefined;
   private events: XidEvents | undefined;
+  private readonly constants: Constants = new Map();
+  private queries = 0;
+  /** Queries in a row with a GPU that is lost, since the library was initialized. */
+  private lost = 0;
 
   /** @returns nothing while the driver does not answer */
   observe(): Observations {
@@ -50,24 +63,45 @@ class Connection {
     try {
       if (!this.initialized) this.nvml.call("nvmlInit_v2");
       this.initialized = true;
-      const report = readDriver(this.nvml);
+      const report = this.read(this.nvml);
       this.sampler ??= new Sampler(this.nvml);
       this.sampler.findGpus();
-      this.events ??= new XidEvents(this.nvml);
       return { report, seconds: (performance.now() - start) / 1000 };
     } catch (error) {
       const code = error instanceof NvmlError ? error.code : undefined;
-      if (code !== undefined && DRIVER_ERRORS.includes(code)) this.end(this.nvml);
+      if (code !== undefined && DRIVER_ERRORS.includes(code)) {
+        this.end(this.nvml);
+        this.sampler = undefined;
+      }
       return { failure: failureOf(error), message: (error as Error).message };
     }
+  }
+
+  /** Initializes the library again after queries with a lost GPU. Without persistence mode, that takes the driver seconds for each GPU. */
+  renew(): void {
+    if (!this.nvml || this.lost < RENEW_AFTER) return;
+    this.end(this.nvml);
+    this.answer();
+    this.lost = 0;
+  }
+
+  private read(nvml: Nvml): DriverReport {
+    if (this.queries++ % CONSTANTS_QUERIES === 0) this.constants.clear();
+    const report = readDriver(nvml, this.constants);
+    const isLost = report.faults.some(({ reason }) => reason === "lost" || reason === "reset_required");
+    this.lost = isLost ? this.lost + 1 : 0;
+    this.events ??= new XidEvents(nvml);
+    const gpus = report.devices.filter(({ mig }) => !mig);
+    return { ...report, faults: [...report.faults, ...this.events.watch(gpus)] };
   }
 
   /** A driver that was loaded again answers after another initialization only. */
   private end(nvml: Nvml): void {
     if (!this.initialized) return;
     this.initialized = false;
-    this.sampler = undefined;
-    this.events = undefined;
+    this.lost = 0;
+    this.constants.clear();
+    this.events?.watch([]);
     try {
       nvml.call("nvmlShutdown");
     } catch {
@@ -84,7 +118,8 @@ function failureOf(error: unknown): DriverFailure {
 /** Answers the queries of the parent process, of which each message is one, and reports each second what happened. */
 export function runWorker(): void {
   const connection = new Connection();
-  const send = (message: WorkerMessage) => process.send?.(message);
+  const send = (message: WorkerMessage, sent?: () => void) =>
+    process.send?.(message, undefined, undefined, sent);
   const observe = () => {
     const { samples, xids } = connection.observe();
     if (samples.length + xids.length > 0) send({ samples, xids });
@@ -93,7 +128,9 @@ export function runWorker(): void {
     const answer = connection.answer();
     // What a query reports and what was counted until then belong together.
     observe();
-    send({ answer });
+    send({ answer }, () => {
+      connection.renew();
+    });
   });
   setInterval(observe, SAMPLE_MILLISECONDS);
   process.on("disconnect", () => {

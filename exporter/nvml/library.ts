@@ -118,15 +118,13 @@ export class Nvml {
    * @returns their values; undefined for one that the driver does not report
    */
   fields(handle: Handle, fields: readonly Field[]): (number | undefined)[] {
-    const type = STRUCTS.nvmlFieldValue_t;
-    const size = koffi.sizeof(type);
-    const out = Buffer.alloc(fields.length * size);
+    const out = Buffer.alloc(fields.length * FIELD.size);
     for (const [i, { id, scope = 0 }] of fields.entries()) {
-      out.writeUInt32LE(id, i * size + koffi.offsetof(type, "fieldId"));
-      out.writeUInt32LE(scope, i * size + koffi.offsetof(type, "scopeId"));
+      out.writeUInt32LE(id, i * FIELD.size + FIELD.id);
+      out.writeUInt32LE(scope, i * FIELD.size + FIELD.scope);
     }
     this.invoke("nvmlDeviceGetFieldValues", [handle, fields.length], [out]);
-    return fields.map((_, i) => fieldValue(koffi.decode(out, i * size, type) as Struct));
+    return fields.map((_, i) => fieldValue(out, i * FIELD.size));
   }
 
   /**
@@ -191,24 +189,34 @@ export class Nvml {
   }
 }
 
+/** The size of a field value, and where its members are. Of 8 GPUs, 160 are read; to decode the structures took a seventh of the time. */
+const FIELD = {
+  size: koffi.sizeof(STRUCTS.nvmlFieldValue_t),
+  id: koffi.offsetof(STRUCTS.nvmlFieldValue_t, "fieldId"),
+  scope: koffi.offsetof(STRUCTS.nvmlFieldValue_t, "scopeId"),
+  type: koffi.offsetof(STRUCTS.nvmlFieldValue_t, "valueType"),
+  result: koffi.offsetof(STRUCTS.nvmlFieldValue_t, "nvmlReturn"),
+  value: koffi.offsetof(STRUCTS.nvmlFieldValue_t, "value"),
+};
+
 /** Reads the union of a field value, of which only the part that the type names is defined. */
-function fieldValue({ nvmlReturn, valueType, value = 0 }: Struct): number | undefined {
-  if (nvmlReturn !== RETURN.NVML_SUCCESS) return undefined;
-  const bits = BigInt(value);
-  switch (valueType) {
+function fieldValue(from: Buffer, at: number): number | undefined {
+  if (from.readUInt32LE(at + FIELD.result) !== RETURN.NVML_SUCCESS) return undefined;
+  const value = at + FIELD.value;
+  switch (from.readUInt32LE(at + FIELD.type)) {
     case CONSTANTS.NVML_VALUE_TYPE_DOUBLE:
-      return new Float64Array(BigUint64Array.of(BigInt.asUintN(64, bits)).buffer)[0];
+      return from.readDoubleLE(value);
     case CONSTANTS.NVML_VALUE_TYPE_UNSIGNED_INT:
-      return Number(BigInt.asUintN(32, bits));
+      return from.readUInt32LE(value);
     case CONSTANTS.NVML_VALUE_TYPE_UNSIGNED_LONG:
     case CONSTANTS.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG:
-      return available(bits);
+      return available(from.readBigUInt64LE(value));
     case CONSTANTS.NVML_VALUE_TYPE_SIGNED_LONG_LONG:
-      return Number(BigInt.asIntN(64, bits));
+      return Number(from.readBigInt64LE(value));
     case CONSTANTS.NVML_VALUE_TYPE_SIGNED_INT:
-      return Number(BigInt.asIntN(32, bits));
+      return from.readInt32LE(value);
     case CONSTANTS.NVML_VALUE_TYPE_UNSIGNED_SHORT:
-      return Number(BigInt.asUintN(16, bits));
+      return from.readUInt16LE(value);
     default:
       return undefined;
   }

@@ -17,11 +17,13 @@ const forGpuContainers = (expr: string) =>
 const GPU = "The GPU {{ $labels.gpu }} ({{ $labels.gpu_model }}) on {{ $labels.host }}";
 
 /**
- * XIDs that a program causes, such as by an access to memory that it does not have. Source: NVIDIA's k8s-device-plugin,
- * internal/rm/health.go, the XIDs for which it does not take a GPU out of service.
+ * XIDs that a program causes, such as by an access to memory that it does not have, and XIDs after which nothing has to be done.
+ * Sources: NVIDIA's catalog of XIDs (docs.nvidia.com/deploy/xid-errors); k8s-device-plugin, internal/rm/health.go, which also ignores
+ * 109, for which the catalog recommends a reset.
  */
-const XIDS_OF_PROGRAMS = [13, 31, 43, 45, 68, 109];
-const SERIOUS_XIDS = `gpu_xid_errors_total{xid!~"${XIDS_OF_PROGRAMS.join("|")}"}`;
+const XIDS_OF_PROGRAMS = [13, 31, 43, 45, 68, 69, 137];
+const XIDS_WITHOUT_ACTION = [63, 106, 107, 121];
+const SERIOUS_XIDS = `gpu_xid_errors_total{xid!~"${[...XIDS_OF_PROGRAMS, ...XIDS_WITHOUT_ACTION].join("|")}"}`;
 
 /**
  * CPU, memory and GPU use of containers with GPUs: one series per container each, all with the same labels, so that each can be

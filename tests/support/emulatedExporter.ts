@@ -35,12 +35,12 @@ afterAll(() => {
 });
 
 /** The driver of the emulated host, queried by the exporter's program as it is deployed. */
-export const emulatedDriver = (libraries = path.dirname(library)): Driver =>
-  new Driver(path.join(folder, PROGRAM), {
-    ...process.env,
-    LD_LIBRARY_PATH: libraries,
-    EMULATED_HOST: path.join(folder, "host"),
-  });
+export const emulatedDriver = ({ libraries = path.dirname(library), pciDriver = "/none" } = {}): Driver =>
+  new Driver(
+    path.join(folder, PROGRAM),
+    { ...process.env, LD_LIBRARY_PATH: libraries, EMULATED_HOST: path.join(folder, "host") },
+    pciDriver,
+  );
 
 /** Sets the host whose GPUs the emulated library reports. */
 export function emulate(host: EmulatedHost): void {

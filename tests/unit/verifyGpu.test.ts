@@ -9,12 +9,15 @@ import { gpuUuid, h100 } from "../support/emulatedDriver/host";
 const BUILD_MILLISECONDS = 600_000;
 const SECONDS = "4";
 
+const PMON =
+  "printf '# gpu pid type sm mem enc dec command\\n    0    71  C  50  3  -  -  python\\n    0     -  -   -  -  -  -  -\\n'";
+
 /** What nvidia-smi prints about the emulated host; memory of the GPU in MiB. */
-const nvidiaSmi = (usedMemory: number) => `#!/bin/sh
+const nvidiaSmi = (usedMemory: number, pmon: string) => `#!/bin/sh
 case $1 in
-  --query-gpu=*) echo "0, ${gpuUuid(0)}, NVIDIA H100 80GB HBM3, 550.127.05, 81559, ${usedMemory}, 60, 123.45, 650.00, 41, 1980, 1980, P0, 1, 16, 16, 0, 0" ;;
+  --query-gpu=*) echo "0, ${gpuUuid(0)}, NVIDIA H100 80GB HBM3, 550.127.05, 81559, ${usedMemory}, 60, 123.45, 650.00, 700.00, 200.00, 700.00, 41, 1980, 1980, P0, 1, 16, 16, 0, 0" ;;
   --query-compute-apps=*) echo "${gpuUuid(0)}, 71, 20000" ;;
-  pmon) printf '# gpu pid type sm mem enc dec command\\n    0    71  C  50  3  -  -  python\\n    0     -  -   -  -  -  -  -\\n' ;;
+  pmon) ${pmon} ;;
 esac
 `;
 
@@ -46,9 +49,9 @@ afterAll(() => {
 });
 
 describe("npm run verify:gpu", () => {
-  async function verify(usedMemory: number): Promise<{ status: number; output: string }> {
+  async function verify(usedMemory: number, pmon = PMON): Promise<{ status: number; output: string }> {
     const program = path.join(folder, "nvidia-smi");
-    writeFileSync(program, nvidiaSmi(usedMemory));
+    writeFileSync(program, nvidiaSmi(usedMemory, pmon));
     chmodSync(program, 0o755);
     const lines: string[] = [];
     const log = jest.spyOn(console, "log").mockImplementation((line: string) => lines.push(line));
@@ -61,9 +64,16 @@ describe("npm run verify:gpu", () => {
     const { output } = await verify(20_000);
     expect(output).toMatch(/^ok GPU 0: UUID +(GPU-\S+) +\1$/m);
     expect(output).toMatch(/^ok GPU 0: memory used +20000 MiB +20000 MiB$/m);
+    expect(output).toMatch(/^ok GPU 0: power limit, lowest +200 W +200 W$/m);
     expect(output).toMatch(/^ok memory of the process 71 +20000 MiB +20000 MiB$/m);
     expect(output).toMatch(/^.. GPU 0: energy +[\d.]+ J +[\d.]+ J$/m);
     expect(output).toMatch(/^.. use of the GPU 0 by the process 71 +[\d.]+ % +50 %$/m);
+  }, 60_000);
+
+  it("does without the use of each process where nvidia-smi does not report it, as with MIG", async () => {
+    const { output } = await verify(20_000, "echo 'Not supported on the device(s)' >&2; exit 3");
+    expect(output).toMatch(/^ok memory of the process 71 /m);
+    expect(output).not.toContain("by the process");
   }, 60_000);
 
   it("fails, and marks what differs", async () => {

@@ -281,14 +281,14 @@ export const GPU_CASES = {
     },
     {
       name: "for an hour after another error with the number",
-      series: { [gpu("gpu_xid_errors_total", 'xid="94"')]: "1x200 2x300" },
+      series: { [gpu("gpu_xid_errors_total", 'xid="109"')]: "1x200 2x300" },
       silent: ["95m", "165m"],
       fires: ["102m", "155m"],
     },
     {
-      name: "about errors of programs",
+      name: "about errors of programs, and those after which nothing has to be done",
       series: Object.fromEntries(
-        [13, 31, 43, 45, 68, 109].map((xid) => [
+        [13, 31, 43, 45, 68, 69, 137, 63, 106, 107, 121].map((xid) => [
           gpu("gpu_xid_errors_total", `xid="${xid}"`),
           "_x20 1x10 2x100",
         ]),

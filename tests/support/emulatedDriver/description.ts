@@ -37,6 +37,7 @@ function gpuAttributes(
   const bus = (i + 1).toString(16).toUpperCase().padStart(2, "0");
   const used = gpu.usedMiB ?? memory(processes.filter((process) => process.gpu === i));
   return {
+    id: gpu.uuid,
     uuid: gpu.uuid,
     name: gpu.model,
     minor: i,
@@ -58,7 +59,10 @@ function gpuAttributes(
     memoryTemperature: 52,
     performanceState: 0,
     powerLimitDefault: 700_000,
+    powerLimitMin: 200_000,
     powerLimitMax: 700_000,
+    bar1Total: 128 * 1024 * MIB,
+    bar1Used: 2 * MIB,
     maxClockGraphics: 1980,
     maxClockSm: 1980,
     maxClockMemory: 2619,

@@ -26,7 +26,14 @@ static struct entry *entries;
 static int entry_count;
 static char *text;
 static struct stat read_at;
-static int initialized;
+
+// The state of the library. It keeps the GPUs that it found when it was initialized, and keeps a GPU lost, until it is initialized again.
+enum { MAX_GPUS = 64 };
+static int initializations, gpu_count, lost[MAX_GPUS];
+static char found[MAX_GPUS][96];
+// Where these GPUs are in the file now; -1 and NULL for one that the host does not have any more.
+static int positions[MAX_GPUS];
+static struct entry *gpus[MAX_GPUS];
 
 static void parse(void) {
   char *next_line, *next_word;
@@ -44,6 +51,8 @@ static void parse(void) {
     }
   }
 }
+
+static void locate_gpus(void);
 
 static void fail(void) {
   perror("the description of the emulated host");
@@ -65,6 +74,7 @@ static void read_file(void) {
   text[fread(text, 1, read_at.st_size, file)] = 0;
   fclose(file);
   parse();
+  locate_gpus();
 }
 
 static const char *attribute(const struct entry *entry, const char *name) {
@@ -108,7 +118,7 @@ static nvmlReturn_t begin(void) {
   if (is_fault("mismatch")) return NVML_ERROR_LIB_RM_VERSION_MISMATCH;
   // A container whose devices were taken away, when its process starts again.
   if (is_fault("unknown")) return NVML_ERROR_UNKNOWN;
-  return initialized ? NVML_SUCCESS : NVML_ERROR_UNINITIALIZED;
+  return initializations > 0 ? NVML_SUCCESS : NVML_ERROR_UNINITIALIZED;
 }
 
 #define BEGIN                            \
@@ -129,15 +139,32 @@ static nvmlDevice_t handle_of(int gpu, int mig) { return (nvmlDevice_t)(((unsign
 static int gpu_of(nvmlDevice_t device) { return (int)((unsigned long)device & 0xffff) - 1; }
 static int mig_of(nvmlDevice_t device) { return (int)((unsigned long)device >> 16) - 1; }
 
-static struct entry *device_of(nvmlDevice_t device) {
-  return mig_of(device) < 0 ? find("gpu", gpu_of(device), NULL, 0) : find("mig", mig_of(device), "gpu", gpu_of(device));
+static void locate_gpus(void) {
+  for (int index = 0; index < gpu_count; index++) {
+    int position = 0;
+    struct entry *gpu = next(NULL, "gpu", NULL, 0);
+    while (gpu && strcmp(attribute(gpu, "id"), found[index])) {
+      gpu = next(gpu, "gpu", NULL, 0);
+      position++;
+    }
+    gpus[index] = gpu;
+    positions[index] = gpu ? position : -1;
+  }
 }
+
+// A MIG device of a GPU.
+static struct entry *mig_at(nvmlDevice_t device, int mig) { return find("mig", mig, "gpu", positions[gpu_of(device)]); }
+
+static struct entry *device_of(nvmlDevice_t device) { return mig_of(device) < 0 ? gpus[gpu_of(device)] : mig_at(device, mig_of(device)); }
+
+static int is_lost(int index) { return lost[index] |= !gpus[index] || number(gpus[index], "lost", 0); }
 
 // Reads an attribute of a device. "!15" stands for the error 15. An attribute that the file does not have is not supported.
 static nvmlReturn_t get(nvmlDevice_t device, const char *name, const char **value) {
-  struct entry *gpu = find("gpu", gpu_of(device), NULL, 0), *entry = device_of(device);
+  if (gpu_of(device) < 0 || gpu_of(device) >= gpu_count) return NVML_ERROR_INVALID_ARGUMENT;
+  if (is_lost(gpu_of(device))) return NVML_ERROR_GPU_IS_LOST;
+  struct entry *gpu = gpus[gpu_of(device)], *entry = device_of(device);
   if (!entry) return NVML_ERROR_INVALID_ARGUMENT;
-  if (number(gpu, "lost", 0)) return NVML_ERROR_GPU_IS_LOST;
   if (attribute(gpu, "resetRequired")) return NVML_ERROR_RESET_REQUIRED;
   if (is_fault("garbage")) {
     *value = "\x01\x02\xff garbage";
@@ -176,7 +203,7 @@ static unsigned long long microseconds(void) {
   return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
 }
 
-static struct entry *next_process(const struct entry *after, nvmlDevice_t device) { return next(after, "process", "gpu", gpu_of(device)); }
+static struct entry *next_process(const struct entry *after, nvmlDevice_t device) { return next(after, "process", "gpu", positions[gpu_of(device)]); }
 
 // The driver takes a sample of use about each sixth of a second (167.13 ms: Syllo/nvtop, issue 110), and keeps the last 72 (ctrl2080perf.h of
 // NVIDIA/open-gpu-kernel-modules). It updates the energy each 100 ms (ml-energy/zeus).
@@ -244,15 +271,24 @@ static int get_use(nvmlDevice_t device, const struct entry *process, unsigned lo
 }
 
 nvmlReturn_t nvmlInit_v2(void) {
-  initialized = 1;
+  initializations++;
   nvmlReturn_t result = begin();
   usleep(1000 * number(find("host", 0, NULL, 0), "delay", 0));
-  initialized = result == NVML_SUCCESS;
-  return result;
+  if (result != NVML_SUCCESS) initializations--;
+  if (result != NVML_SUCCESS || initializations > 1) return result;
+  memset(lost, 0, sizeof lost);
+  gpu_count = 0;
+  for (struct entry *gpu = NULL; gpu_count < MAX_GPUS && (gpu = next(gpu, "gpu", NULL, 0)); gpu_count++)
+    snprintf(found[gpu_count], sizeof *found, "%s", attribute(gpu, "id"));
+  locate_gpus();
+  return NVML_SUCCESS;
 }
 
+static void free_events(void);
+
 nvmlReturn_t nvmlShutdown(void) {
-  initialized = 0;
+  if (initializations == 0) return NVML_ERROR_UNINITIALIZED;
+  if (--initializations == 0) free_events();
   return NVML_SUCCESS;
 }
 
@@ -272,18 +308,16 @@ nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *version) {
 nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *count) {
   BEGIN;
   usleep(1000 * number(find("host", 0, NULL, 0), "delay", 0));
-  for (*count = 0; find("gpu", *count, NULL, 0);) ++*count;
-  if (is_fault("garbage-count")) *count = GARBAGE;
+  *count = is_fault("garbage-count") ? GARBAGE : gpu_count;
   return NVML_SUCCESS;
 }
 
 nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device) {
   BEGIN;
-  struct entry *gpu = find("gpu", index, NULL, 0);
-  if (!gpu) return NVML_ERROR_INVALID_ARGUMENT;
+  if (index >= gpu_count) return NVML_ERROR_INVALID_ARGUMENT;
   *device = handle_of(index, -1);
   // A GPU that was lost before the library was initialized has no handle.
-  return number(gpu, "lost", 0) == 2 ? NVML_ERROR_GPU_IS_LOST : NVML_SUCCESS;
+  return number(gpus[index], "lost", 0) == 2 ? NVML_ERROR_GPU_IS_LOST : NVML_SUCCESS;
 }
 
 nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int length) {
@@ -310,7 +344,7 @@ nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci) {
 nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *current, unsigned int *pending) {
   SINCE(450);
   nvmlReturn_t result = get_uint(device, "mig", current);
-  if (result == NVML_SUCCESS) *pending = *current;
+  if (result == NVML_SUCCESS && get_uint(device, "migPending", pending) != NVML_SUCCESS) *pending = *current;
   return result;
 }
 
@@ -323,7 +357,7 @@ nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned int *c
 
 nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned int index, nvmlDevice_t *mig) {
   SINCE(450);
-  if (!find("mig", index, "gpu", gpu_of(device))) return NVML_ERROR_NOT_FOUND;
+  if (!mig_at(device, index)) return NVML_ERROR_NOT_FOUND;
   *mig = handle_of(gpu_of(device), index);
   return NVML_SUCCESS;
 }
@@ -410,7 +444,8 @@ static void read_field_value(nvmlDevice_t device, nvmlFieldValue_t *field) {
   memset(&field->value, 0xa5, sizeof field->value);
   for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++) {
     if (field->fieldId != FIELDS[i].id || release() < FIELDS[i].since) continue;
-    field->nvmlReturn = get_ulong(device, FIELDS[i].name, &value);
+    int is_module = field->fieldId == NVML_FI_DEV_POWER_INSTANT && field->scopeId == NVML_POWER_SCOPE_MODULE;
+    field->nvmlReturn = get_ulong(device, is_module ? "modulePower" : FIELDS[i].name, &value);
     field->valueType = FIELDS[i].is_long ? NVML_VALUE_TYPE_UNSIGNED_LONG_LONG : NVML_VALUE_TYPE_UNSIGNED_INT;
     if (FIELDS[i].is_long)
       field->value.ullVal = value;
@@ -442,8 +477,16 @@ ONE_UINT(nvmlDeviceGetMaxPcieLinkWidth, unsigned int, "pcieWidthMax")
 
 nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(nvmlDevice_t device, unsigned int *least, unsigned int *most) {
   BEGIN;
-  *least = 0;
-  return get_uint(device, "powerLimitMax", most);
+  nvmlReturn_t result = get_uint(device, "powerLimitMin", least);
+  return result == NVML_SUCCESS ? get_uint(device, "powerLimitMax", most) : result;
+}
+
+nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlBAR1Memory_t *bar1) {
+  BEGIN;
+  nvmlReturn_t result = get_ulong(device, "bar1Total", &bar1->bar1Total);
+  if (result == NVML_SUCCESS) result = get_ulong(device, "bar1Used", &bar1->bar1Used);
+  bar1->bar1Free = bar1->bar1Total - bar1->bar1Used;
+  return result;
 }
 
 // The driver measures it over a sixth of a second.
@@ -503,16 +546,31 @@ nvmlReturn_t nvmlDeviceGetGpuFabricInfoV(nvmlDevice_t device, nvmlGpuFabricInfoV
 }
 
 // Events. The attribute "xids" of a GPU is the list of all its errors so far, between commas.
-static struct {
-  int created;
-  unsigned int registered[64], delivered[64];
-} events;
+struct nvmlEventSet_st {
+  int created, undefined, registered[MAX_GPUS];
+  unsigned int delivered[MAX_GPUS];
+};
+
+static struct nvmlEventSet_st event_sets[2 * MAX_GPUS];
+
+static int is_set(nvmlEventSet_t set) { return set >= event_sets && set < event_sets + 2 * MAX_GPUS && set->created; }
+
+static void free_events(void) { memset(event_sets, 0, sizeof event_sets); }
 
 nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set) {
   BEGIN;
-  memset(&events, 0, sizeof events);
-  events.created = 1;
-  *set = (nvmlEventSet_t)&events;
+  for (*set = event_sets; *set < event_sets + 2 * MAX_GPUS; ++*set)
+    if (!(*set)->created) {
+      (*set)->created = 1;
+      return NVML_SUCCESS;
+    }
+  return NVML_ERROR_INSUFFICIENT_RESOURCES;
+}
+
+nvmlReturn_t nvmlEventSetFree(nvmlEventSet_t set) {
+  BEGIN;
+  if (!is_set(set)) return NVML_ERROR_INVALID_ARGUMENT;
+  memset(set, 0, sizeof *set);
   return NVML_SUCCESS;
 }
 
@@ -526,24 +584,27 @@ nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long ty
   BEGIN;
   const char *list;
   int gpu = gpu_of(device);
-  if (!events.created || set != (nvmlEventSet_t)&events || gpu >= 64) return NVML_ERROR_INVALID_ARGUMENT;
+  if (!is_set(set)) return NVML_ERROR_INVALID_ARGUMENT;
   nvmlReturn_t result = get(device, "xids", &list);
+  // After this error, the set is in an undefined state.
+  set->undefined |= result == NVML_ERROR_UNKNOWN;
   if (result != NVML_SUCCESS) return result;
   if (types != nvmlEventTypeXidCriticalError) return NVML_ERROR_NOT_SUPPORTED;
-  events.registered[gpu] = 1;
+  set->registered[gpu] = 1;
   // Only errors from now on are reported.
-  events.delivered[gpu] = xid_count(list);
+  set->delivered[gpu] = xid_count(list);
   return NVML_SUCCESS;
 }
 
 nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data, unsigned int timeout) {
   BEGIN;
-  if (!events.created || set != (nvmlEventSet_t)&events || timeout != 0) return NVML_ERROR_INVALID_ARGUMENT;
-  for (int gpu = 0; gpu < 64; gpu++) {
-    const char *list = attribute(find("gpu", gpu, NULL, 0), "xids");
-    if (!events.registered[gpu] || xid_count(list) <= events.delivered[gpu]) continue;
-    for (unsigned int skip = events.delivered[gpu]; skip > 0; skip--) list = strchr(list, ',') + 1;
-    events.delivered[gpu]++;
+  if (!is_set(set)) return NVML_ERROR_INVALID_ARGUMENT;
+  if (set->undefined) return NVML_ERROR_UNKNOWN;
+  for (int gpu = 0; gpu < gpu_count; gpu++) {
+    const char *list = attribute(gpus[gpu], "xids");
+    if (!set->registered[gpu] || xid_count(list) <= set->delivered[gpu]) continue;
+    for (unsigned int skip = set->delivered[gpu]; skip > 0; skip--) list = strchr(list, ',') + 1;
+    set->delivered[gpu]++;
     *data = (nvmlEventData_t){.device = handle_of(gpu, -1),
                               .eventType = nvmlEventTypeXidCriticalError,
                               .eventData = strtoull(list, NULL, 10),
@@ -551,6 +612,9 @@ nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data, unsi
                               .computeInstanceId = ~0u};
     return NVML_SUCCESS;
   }
+  for (int gpu = 0; gpu < gpu_count; gpu++)
+    if (set->registered[gpu] && is_lost(gpu)) return NVML_ERROR_GPU_IS_LOST;
+  if (timeout) usleep(1000 * timeout);
   return NVML_ERROR_TIMEOUT;
 }
 
@@ -620,7 +684,7 @@ static nvmlReturn_t list_processes(nvmlDevice_t device, char type, unsigned int 
     int mig = number(process, "mig", -1);
     const char *types = attribute(process, "type"), *memory = attribute(process, "memory");
     if (!strchr(types, type) || (mig_of(device) >= 0 ? mig != mig_of(device) : mig >= 0 && is_fault("no-mig-permission"))) continue;
-    struct entry *instance = mig < 0 ? NULL : find("mig", mig, "gpu", gpu_of(device));
+    struct entry *instance = mig < 0 ? NULL : mig_at(device, mig);
     if (found++ < capacity)
       infos[found - 1] = (nvmlProcessInfo_v2_t){
           .pid = number(process, "pid", 0),

@@ -1,10 +1,17 @@
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import type { Driver } from "../../../exporter/driver";
 import type { Health } from "../../../exporter/driver/health";
 import { buildNvml } from "../../support/emulatedDriver/build";
-import { a100Mig, gpuUuid, h100, migUuid, type EmulatedHost } from "../../support/emulatedDriver/host";
+import {
+  a100Mig,
+  gpuUuid,
+  h100,
+  migUuid,
+  type Attributes,
+  type EmulatedHost,
+} from "../../support/emulatedDriver/host";
 import { emulate, emulatedDriver } from "../../support/emulatedExporter";
 import { eventually } from "../../support/eventually";
 
@@ -22,7 +29,8 @@ afterEach(() => {
 /** The attributes from which the health of a GPU is read. */
 const HEALTH_ATTRIBUTES = [
   ...["eccCorrected", "eccUncorrected", "eccCorrectedLifetime", "eccUncorrectedLifetime"],
-  ...["memoryTemperature", "performanceState", "powerLimitDefault", "powerLimitMax", "encoder", "decoder"],
+  ...["memoryTemperature", "performanceState", "powerLimitDefault", "powerLimitMin", "powerLimitMax"],
+  ...["modulePower", "bar1Total", "bar1Used", "encoder", "decoder"],
   ...["maxClockGraphics", "maxClockSm", "maxClockMemory", "maxClockVideo"],
   ...["pcieReplays", "pcieGeneration", "pcieGenerationMax", "pcieWidth", "pcieWidthMax"],
   ...["throttledSwPowerCap", "throttledSyncBoost", "throttledSwThermal", "throttledHwThermal"],
@@ -206,7 +214,7 @@ describe("The driver's report", () => {
           health: expect.any(Object) as object,
         },
       ]);
-      expect(reported(report.devices[0]?.health)).toEqual({ gpu_mig_enabled: 0 });
+      expect(reported(report.devices[0]?.health)).toEqual({ gpu_mig_enabled: 0, gpu_mig_pending: 0 });
       expect(report.processes).toEqual([{ pid: 5, device: gpuUuid(0) }]);
     },
   );
@@ -218,7 +226,7 @@ describe("The driver's report", () => {
 
   it("is missing where there is no library, until there is one", async () => {
     const libraries = mkdtempSync(path.join(os.tmpdir(), "libraries-"));
-    const later = emulatedDriver(libraries);
+    const later = emulatedDriver({ libraries });
     emulate({ driver: "550.127.05", gpus: [h100(0)], processes: [] });
     await expect(later.snapshot(TIMEOUT_SECONDS)).rejects.toMatchObject({ reason: "missing" });
     copyFileSync(await buildNvml(), path.join(libraries, "libnvidia-ml.so.1"));
@@ -256,6 +264,36 @@ describe("The driver's report", () => {
   });
 });
 
+describe("A GPU that is added to the host", () => {
+  it("is found by a start of the exporter's container, which the exporter asks for once", async () => {
+    const pciDriver = mkdtempSync(path.join(os.tmpdir(), "nvidia-"));
+    const add = (name: string) => {
+      mkdirSync(path.join(pciDriver, name));
+    };
+    const remove = (name: string) => {
+      rmSync(path.join(pciDriver, name), { recursive: true });
+    };
+    add("0000:01:00.0");
+    const added = emulatedDriver({ pciDriver });
+    const reasons: string[] = [];
+    added.onLost = (reason) => reasons.push(reason);
+    emulate({ driver: "550.127.05", gpus: [h100(0)], processes: [] });
+    await added.snapshot(TIMEOUT_SECONDS);
+    for (const [change, name] of [
+      [add, "module"],
+      [add, "0000:81:00.0"],
+      [remove, "0000:01:00.0"],
+      [add, "0000:01:00.0"],
+    ] as const) {
+      change(name);
+      expect((await added.snapshot(TIMEOUT_SECONDS)).devices).toHaveLength(1);
+    }
+    expect(reasons).toEqual(["the host has more GPUs: 0000:81:00.0", "the host has more GPUs: 0000:01:00.0"]);
+    added.stop();
+    rmSync(pciDriver, { recursive: true });
+  });
+});
+
 describe("A crash of the library between two queries", () => {
   it("is reported by the next one, and the driver is queried again", async () => {
     const host = { driver: "550.127.05", gpus: [h100(0)], processes: [] };
@@ -279,7 +317,10 @@ describe("The health of a GPU", () => {
     gpu_memory_temperature_celsius: 52,
     gpu_performance_state: 0,
     gpu_power_limit_default_watts: 700,
+    gpu_power_limit_min_watts: 200,
     gpu_power_limit_max_watts: 700,
+    gpu_bar1_memory_total_bytes: 131_072 * MIB,
+    gpu_bar1_memory_used_bytes: 2 * MIB,
     "gpu_clock_max_hertz graphics": 1980e6,
     "gpu_clock_max_hertz sm": 1980e6,
     "gpu_clock_max_hertz memory": 2619e6,
@@ -307,6 +348,7 @@ describe("The health of a GPU", () => {
   };
   const SINCE_450 = {
     gpu_mig_enabled: 0,
+    gpu_mig_pending: 0,
     "gpu_remapped_rows corrected": 0,
     "gpu_remapped_rows uncorrected": 1,
     gpu_remapped_rows_pending: 0,
@@ -330,6 +372,35 @@ describe("The health of a GPU", () => {
     ["580.105.08", { ...ALWAYS, ...SINCE_450, ...SINCE_530, ...SINCE_570 }],
   ])("has what R%s reports, and nothing else", async (version, expected) => {
     expect(await healthOf(version)).toEqual(expected);
+  });
+
+  it("has the power of the module of a GPU and a CPU, and the MIG mode after the next reset", async () => {
+    const attributes = { modulePower: 1_234_500, migPending: 1 };
+    expect(await healthOf("580.105.08", h100(0, { model: "NVIDIA GB200", attributes }))).toMatchObject({
+      gpu_module_power_watts: 1234.5,
+      gpu_mig_enabled: 0,
+      gpu_mig_pending: 1,
+    });
+  });
+
+  it.each([
+    [1, "gpu_reset"],
+    [7, "system_reboot"],
+    [8, "unknown"],
+  ])("has the action that the driver asks for: %i is %s", async (recoveryAction, action) => {
+    const health = await healthOf("580.105.08", h100(0, { attributes: { recoveryAction } }));
+    expect(Object.keys(health).filter((name) => name.startsWith("gpu_recovery"))).toEqual([
+      `gpu_recovery_action ${action}`,
+    ]);
+  });
+
+  it("has limits again that once could not be read", async () => {
+    const limits = async (attributes: Attributes) =>
+      (await healthOf("580.105.08", h100(0, { attributes }))).gpu_power_limit_max_watts;
+    expect(await limits({ powerLimitMax: "!999" })).toBeUndefined();
+    expect(await limits({})).toBeUndefined();
+    for (let i = 0; i < 18; i++) await limits({});
+    expect(await limits({})).toBe(700);
   });
 
   it("has no ECC, rows, links and fabric of a consumer GPU", async () => {

@@ -313,8 +313,8 @@ describe("The exporter", () => {
       ...["gpu_exporter_errors_total", "container_gpu_unmatched_devices"],
       ...["container_health_status", "container_exit_code"],
       ...["gpu_fault", "gpu_exporter_driver_fault", "gpu_xid_errors_total"],
-      // Of a newer driver, and of an older GPU.
-      ...["gpu_recovery_action", "gpu_retired_pages", "gpu_retired_pages_pending"],
+      // Of a newer driver, of an older GPU, and of a module with a CPU.
+      ...["gpu_recovery_action", "gpu_retired_pages", "gpu_retired_pages_pending", "gpu_module_power_watts"],
     ])
       names.add(name);
     expect([...names].sort()).toEqual(Object.keys(catalogue).sort());

@@ -1,4 +1,4 @@
-import { a100Mig, gpuUuid, h100, type EmulatedGpu } from "../../support/emulatedDriver/host";
+import { a100Mig, gpuUuid, h100, migUuid, type EmulatedGpu } from "../../support/emulatedDriver/host";
 import { emulate } from "../../support/emulatedExporter";
 import { allGpus, DRIVER, oneGpu, RunningExporter, values } from "../../support/runningExporter";
 
@@ -154,36 +154,94 @@ describe("Processes that the driver does not show to the exporter", () => {
   });
 });
 
+/** The library is initialized again after ten scrapes with a lost GPU. */
+const SCRAPES_UNTIL_RENEWAL = 10;
+
 describe("Devices that change while the exporter runs", () => {
-  it("are counted, and logged once", async () => {
-    const changes = async (gpus: EmulatedGpu[]) => {
-      exporter.runContainers({ gpus, processes: [] });
-      return values(await exporter.scrape(), "gpu_device_changes_total", "change");
-    };
-    expect(await changes([h100(0), h100(1)])).toEqual({ added: 0, removed: 0, mig: 0 });
-    expect(await changes([h100(0), h100(1, { lost: "later" })])).toEqual({ added: 0, removed: 0, mig: 0 });
-    expect(await changes([h100(0), h100(1), a100Mig(2)])).toEqual({ added: 1, removed: 0, mig: 2 });
-    expect(await changes([h100(0), h100(1), { ...a100Mig(2), mig: [] }])).toEqual({
-      ...{ added: 1, removed: 0, mig: 4 },
-    });
-    expect(await changes([h100(0), h100(1)])).toEqual({ added: 1, removed: 1, mig: 4 });
-    expect(exporter.log.filter((line) => line.startsWith("the driver lists more GPUs"))).toEqual([
-      `the driver lists more GPUs: 2 (${gpuUuid(2)})`,
+  const changes = async (gpus: EmulatedGpu[]) => {
+    exporter.runContainers({ gpus, processes: [] });
+    return values(await exporter.scrape(), "gpu_device_changes_total", "change");
+  };
+
+  it("are counted, if they are MIG devices, and logged once", async () => {
+    expect(await changes([h100(0), a100Mig(1)])).toEqual({ added: 0, removed: 0, mig: 0 });
+    expect(await changes([h100(0), { ...a100Mig(1), mig: [] }])).toEqual({ added: 0, removed: 0, mig: 2 });
+    expect(await changes([h100(0), a100Mig(1)])).toEqual({ added: 0, removed: 0, mig: 4 });
+    expect(exporter.log.filter((line) => line.startsWith("MIG"))).toEqual([
+      `MIG devices were created or removed: 1:0 (${migUuid(10)}), 1:1 (${migUuid(11)})`,
+      `MIG devices were created or removed: 1:0 (${migUuid(10)}), 1:1 (${migUuid(11)})`,
     ]);
+  });
+
+  it("are found and counted, if they are GPUs, when the library is initialized again", async () => {
+    const gpus = [h100(0), h100(1, { lost: "later" }), h100(2)];
+    expect(await changes([h100(0), h100(1)])).toEqual({ added: 0, removed: 0, mig: 0 });
+    for (let i = 0; i < SCRAPES_UNTIL_RENEWAL; i++)
+      expect(await changes(gpus)).toEqual({ added: 0, removed: 0, mig: 0 });
+    expect(await changes(gpus)).toEqual({ added: 1, removed: 0, mig: 0 });
+    for (let i = 0; i < SCRAPES_UNTIL_RENEWAL; i++) await changes([h100(0), h100(2)]);
+    expect(await changes([h100(0), h100(2)])).toEqual({ added: 1, removed: 1, mig: 0 });
+    expect(exporter.log).toContain(`the driver lists more GPUs: 2 (${gpuUuid(2)})`);
   });
 });
 
 describe("XID errors", () => {
+  const scrape = async (...gpus: EmulatedGpu[]) => {
+    exporter.runContainers({ gpus });
+    return exporter.scrape();
+  };
+  const xids = async (...gpus: EmulatedGpu[]) =>
+    values(await scrape(...gpus), "gpu_xid_errors_total", "gpu", "xid");
+
   it("are counted since the exporter started, by GPU and number, and kept when the GPU is lost", async () => {
-    const xids = async (...errors: [number[], number[]?]) => {
-      exporter.runContainers({
-        gpus: [h100(0), h100(1, { xids: errors[0], ...(errors[1] && { lost: "later" }) })],
-      });
-      return values(await exporter.scrape(), "gpu_xid_errors_total", "gpu", "xid");
-    };
-    expect(await xids([31])).toEqual({});
-    expect(await xids([31, 43, 79, 43])).toEqual({ "1 43": 2, "1 79": 1 });
-    expect(await xids([31, 43, 79, 43], [])).toEqual({ "1 43": 2, "1 79": 1 });
+    expect(await xids(h100(0), h100(1, { xids: [31] }))).toEqual({});
+    const errors = [31, 43, 79, 43];
+    expect(await xids(h100(0), h100(1, { xids: errors }))).toEqual({ "1 43": 2, "1 79": 1 });
+    expect(await xids(h100(0), h100(1, { lost: "later" }))).toEqual({ "1 43": 2, "1 79": 1 });
+  });
+
+  it("are counted until a GPU is lost, of the others meanwhile, and again when it was reset", async () => {
+    await xids(h100(0), h100(1));
+    const lost = h100(1, { lost: "later", xids: [79] });
+    expect(await xids(h100(0, { xids: [31] }), lost)).toEqual({ "0 31": 1, "1 79": 1 });
+    expect(await xids(h100(0, { xids: [31, 43] }), lost)).toEqual({ "0 31": 1, "0 43": 1, "1 79": 1 });
+    const others = h100(0, { xids: [31, 43] });
+    for (let i = 0; i < SCRAPES_UNTIL_RENEWAL; i++) await xids(others, h100(1));
+    expect(values(await scrape(others, h100(1)), "gpu_up", "gpu")).toEqual({ "0": 1, "1": 1 });
+    expect(await xids(h100(0, { xids: [31, 43, 31] }), h100(1, { xids: [48] }))).toEqual({
+      ...{ "0 31": 2, "0 43": 1, "1 48": 1, "1 79": 1 },
+    });
+  });
+
+  it("are counted again after the driver was loaded again", async () => {
+    await xids(h100(0));
+    exporter.runContainers({ fault: "no-driver" });
+    await exporter.scrape();
+    await xids(h100(0));
+    expect(await xids(h100(0, { xids: [48] }))).toEqual({ "0 48": 1 });
+  });
+
+  it("are counted of other GPUs, where one cannot be registered, which is a fault", async () => {
+    const failing = h100(0, { attributes: { xids: "!999" } });
+    await xids(failing, h100(1));
+    const series = await scrape(failing, h100(1, { xids: [13] }));
+    expect(values(series, "gpu_xid_errors_total", "gpu", "xid")).toEqual({ "1 13": 1 });
+    expect(values(series, "gpu_fault", "gpu", "reason")).toEqual({ "0 failed": 1 });
+    expect(values(series, "gpu_up", "gpu")).toEqual({ "0": 1, "1": 1 });
+    expect(exporter.log).toEqual([
+      "driver: the driver does not report the XID errors of the GPU 0: nvmlDeviceRegisterEvents: NVML_ERROR_UNKNOWN",
+    ]);
+    expect(values(await scrape(h100(0), h100(1)), "gpu_fault", "gpu")).toEqual({});
+    expect(await xids(h100(0, { xids: [31] }), h100(1))).toMatchObject({ "0 31": 1 });
+  });
+
+  it("are absent, without a fault, of a GPU that does not report them", async () => {
+    const without = h100(0, { attributes: { xids: undefined } });
+    await xids(without, h100(1));
+    const series = await scrape(without, h100(1, { xids: [13] }));
+    expect(values(series, "gpu_xid_errors_total", "gpu", "xid")).toEqual({ "1 13": 1 });
+    expect(values(series, "gpu_fault", "gpu")).toEqual({});
+    expect(exporter.log).toEqual([]);
   });
 });
 
