@@ -3,6 +3,7 @@ import { CONSTANTS, RETURN } from "../nvml/types";
 import { faultOf, type GpuFault } from "./faults";
 import { readFields, readHealth, readLimits, type Fields, type Health } from "./health";
 import type { MigInstance } from "./mig";
+import { clockOffset, processUtilization } from "./samples";
 import {
   DRIVER_ERRORS,
   field,
@@ -83,6 +84,8 @@ interface GpuConstants {
   pciAddress: string | undefined;
   supportedThrottleReasons: number | undefined;
   limits: Health;
+  /** Of its samples; see {@link clockOffset}. */
+  clockOffset: number | undefined;
 }
 
 /** What does not change of each GPU, by its UUID, so that it need not be read each time. */
@@ -164,7 +167,7 @@ class Gpu {
 
   read(): { devices: Device[]; processes: GpuProcess[]; faults: GpuFault[] } {
     const gpu = this.readGpu();
-    const utilization = gpu.migEnabled ? undefined : this.readProcessUtilization();
+    const utilization = gpu.migEnabled ? undefined : this.readProcessUtilization(gpu.uuid);
     gpu.reportsProcessUtilization = utilization !== undefined;
     const migDevices = gpu.migEnabled ? this.readMigDevices(gpu) : [];
     const devices = [gpu, ...migDevices.map(({ device }) => device)];
@@ -217,6 +220,7 @@ class Gpu {
       ),
       supportedThrottleReasons: this.readReasons("Supported"),
       limits: readLimits(nvml, handle),
+      clockOffset: clockOffset(nvml, handle, Date.now() * 1000),
     };
     this.constants.set(uuid, constants);
     return constants;
@@ -372,64 +376,13 @@ class Gpu {
   }
 
   /** @returns the share of the multiprocessors that each process kept busy; undefined where the driver does not report it */
-  private readProcessUtilization(): Map<number, number> | undefined {
-    const since = Date.now() * 1000 - UTILIZATION_WINDOW_MICROSECONDS;
+  private readProcessUtilization(uuid: string): Map<number, number> | undefined {
+    const now = Date.now() * 1000 + (this.readConstants(uuid).clockOffset ?? 0);
+    const since = now - UTILIZATION_WINDOW_MICROSECONDS;
     const samples = processUtilization(this.nvml, this.handle, since);
     return samples && new Map(samples.map(({ pid, ratio }) => [pid, ratio]));
   }
 }
-
-/** A sample of how busy a process kept the multiprocessors. */
-export interface ProcessUtilization {
-  pid: number;
-  /** In microseconds since 1970, as are all times of the driver. */
-  time: number;
-  ratio: number;
-}
-
-/**
- * Returns samples that are newer than a time, the oldest first. Drivers return illegal ones now and then, of more than 100 % or of no
- * process (Syllo/nvtop, issue 110).
- *
- * @returns undefined where the driver does not report them
- */
-export function processUtilization(
-  nvml: Pick<Nvml, "list">,
-  handle: Handle,
-  since: number,
-): ProcessUtilization[] | undefined {
-  return samplesOf(() =>
-    nvml.list(
-      "nvmlDeviceGetProcessUtilization",
-      "nvmlProcessUtilizationSample_t",
-      [handle],
-      ["list", "count"],
-      [BigInt(since)],
-    ),
-  )
-    ?.map(({ pid, timeStamp, smUtil }) => ({
-      pid: Number(pid),
-      time: Number(timeStamp),
-      ratio: Number(smUtil) / 100,
-    }))
-    .filter(({ pid, ratio }) => pid !== 0 && ratio <= 1)
-    .sort((a, b) => a.time - b.time);
-}
-
-/**
- * Returns a list of samples, which is empty where there is no new one.
- *
- * @returns undefined where the driver does not report them
- */
-export const samplesOf = (list: () => Struct[]): Struct[] | undefined =>
-  optional(() => {
-    try {
-      return list();
-    } catch (error) {
-      if (error instanceof NvmlError && error.code === RETURN.NVML_ERROR_NOT_FOUND) return [];
-      throw error;
-    }
-  });
 
 /** The names that nvidia-smi uses, and the bits in NVML. */
 const THROTTLE_REASONS = {

@@ -1,6 +1,6 @@
 import type { Handle, Nvml } from "../nvml/library";
-import { CONSTANTS } from "../nvml/types";
-import { gpuCount, processUtilization, samplesOf, uuidOf } from "./devices";
+import { gpuCount, uuidOf } from "./devices";
+import { clockOffset, gpuSamples, processUtilization } from "./samples";
 import { isMigEnabled, optional } from "./values";
 
 /** What a GPU did since its last sample. A value that the driver does not report is undefined. */
@@ -44,8 +44,6 @@ const MAX_DELAY_MICROSECONDS = 500_000;
 /** The driver takes a sample each sixth of a second. On average, the newest one is half as old. */
 const MEAN_AGE_MICROSECONDS = 83_000;
 
-/** A clock of before the year 2000 counts from the boot. */
-const FIRST_MICROSECONDS = Date.UTC(2000) * 1000;
 const SECOND_MICROSECONDS = 1_000_000;
 
 /** Takes samples of what the GPUs and the processes on them do. */
@@ -118,16 +116,11 @@ export class Sampler {
     ];
   }
 
-  /** Drivers count the time of samples from 1970; some, as that of GB10, from the boot (polarsignals/gpu-metrics-agent, PR 36). */
   private driverTime(handle: Handle): number {
     if (this.offset === undefined) {
-      const times = this.gpuSamples(handle, 0)?.map(({ time }) => time) ?? [this.time];
-      if (times.length > 0) {
-        const newest = Math.max(...times);
-        this.offset = newest < FIRST_MICROSECONDS ? newest - this.time : 0;
-        // What was seen before was by the other clock.
-        if (this.offset !== 0) this.startAt(this.time + this.offset);
-      }
+      this.offset = clockOffset(this.nvml, handle, this.time);
+      // What was seen before was by the other clock.
+      if (this.offset) this.startAt(this.time + this.offset);
     }
     return this.time + (this.offset ?? 0);
   }
@@ -153,7 +146,7 @@ export class Sampler {
     since: number,
     until: number,
   ): { seconds: number; newest: number } | undefined {
-    const samples = this.gpuSamples(handle, since)?.filter(({ time }) => time <= until);
+    const samples = gpuSamples(this.nvml, handle, since)?.filter(({ time }) => time <= until);
     if (!samples) return undefined;
     let [seconds, newest] = [0, since];
     for (const { time, ratio } of samples) {
@@ -161,28 +154,6 @@ export class Sampler {
       newest = time;
     }
     return { seconds, newest };
-  }
-
-  /** Returns the samples of a GPU's use that are newer than a time, the oldest first; undefined where the driver has none. */
-  private gpuSamples(handle: Handle, since: number): { time: number; ratio: number }[] | undefined {
-    const samples = samplesOf(() =>
-      this.nvml.list(
-        "nvmlDeviceGetSamples",
-        "nvmlSample_t",
-        [handle, CONSTANTS.NVML_GPU_UTILIZATION_SAMPLES, BigInt(since)],
-        ["type", "count", "list"],
-      ),
-    );
-    return (
-      samples
-        // The value is an unsigned int, the lower half of the union.
-        ?.map(({ timeStamp, sampleValue = 0 }) => ({
-          time: Number(timeStamp),
-          ratio: Number(BigInt.asUintN(32, BigInt(sampleValue))) / 100,
-        }))
-        .filter(({ time }) => time > since)
-        .sort((a, b) => a.time - b.time)
-    );
   }
 
   /**

@@ -6,10 +6,10 @@ const MIB = 1024 ** 2;
  * Describes a host for the emulated library: a line for each GPU, MIG device and process, with its attributes between tabs. A device
  * supports what it has an attribute for.
  */
-export function description({ driver, gpus, processes, fault, delay }: EmulatedHost): string {
+export function description({ driver, gpus, processes, fault, delay, bootClock }: EmulatedHost): string {
   const release = Number(driver.split(".")[0]);
   return [
-    line("host", { driver, cuda: 12_040, fault, delay }),
+    line("host", { driver, cuda: 12_040, fault, delay, bootClock: bootClock && 1 }),
     ...gpus.map((gpu, i) => line("gpu", { ...gpuAttributes(gpu, i, release, processes), ...gpu.attributes })),
     ...gpus.flatMap((gpu, i) =>
       migAttributes(gpu, i, processes).map((attributes) => line("mig", attributes)),

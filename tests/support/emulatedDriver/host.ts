@@ -7,6 +7,8 @@ export interface EmulatedHost {
   fault?: Fault;
   /** Milliseconds that counting the GPUs takes. */
   delay?: number;
+  /** The driver counts the time from the boot. */
+  bootClock?: true;
 }
 
 export interface EmulatedGpu {

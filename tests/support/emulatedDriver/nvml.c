@@ -196,10 +196,10 @@ static nvmlReturn_t get_uint(nvmlDevice_t device, const char *name, unsigned int
   return result;
 }
 
-// Times are in microseconds since 1970.
+// Times are in microseconds since 1970, or since the boot.
 static unsigned long long microseconds(void) {
   struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
+  clock_gettime(attribute(find("host", 0, NULL, 0), "bootClock") ? CLOCK_BOOTTIME : CLOCK_REALTIME, &now);
   return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
 }
 
@@ -735,7 +735,7 @@ nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlProcessUti
   for (struct entry *process = NULL; (process = next_process(process, device));) {
     nvmlProcessUtilizationSample_t sample = {.pid = number(process, "pid", 0), .timeStamp = microseconds()};
     // A process that was idle has no sample.
-    if (get_use(device, process, since, &sample) && found++ < capacity) samples[found - 1] = sample;
+    if (get_use(device, process, since, &sample) && sample.timeStamp > since && found++ < capacity) samples[found - 1] = sample;
   }
   *count = found;
   if (found == 0) return NVML_ERROR_NOT_FOUND;

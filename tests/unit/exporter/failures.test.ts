@@ -264,10 +264,12 @@ describe("Other forms of GPUs", () => {
   it("with unified memory (GB10) have no memory of their own, but the memory of their processes", async () => {
     const attributes = { total: undefined, used: undefined, reserved: undefined };
     exporter.runContainers({
+      bootClock: true,
       gpus: [h100(0, { model: "NVIDIA GB10", attributes })],
-      processes: [{ pid: 11, gpu: 0, memory: 1024 }],
+      processes: [{ pid: 11, gpu: 0, memory: 1024, sm: 40 }],
     });
     const series = await exporter.scrape();
+    expect(values(series, "container_gpu_utilization_ratio", "name")).toMatchObject({ chat: 0.4 });
     expect(values(series, "gpu_up", "gpu")).toEqual({ "0": 1 });
     expect(values(series, "gpu_memory_total_bytes", "gpu")).toEqual({});
     expect(values(series, "container_gpu_memory_used_bytes", "name")).toMatchObject({ chat: GIB });
