@@ -18,16 +18,8 @@ const common = {
 };
 
 /** Integration tests whose subject does not depend on the Docker engine run on one engine. All others run on both. */
-const ON_ENGINE_20_10 = ["alerts", "gatewayAttacks", "gatewayTls"];
-const ON_ENGINE_29 = [
-  "configuration",
-  "environments",
-  "firstHour",
-  "notify",
-  "plainPulumi",
-  "policies",
-  "scrapeJobs",
-];
+const ON_ENGINE_20_10 = ["alerts", "gatewayAttacks", "gatewayTls", "hosts", "policies", "scrapeJobs"];
+const ON_ENGINE_29 = ["configuration", "environments", "firstHour", "plainPulumi"];
 
 const project = (displayName, folder, ignored = []) => ({
   ...common,

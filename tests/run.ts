@@ -31,16 +31,21 @@ interface JestReport {
 
 type Part = (files: string[]) => Promise<Result>;
 
+/** By default, Jest leaves one CPU idle. */
+const ALL_CPUS = ["--maxWorkers=100%"];
+
 /** Parts that only compute run one after the other. */
 const COMPUTING: Record<string, Part> = {
   lint: async () =>
     sum(
-      await linter("tsc", ["--noEmit"]),
-      await linter("eslint", ["."]),
-      await linter("prettier", ["--check", "."]),
+      ...(await Promise.all([
+        linter("eslint", ["."]),
+        linter("tsc", ["--noEmit"]),
+        linter("prettier", ["--check", "."]),
+      ])),
     ),
-  unit: (files) => jest("unit", files),
-  rules: (files) => jest("rules", files),
+  unit: (files) => jest("unit", files, ALL_CPUS),
+  rules: (files) => jest("rules", files, ALL_CPUS),
   page: async (files) => {
     await installBrowser();
     await buildCaddy();
@@ -176,7 +181,13 @@ async function onDaemon(engine: Engine, project: string, files: string[]): Promi
   });
   try {
     await inTurn(() => stackImages("of-the-tests", daemon.host, { notify: true }));
-    const env = { DOCKER_HOST: daemon.host, TMPDIR: daemon.temporary, DAEMON_FOLDER: daemon.folder };
+    const env = {
+      DOCKER_HOST: daemon.host,
+      DOCKER_ENGINE: engine,
+      TMPDIR: daemon.temporary,
+      DAEMON_FOLDER: daemon.folder,
+      GOGC: "400", // Pulumi's programs in Go end soon: collecting less garbage saves a fifteenth of the CPU time of a preview.
+    };
     return await jest(project, files, ["--runInBand", "--verbose", "--testTimeout=1800000"], {
       inside: daemon.inside,
       env,

@@ -213,7 +213,7 @@ describe("Documented settings change and go back, each time by an update that en
   });
   afterAll(() => gpuHost.removeCdi());
 
-  test("those of the containers", async () => {
+  test("those of the containers, of Prometheus and of its data, and ports that change places", async () => {
     const { cadvisorImage, prometheusImage, caddyImage, exporterImage, nodeExporterImage } = settings();
     // A digest of the same image was another image in each update (kreuzwerker/terraform-provider-docker 49, 426).
     const digest = await docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", cadvisorImage);
@@ -232,7 +232,26 @@ describe("Documented settings change and go back, each time by an update that en
     const hostDisks = ["/usr/local"];
     const memory = { cadvisorMemory: "300MB", prometheusMemory: "900MB", exporterMemory: "200MB" };
 
-    const changed = { dockerAccess: "proxy", gpu: "on", hostDisks, ...images, ...memory };
+    const changed = {
+      dockerAccess: "proxy",
+      gpu: "on",
+      hostDisks,
+      ...images,
+      ...memory,
+      // The new container wanted the port of the old one (pulumi/pulumi-docker 1356).
+      cadvisorPort: Number(new URL(stack.prometheus).port),
+      prometheusPort: Number(new URL(stack.cadvisor).port),
+      hostLabel: "",
+      scrapeInterval: "2s",
+      retentionTime: "9d",
+      retentionSize: "64MB",
+      cadvisorApi: "off",
+      outbound: true,
+      protectData: true,
+      scrapeJobs: [{ job_name: "absent", static_configs: [{ targets: ["absent:8000"] }] }],
+      alertmanagers: ["alertmanager:9093"],
+      dcgmExporter: "dcgm-exporter:9400",
+    };
     await changeAndGoBack(changed, {}, async () => {
       const expected = {
         cadvisor: [digest, 300],
@@ -248,36 +267,12 @@ describe("Documented settings change and go back, each time by an update that en
         const mountsSocket = Mounts.some(({ Source }) => Source.endsWith(".sock"));
         expect([which, mountsSocket]).toEqual([which, which === "docker-proxy"]);
       }
-    });
-  });
-
-  test("those of Prometheus and of its data, and ports that change places", async () => {
-    const changed = {
-      // The new container wanted the port of the old one (pulumi/pulumi-docker 1356).
-      cadvisorPort: Number(new URL(stack.prometheus).port),
-      prometheusPort: Number(new URL(stack.cadvisor).port),
-      hostLabel: "",
-      scrapeInterval: "2s",
-      retentionTime: "9d",
-      retentionSize: "64MB",
-      cadvisorApi: "off",
-      hostMetrics: "off",
-      outbound: true,
-      protectData: true,
-      scrapeJobs: [{ job_name: "absent", static_configs: [{ targets: ["absent:8000"] }] }],
-      alertmanagers: ["alertmanager:9093"],
-      dcgmExporter: "dcgm-exporter:9400",
-    };
-    await changeAndGoBack(changed, {}, async () => {
       const status = async (url: string) => (await fetch(url)).status;
       expect(await status(`${stack.cadvisor}/metrics`)).toBe(200);
       expect(await status(`${stack.cadvisor}/api/v1.3/containers`)).toBe(403);
       // A changed retention was not in force (prometheus-operator/prometheus-operator 2898).
       expect(await prometheusStatus("runtimeinfo")).toMatchObject({ storageRetention: "9d or 64MiB" });
 
-      expect(await docker("ps", "--all", "--format", "{{.Names}}")).not.toContain(
-        stack.resource("node-exporter"),
-      );
       const daemon = await docker("info", "--format", "{{.Name}}");
       const { yaml } = await prometheusStatus<{ yaml: string }>("config");
       const targets = ["absent:8000", "alertmanager:9093", "dcgm-exporter:9400"];
@@ -292,9 +287,13 @@ describe("Documented settings change and go back, each time by an update that en
     });
   });
 
-  test("those of access from other hosts", async () => {
-    const changed = { bindAddress: "0.0.0.0", tlsNames: ["metrics.example.org"], clientCa: CERTIFICATE };
+  test("those of access from other hosts, and of the metrics of the host", async () => {
+    const access = { bindAddress: "0.0.0.0", tlsNames: ["metrics.example.org"], clientCa: CERTIFICATE };
+    const changed = { ...access, hostMetrics: "off" };
     await changeAndGoBack(changed, { users: `ann:${HASH}\n` }, async () => {
+      expect(await docker("ps", "--all", "--format", "{{.Names}}")).not.toContain(
+        stack.resource("node-exporter"),
+      );
       const { prometheusUrl } = await stack.outputs<{ prometheusUrl: string }>();
       expect(prometheusUrl).toBe(`https://metrics.example.org:${new URL(stack.prometheus).port}`);
       const { HostConfig } = await inspect(stack.resource("gateway"));

@@ -64,7 +64,7 @@ describe("Gateway on loopback", () => {
       ...([
         "127.0.0.1",
         port,
-        "POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nq",
+        "POST /api/v1/query HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 9\r\n\r\nq",
         milliseconds,
       ] as const),
     );

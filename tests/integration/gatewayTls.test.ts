@@ -217,7 +217,13 @@ describe("Gateway on another address, with TLS and logins", () => {
       ...["--user", "0", "--entrypoint", "sh", settings().caddyImage, "-ec", write],
     );
     await docker("restart", stack.resource("gateway"));
-    expect(await failed(stack.up("--target-replace", "**probe-command"))).toContain(
+    const { stdin, environment } = await stack.inputs("probe-command");
+    const { GATEWAY, GATEWAY_ADDRESS, GATEWAY_CA } = environment as Record<string, string>;
+    const expectation = JSON.stringify({
+      ...(JSON.parse(stdin as string) as object),
+      startTimeoutSeconds: 5,
+    });
+    expect(await failed(stack.probe(expectation, { GATEWAY, GATEWAY_ADDRESS, GATEWAY_CA }))).toContain(
       "certificate has expired",
     );
   });

@@ -54,6 +54,9 @@ export async function declare(
   encrypted?: readonly string[],
 ) {
   declared = [];
+  // Pulumi's SDK records the stack of each promise and of each resource, which Jest translates: most of the time of a test.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   const stack = new ContainerMetrics(`llm-metrics-${environment}`, {
     settings: settings(changes, encrypted),
     environment,
@@ -63,6 +66,7 @@ export async function declare(
     configurationDrift,
   });
   await new Promise((resolve) => stack.report.apply(resolve));
+  Error.stackTraceLimit = stackTraceLimit;
   const find = (type: string, suffix: string) => {
     const resource = declared.find((r) => r.type === type && r.name.endsWith(suffix));
     if (!resource) throw new Error(`${suffix} is not declared`);

@@ -6,6 +6,12 @@ import { run } from "../../lib/run";
 /** The address of the Docker daemon that the tests run on. */
 export const DOCKER_HOST = process.env["DOCKER_HOST"] ?? "";
 
+/**
+ * Whether this engine runs the tests whose subject does not depend on the engine, in files that run on each engine. Files in which that
+ * is so for all tests are listed in jest.config.cjs.
+ */
+export const RUNS_ALL_TESTS = process.env["DOCKER_ENGINE"] === "20.10";
+
 /** Runs the Docker CLI on the daemon of the tests, for at most three minutes: a daemon can hang. */
 export const docker = async (...args: string[]): Promise<string> =>
   (await run("docker", args, { timeoutSeconds: 180 })).trim();
@@ -49,8 +55,11 @@ export async function shimOf(container: string): Promise<number> {
   return Number(/PPid:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]);
 }
 
+/** Images that this test file has built, or found on the daemon. */
+const built = new Map<string, Promise<void>>();
+
 /**
- * Starts a container.
+ * Starts a container. It ends at once when it is stopped: a shell or `sleep` that is the first process would ignore SIGTERM for ten seconds.
  *
  * @param image any name; the image is built, with a shell
  * @param command by default, the container sleeps
@@ -61,8 +70,9 @@ export async function startContainer(
   options: string[] = [],
   command: string[] = [],
 ): Promise<string> {
-  await buildShellImage(image, DOCKER_HOST);
+  if (!built.has(image)) built.set(image, buildShellImage(image, DOCKER_HOST));
+  await built.get(image);
   const name = `test-${randomBytes(4).toString("hex")}`;
-  await docker("run", "-d", "--name", name, ...options, image, ...command);
+  await docker("run", "-d", "--name", name, "--stop-signal=KILL", ...options, image, ...command);
   return name;
 }

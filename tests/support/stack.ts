@@ -253,8 +253,8 @@ export class Stack {
   }
 
   /** Runs the post-deploy checks as the stack does. */
-  probe(input: string): Promise<Result> {
-    return this.execute("node", ["commands/start.cjs", "probe"], input);
+  probe(input: string, env: NodeJS.ProcessEnv = {}): Promise<Result> {
+    return this.execute("node", ["commands/start.cjs", "probe"], input, env);
   }
 
   /** The input of {@link loadConfig} with some settings changed, which the settings of the stack do not keep. */
