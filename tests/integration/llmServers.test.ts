@@ -358,10 +358,13 @@ describe("LLM servers on networks of their own", () => {
       expect(await state()).toEqual({ forwarder: ["1"], behind: behind(1), servers: all });
     });
     await docker("stop", "--time", "0", forwarder);
-    await eventually(async () => {
-      expect(await state()).toEqual({ forwarder: ["0"], behind: behind(0), servers: direct });
-    });
-    await docker("start", forwarder);
+    try {
+      await eventually(async () => {
+        expect(await state()).toEqual({ forwarder: ["0"], behind: behind(0), servers: direct });
+      });
+    } finally {
+      await docker("start", forwarder);
+    }
     await isUp(own.rag);
   });
 

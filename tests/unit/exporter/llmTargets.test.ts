@@ -97,8 +97,7 @@ describe("Targets of LLM servers", () => {
       server(8, "example/chat:1", { "llm-metrics.server": "own", "llm-metrics.port": "9000" }),
       server(9, "ollama/ollama:0.12", { "llm-metrics.port": "9001" }),
     ]);
-    const found = (await groups()).map(({ targets, labels }) => [targets[0], labels["__metrics_path__"]]);
-    expect(found.sort()).toEqual([
+    expect((await groups()).map(({ targets, labels }) => [targets[0], labels["__metrics_path__"]])).toEqual([
       ["172.18.0.7:9000", "/engine_metrics"],
       ["172.18.0.8:9000", "/metrics"],
       ["172.18.0.9:9001", "/metrics"],
