@@ -375,7 +375,9 @@ describe("Docker proxy", () => {
   const readsKernelLog = () =>
     eventually(async () => {
       const cadvisor = stack.resource("cadvisor");
-      if ((await docker("exec", cadvisor, "ls", "-l", "/proc/1/fd")).includes("/dev/kmsg")) return;
+      const started = `until wget -q --spider http://127.0.0.1:${SERVERS.cadvisor.port}/healthz; do sleep 1; done; sleep 2`;
+      const files = await docker("exec", cadvisor, "sh", "-c", `${started}; ls -l /proc/1/fd`);
+      if (files.includes("/dev/kmsg")) return;
       await docker("restart", cadvisor);
       throw new Error("cAdvisor did not read the kernel log");
     });

@@ -145,7 +145,14 @@ describe("First screen of a GPU host", () => {
     await page.locator("figure canvas").first().waitFor();
     expect(new URL(page.url()).hash).toBe("#/container/rag-ingest?range=6h");
     const titles = await page.locator("figure h2").allTextContents();
-    expect(titles).toEqual(["CPU", "Waiting for the CPU limit", "Memory", "Network", "Disk", "Writable layer"]);
+    expect(titles).toEqual([
+      "CPU",
+      "Waiting for the CPU limit",
+      "Memory",
+      "Network",
+      "Disk",
+      "Writable layer",
+    ]);
     expect(await page.locator("figure canvas").count()).toBe(titles.length);
     await expect(page.locator(".marks").innerText()).resolves.toMatch(/OOM kill[^]*OOM kill/);
     const link = await page.getByRole("link", { name: "Memory in Prometheus" }).getAttribute("href");
