@@ -37,7 +37,7 @@ export default async (args: string[]): Promise<number> => {
   return pulumi(["stack", "rm", "--yes", "--preserve-config", chosen.name], env);
 };
 
-/** Removes the protection of the samples where their setting no longer requires it, and has the removal confirmed. */
+/** Removes the protection of the samples if the setting `protectData` no longer requires it, and prompts for confirmation. */
 async function requireConsent(
   samples: Resource,
   { name, stack, args }: StackArguments,

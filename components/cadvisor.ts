@@ -128,9 +128,8 @@ const EXIT_WITHOUT_NAMES = [
  * Ends cAdvisor when it has stopped to read the kernel log, so that Docker starts it again. It closes the log for good, and counts no
  * out-of-memory kill any more, when the kernel overwrote a message before it was read: most often while it starts, on a host whose log
  * is full. Its library compares the kernel's EPIPE with an error that wraps it (github.com/euank/go-kmsg-parser, kmsgparser.go, Parse).
- * A container that is younger than half a minute, by the age of its root folder, is looked at after half a minute, and so restarts at
- * most once for it. Others are looked at every 70 minutes: where the log is always busy, cAdvisor then restarts less often than
- * ContainerCrashLooping allows by default.
+ * The check runs half a minute after the start of a new container (by the age of its root folder), which so restarts once at most, and
+ * then every 70 minutes: where the log is always busy, cAdvisor restarts less often than ContainerCrashLooping allows by default.
  */
 const EXIT_WITHOUT_KERNEL_LOG = [
   "{ [ $(($(date +%s) - $(stat -c %Y /))) -lt 30 ] && pause=30 || pause=4200;",

@@ -7,7 +7,7 @@ import { NETWORKS_LABEL, NOBODY } from "../lib/names";
 /** Labels of Docker resources. */
 export type Labels = { label: string; value: string }[];
 
-/** What the parts of a stack get. */
+/** Arguments that all parts of a stack share. */
 export interface PartArgs {
   /** Image reference, with a tag or digest. */
   image: string;

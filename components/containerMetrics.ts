@@ -69,7 +69,7 @@ export class ContainerMetrics extends pulumi.ComponentResource {
   readonly unavailable: readonly UnavailableMetric[];
 
   private readonly labels: Labels;
-  /** What all parts get. */
+  /** The arguments of all parts. */
   private readonly common: Omit<PartArgs, "image">;
 
   /** @param name the prefix of every name on the Docker host, so that environments do not conflict */

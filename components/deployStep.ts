@@ -20,7 +20,7 @@ export const deployStep = (
     opts,
   );
 
-/** What {@link installFiles} installs, and where. */
+/** The files that {@link installFiles} installs, and their volume. */
 interface Installation extends Pick<PartArgs, "host" | "image"> {
   /** The container that uses the volume. */
   container: docker.Container;

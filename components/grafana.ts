@@ -103,7 +103,7 @@ const settings = (url: string): Record<string, string> => ({
   "security.disable_initial_admin_creation": "true",
   "security.disable_gravatar": "true",
   "users.allow_sign_up": "false",
-  // Nothing connects to other hosts, to which there is no route.
+  // Grafana does not try to connect to other hosts, since the network has no route to them.
   "analytics.reporting_enabled": "false",
   "analytics.check_for_updates": "false",
   "analytics.check_for_plugin_updates": "false",

@@ -12,13 +12,13 @@ export interface Totals {
 
 /** The totals of a GPU. */
 export interface GpuTotals extends Totals {
-  /** Consumed in the time in which no process ran; undefined where the driver does not report what processes do. */
+  /** Energy of the time in which no process ran; undefined where the driver does not report the use of each process. */
   idleJoules: number | undefined;
   /** Of processes outside of containers. */
   host: Totals | undefined;
 }
 
-/** What processes with the same containers around them did on a GPU, until it is known to whom it belongs. */
+/** What processes with the same containers around them did on a GPU, until the container to which it belongs is known. */
 interface Pending extends Totals {
   uuid: string;
   /** The ids of the containers around the processes, the outermost first. */
@@ -28,8 +28,8 @@ interface Pending extends Totals {
 const ZERO: Totals = { usageSeconds: 0, joules: 0 };
 
 /**
- * Counts how long containers keep GPUs busy, and the energy that they consume. The parts of containers and of the host add up to the
- * time in which a GPU was busy, and with the idle energy to the energy of the GPU.
+ * Counts how long containers keep GPUs busy, and the energy that they consume. The times of containers and of the host add up to the
+ * time in which a GPU was busy. Their energy and the idle energy add up to the energy of the GPU.
  */
 export class Accounting {
   private readonly gpus = new Map<string, GpuTotals>();

@@ -229,7 +229,7 @@ export class Gpus {
     const devices = [...this.devices.values()];
     const own = processes && (processes.get(container.id) ?? []);
     const allocated = allocatedDevices(allocation?.ids ?? [], devices);
-    // Its counters stay where its processes come and go.
+    // The container's counters stay when its processes have ended.
     const used = devices.filter(
       ({ uuid }) =>
         own?.some((process) => process.device === uuid) || this.accounting.hasUsed(container.id, uuid),

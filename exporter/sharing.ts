@@ -1,15 +1,15 @@
 import type { GpuSample, ProcessTime } from "./driver";
 
-/** What a GPU did in a time. A value that the driver does not report is undefined. */
+/** The work of a GPU in a period. A value that the driver does not report is undefined. */
 type Work = Pick<GpuSample, "seconds" | "busySeconds" | "joules">;
 
-/** What a GPU did, and which processes did it. */
+/** The work of a GPU, shared among processes. */
 export interface SharedWork {
   busySeconds: number | undefined;
   joules: number | undefined;
   /** The part of the energy that no process is charged with. */
   idleJoules: number | undefined;
-  /** The parts of the processes, which add up to the GPU's, unless the driver names none. */
+  /** The shares of the processes, which add up to the work of the GPU, unless the driver names no process. */
   processes: ProcessWork[];
 }
 
@@ -19,30 +19,30 @@ export interface ProcessWork {
   joules: number | undefined;
 }
 
-/** For how many samples the processes of another one stand for those of work without any. */
+/** The number of samples for which work without a process is shared among the processes of an earlier or later sample. */
 const MAX_MISSING = 10;
 
-/** A longer time is of a clock that was set. */
+/** A longer period means that the clock was set. */
 const MAX_SECONDS = 5;
 
-/** How much a second counts in the mean of the idle power. */
+/** The weight of a sample in the moving average of the idle power. */
 const WEIGHT = 1 / 8;
 
 /**
- * Shares the time in which a GPU was busy, and its energy, among the processes that ran. In the time without work, the GPU consumes
- * what it consumes in seconds in which nothing runs; the rest of the energy is that of the processes.
+ * Shares the time in which a GPU was busy, and its energy, among the processes that ran. In the time without work, the GPU consumes its
+ * idle power, measured in seconds in which nothing runs; the rest of the energy is that of the processes.
  *
  * The driver's samples of use are up to a second old, its counter of energy is up to 100 ms old, and a sample of use that ends after
- * the work names no process. So what is left over in a sample belongs to the processes of the samples before it, or after it.
+ * the work names no process. So work that a sample attributes to no process belongs to the processes of the samples before or after it.
  */
 export class Sharing {
-  /** The processes that were named last, unless nothing has run since. */
+  /** The processes that the last samples named, unless nothing has run since. */
   private owners: ProcessTime[] = [];
-  /** For how many samples no process was named. */
+  /** The number of samples in a row that named no process. */
   private missing = 0;
   /** Work that waits for a process. */
   private unowned: Work | undefined;
-  /** A sample without work, which has energy of the next one if that one has work. */
+  /** A sample without work. If the next sample has work, this one can contain energy of that work. */
   private idle: Work | undefined;
   private idleWatts: number | undefined;
 
@@ -69,7 +69,7 @@ export class Sharing {
     return nothing(work);
   }
 
-  /** What waits, and this. */
+  /** This work, and the work that waits. */
   private all(work: Work): Work {
     const all = [this.unowned, this.idle].reduce<Work>((a, b) => (b ? sum(a, b) : a), work);
     this.unowned = this.idle = undefined;
@@ -92,7 +92,7 @@ export class Sharing {
       this.idleWatts === undefined ? watts : this.idleWatts + WEIGHT * (watts - this.idleWatts);
   }
 
-  /** Until the idle power is known, the energy of a sample with work is all of its processes. */
+  /** Until the idle power is known, the processes of a sample with work are charged for all of its energy. */
   private idleJoules({ seconds, busySeconds = 0, joules }: Work): number | undefined {
     if (joules === undefined) return undefined;
     if (this.idleWatts === undefined) return busySeconds > 0 ? 0 : joules;

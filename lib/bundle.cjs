@@ -6,7 +6,10 @@ const { kept } = require("./kept.cjs");
 
 const PROJECT = path.join(__dirname, "..");
 
-/** The SDK, with what it is called by, is the instance that Pulumi's language host has loaded; esbuild has a binary beside it, playwright-core programs. */
+/**
+ * The SDK and the packages of its connection have to be the instances that Pulumi's language host has loaded. esbuild and playwright-core
+ * start programs from their own folders.
+ */
 const EXTERNAL = ["@pulumi/pulumi", "@grpc/grpc-js", "google-protobuf", "esbuild", "playwright-core"];
 
 /**

@@ -33,7 +33,7 @@ const hashOf = (project, source) =>
     .update(readFileSync(path.join(project, source)))
     .digest("base64");
 
-/** The file with the hashes of what another one was made of. */
+/** The file with the hashes of the sources of a kept file. */
 const hashesOf = (file) => `${file}.sources`;
 
 function isCurrent(project, file) {
@@ -60,7 +60,7 @@ function make(project, file, { options, sources = [], text = ([only]) => only.te
   const all = [...bundled, ...sources, "package-lock.json", "tsconfig.json", "lib/kept.cjs"];
   mkdirSync(path.dirname(file), { recursive: true });
   replace(file, text(outputFiles));
-  // A source that has changed since the start may not be what was bundled.
+  // A source that has changed since the start may differ from the one that was bundled.
   if (all.some((source) => statSync(path.join(project, source)).mtimeMs >= start)) return;
   const hashes = Object.fromEntries(all.map((source) => [source, hashOf(project, source)]));
   replace(hashesOf(file), JSON.stringify(hashes));

@@ -70,7 +70,7 @@ export const gpuSeries = exported("gpu_up");
 /** The series of the GPUs of containers. */
 export const containerGpuSeries = exported("container_gpu_info");
 
-/** The PromQL of a query before its results are put together. */
+/** The PromQL of a query before its results are aggregated. */
 type Inner = (matchers: string, window: string) => string;
 
 /** A function of PromQL over the window of the query. */

@@ -36,7 +36,7 @@ const EXTRA_LIMITS = {
   label_value_length_limit: 65_536,
 } as const;
 
-/** The limits of a job of the stack, and its only target. */
+/** The limits and the only target of a job of the stack. */
 const scraped = (address: string, host: string) => ({
   ...LIMITS,
   static_configs: [{ targets: [address], labels: { host } }],

@@ -77,24 +77,24 @@ const MAX_MIG_DEVICES = 64;
 /** How old the utilization of a process may be. The driver takes a sample each second, or up to six. */
 const UTILIZATION_WINDOW_MICROSECONDS = 2_000_000;
 
-/** What does not change of a GPU. */
+/** The values of a GPU that do not change. */
 interface GpuConstants {
   model: string;
   minor: number | undefined;
   pciAddress: string | undefined;
   supportedThrottleReasons: number | undefined;
   limits: Health;
-  /** Of its samples; see {@link clockOffset}. */
+  /** The offset of the clock of its samples; see {@link clockOffset}. */
   clockOffset: number | undefined;
 }
 
-/** What does not change of each GPU, by its UUID, so that it need not be read each time. */
+/** The values of each GPU that do not change, by its UUID: they are not read in each query. */
 export type Constants = Map<string, GpuConstants>;
 
 /**
  * Reads the state of all devices.
  *
- * @param constants those that are known; the others are read and added
+ * @param constants the values that are known; missing ones are read and added
  * @throws NvmlError when the driver does not answer, or none of its GPUs does
  * @throws GarbageError when the library returns what no driver returns
  */

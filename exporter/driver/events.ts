@@ -16,7 +16,7 @@ export interface WatchedGpu {
   uuid: string;
 }
 
-/** More than a GPU can report in a second. A library that returns garbage can have no end of events. */
+/** More than a GPU can report in a second. A library that returns garbage can return events without end. */
 const MAX_EVENTS = 1000;
 
 const XID_EVENTS = BigInt(CONSTANTS.nvmlEventTypeXidCriticalError);

@@ -21,7 +21,7 @@ const ALL_LINKS = 0xffff_ffff;
 
 /** The fields that are read in one call, with their scopes. */
 const FIELDS = {
-  // Since Ampere, the function for the power returns an average over a second; the field is that of now.
+  // Since Ampere, the function for the power returns an average over a second; the field is the current power.
   power: { id: CONSTANTS.NVML_FI_DEV_POWER_INSTANT },
   modulePower: { id: CONSTANTS.NVML_FI_DEV_POWER_INSTANT, scope: CONSTANTS.NVML_POWER_SCOPE_MODULE },
   memoryTemperature: { id: CONSTANTS.NVML_FI_DEV_MEMORY_TEMP },
@@ -47,7 +47,7 @@ const FIELDS = {
 
 export type Fields = Partial<Record<keyof typeof FIELDS, number | undefined>>;
 
-/** Reads the part of a GPU's health that does not change: what it and its slot could do. */
+/** Reads the part of a GPU's health that does not change: the limits of the GPU and of its slot. */
 export function readLimits(nvml: Nvml, handle: Handle): Health {
   const uint = (name: string) => optional(() => nvml.uint(name, handle));
   const [minPower, maxPower] =
@@ -62,7 +62,7 @@ export function readLimits(nvml: Nvml, handle: Handle): Health {
   };
 }
 
-/** Reads the health of a GPU, but for its limits. What it does not report is absent. */
+/** Reads the health of a GPU, without its limits. A value that the GPU does not report is absent. */
 export function readHealth(nvml: Nvml, handle: Handle, fields: Fields, mig: MigMode): Health {
   const uint = (name: string) => optional(() => nvml.uint(name, handle));
   const uints = (name: string, count: number) => optional(() => nvml.uints(name, count, handle)) ?? [];

@@ -29,7 +29,7 @@ export class DriverError extends Error {
 
 /** The timeout of a query; the scrapes that wait for it may have shorter ones. */
 export const DRIVER_TIMEOUT_SECONDS = 8;
-/** That of the first one. Without persistence mode, the driver initializes each GPU for it, which takes seconds each. */
+/** The timeout of the first query. Without persistence mode, the driver initializes the GPUs for it, which takes seconds for each GPU. */
 const FIRST_TIMEOUT_SECONDS = 60;
 
 /** How long a scrape waits for a driver that did not answer the query before. */
@@ -70,7 +70,7 @@ export class Driver {
   private lost = 0;
   /** Receives what happened on the GPUs, each second once the first query was answered. */
   onObservations: (observations: Observations) => void = () => undefined;
-  /** Is called, with the reason, when only a start of the container can help. */
+  /** Called, with the reason, when only a restart of the container can help. */
   onLost: (reason: string) => void = () => undefined;
   private served: ReadonlySet<string>;
 

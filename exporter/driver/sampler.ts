@@ -6,7 +6,7 @@ import { isMigEnabled, optional } from "./values";
 /** What a GPU did since its last sample. A value that the driver does not report is undefined. */
 export interface GpuSample {
   uuid: string;
-  /** How long ago the last sample was. */
+  /** Seconds since the last sample. */
   seconds: number;
   /** Time in which a kernel ran. */
   busySeconds: number | undefined;
@@ -16,7 +16,7 @@ export interface GpuSample {
   processes: ProcessTime[] | undefined;
 }
 
-/** The time in which a process kept the multiprocessors busy, as far as the driver noticed. */
+/** The time in which a process kept the multiprocessors busy, as the driver's samples have it. */
 export interface ProcessTime {
   pid: number;
   seconds: number;
@@ -32,16 +32,16 @@ interface LastSeen {
   millijoules: number | undefined;
 }
 
-/** How far back a sample counts. What was idle for long can have no sample of that time, and the next one is not of all of it. */
+/** The longest period of one sample. After a long idle time without samples, the next one does not cover all of that time. */
 const MAX_INTERVAL_MICROSECONDS = 1_500_000;
 
-/** A sample is of this time or longer. The driver's own samples and its counter of energy are too coarse for less. */
+/** The shortest period of a sample. The driver's own samples and its counter of energy are too coarse for a shorter one. */
 const MIN_MICROSECONDS = 500_000;
 
-/** How long before the newest sample of a GPU one of a process can be that the driver had not returned. */
+/** The driver can return a sample of a process that is older than the newest sample of the GPU by this time. */
 const MAX_DELAY_MICROSECONDS = 500_000;
 
-/** The driver takes a sample each sixth of a second. On average, the newest one is half as old. */
+/** The driver takes a sample every sixth of a second, so the newest one is a twelfth of a second old on average. */
 const MEAN_AGE_MICROSECONDS = 83_000;
 
 const SECOND_MICROSECONDS = 1_000_000;
@@ -72,13 +72,13 @@ export class Sampler {
   }
 
   /**
-   * Returns a sample of each of these GPUs that still answers, unless the last one was a moment ago. The first one of a GPU has
-   * nothing but zeros.
+   * Returns a sample of each of these GPUs that still answers, unless its last sample was less than half a second ago. All values of the
+   * first sample of a GPU are zero.
    */
   sample(): GpuSample[] {
     const time = this.now();
     if (time < this.time) {
-      // The clock was set back. No sample of before is newer than those that come.
+      // The clock was set back: the last samples seem newer than those that follow.
       this.offset = undefined;
       this.startAt(time);
     }
@@ -92,9 +92,9 @@ export class Sampler {
     if (seen && now >= seen.at && now - seen.at < MIN_MICROSECONDS) return [];
     const last = seen ?? firstSeen(now);
     const millijoules = optional(() => this.nvml.ulong("nvmlDeviceGetTotalEnergyConsumption", handle));
-    // After the clock was set back, samples of before are of the future. A clock that counts from the boot is not set.
+    // After the clock was set back, earlier samples have times in the future. A clock that counts from the boot is never set.
     const gpu = this.gpuTime(handle, last.gpu, this.offset === 0 ? now + SECOND_MICROSECONDS : Infinity);
-    // The times of processes would be those outside of MIG, if any.
+    // With MIG, the driver's times of processes are not those of the MIG devices.
     const newest = gpu?.newest ?? now - MEAN_AGE_MICROSECONDS;
     const processes = hasMig ? undefined : this.processTimes(handle, last, newest);
     this.lastSeen.set(uuid, {
@@ -119,7 +119,7 @@ export class Sampler {
   private driverTime(handle: Handle): number {
     if (this.offset === undefined) {
       this.offset = clockOffset(this.nvml, handle, this.time);
-      // What was seen before was by the other clock.
+      // The times that were seen before are those of the other clock.
       if (this.offset) this.startAt(this.time + this.offset);
     }
     return this.time + (this.offset ?? 0);
@@ -131,7 +131,7 @@ export class Sampler {
       this.lastSeen.set(uuid, firstSeen(time, millijoules));
   }
 
-  /** The use by all processes, or that of now for a time, where the driver has no samples of the GPU. */
+  /** Where the driver has no samples of the GPU: the sum of the use of processes, or else the current utilization for the period. */
   private busySince(handle: Handle, microseconds: number, processes: ProcessTime[]): number | undefined {
     if (processes.length > 0) return processes.reduce((sum, { seconds }) => sum + seconds, 0);
     const rates = optional(() =>
@@ -157,8 +157,8 @@ export class Sampler {
   }
 
   /**
-   * The driver attributes each of its samples to the process that runs at that moment. It returns a process's average over all
-   * samples since a time, and the time of the process's last one, so that those after the newest of any process are still to come.
+   * The driver attributes each of its samples to the process that runs at that moment. For each process, it returns the average over all
+   * samples since a time, and the time of the process's last sample. Samples after the newest of these times are still to come.
    */
   private processTimes(
     handle: Handle,

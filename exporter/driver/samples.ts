@@ -11,8 +11,8 @@ export interface ProcessUtilization {
 }
 
 /**
- * Returns samples that are newer than a time, the oldest first. Drivers return illegal ones now and then, of more than 100 % or of no
- * process (Syllo/nvtop, issue 110).
+ * Returns samples that are newer than a time, the oldest first, without the invalid ones that drivers sometimes return: of more than
+ * 100 %, or of no process (Syllo/nvtop, issue 110).
  *
  * @returns undefined where the driver does not report them
  */
@@ -65,12 +65,12 @@ export function gpuSamples(
   );
 }
 
-/** A clock of before the year 2000 counts from the boot. */
+/** A time before the year 2000 is of a clock that counts from the boot. */
 const FIRST_MICROSECONDS = Date.UTC(2000) * 1000;
 
 /**
- * Returns the time of the driver's samples, less that of this program, in microseconds. Drivers count from 1970; some, as that of GB10,
- * from the boot (polarsignals/gpu-metrics-agent, PR 36).
+ * Returns the difference between the driver's clock and this program's, in microseconds. Most drivers count from 1970; some, such as
+ * that of GB10, from the boot (polarsignals/gpu-metrics-agent, PR 36).
  *
  * @returns undefined while there is no sample
  */

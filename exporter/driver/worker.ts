@@ -11,7 +11,7 @@ export type DriverFailure = Fault | "missing" | "timeout" | "crashed" | "unparsa
 /** The answer to a query. */
 export type Answer = { report: DriverReport; seconds: number } | { failure: DriverFailure; message: string };
 
-/** What happened since the last message of this kind. */
+/** The samples and errors since the last message of this kind. */
 export interface Observations {
   samples: GpuSample[];
   xids: XidError[];
@@ -23,12 +23,12 @@ export type WorkerMessage = { answer: Answer } | Observations;
 const SAMPLE_MILLISECONDS = 1000;
 
 /**
- * After this many queries in a row with a GPU that is lost, the library is initialized again, since until then it can keep the GPU
- * lost and counted, even after a reset or without the GPU.
+ * After this many queries in a row with a lost GPU, the library is initialized again. Until then, the library can report the GPU as
+ * lost even after it was reset or removed.
  */
 const RENEW_AFTER = 10;
 
-/** The number of queries after which what does not change is read again, as one reading can have failed. */
+/** The number of queries after which constant values are read again, as one reading can have failed. */
 const CONSTANTS_QUERIES = 20;
 
 /** The library and its connection to the driver. */
@@ -77,7 +77,7 @@ class Connection {
     }
   }
 
-  /** Initializes the library again after queries with a lost GPU. Without persistence mode, that takes the driver seconds for each GPU. */
+  /** Initializes the library again after queries with a lost GPU. Without persistence mode, that takes seconds for each GPU. */
   renew(): void {
     if (!this.nvml || this.lost < RENEW_AFTER) return;
     this.end(this.nvml);
@@ -115,7 +115,7 @@ function failureOf(error: unknown): DriverFailure {
   return error instanceof GarbageError ? "unparsable" : "failed";
 }
 
-/** Answers the queries of the parent process, of which each message is one, and reports each second what happened. */
+/** Answers the queries of the parent process, each of which is a message, and reports samples and errors once a second. */
 export function runWorker(): void {
   const connection = new Connection();
   const send = (message: WorkerMessage, sent?: () => void) =>
@@ -126,7 +126,7 @@ export function runWorker(): void {
   };
   process.on("message", () => {
     const answer = connection.answer();
-    // What a query reports and what was counted until then belong together.
+    // An answer is sent after the samples and errors until then, so that a scrape has both.
     observe();
     send({ answer }, () => {
       connection.renew();

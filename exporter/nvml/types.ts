@@ -1,6 +1,6 @@
 import koffi from "koffi";
 
-// Structures and constants of NVIDIA's nvml.h, by their names there. A test compares each with what a C compiler says.
+// Structures and constants of NVIDIA's nvml.h, by their names there. A test compares each with the output of a C compiler.
 
 export const STRUCTS = {
   nvmlPciInfo_t: koffi.struct({

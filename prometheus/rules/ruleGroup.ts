@@ -1,7 +1,7 @@
 import type { AlertName } from "../../settings";
 import { CONTAINER_LABELS } from "../catalogue";
 
-/** The labels by which series of a container are put together, as PromQL. */
+/** The labels by which the series of a container are aggregated, as PromQL. */
 export const BY_CONTAINER = ["host", ...CONTAINER_LABELS].join(", ");
 
 /** Identifies a container in an annotation. */
