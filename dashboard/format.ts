@@ -60,7 +60,7 @@ const FORMATS: Record<Unit, (value: number) => string> = {
   cores: (value) => `${cores(value)} ${value === 1 ? "core" : "cores"}`,
   bytes,
   "bytes per second": (value) => `${bytes(value)}/s`,
-  "per second": (value) => `${digits(value)}/s`,
+  "per second": (value) => `${value < 9999.5 ? digits(value) : `${digits(value / 1000)}k`}/s`,
   "per joule": (value) => `${digits(value)}/J`,
   seconds,
   ratio: percent,

@@ -239,7 +239,8 @@ export const GPU_HEALTH_LABELS: Partial<Record<keyof typeof GPU_HEALTH_METRICS, 
 
 /** The metrics of each GPU, and of each MIG device where they apply. A value that the driver does not report is absent. */
 export const GPU_METRICS = {
-  gpu_up: "Whether the GPU responds: 1, or 0 when it fell off the bus or the driver does not respond",
+  gpu_up:
+    "Whether the GPU responds: 1, or 0 when it fell off the bus, requires a reset, or the driver does not respond",
   gpu_memory_total_bytes: "Total memory, in bytes",
   gpu_memory_used_bytes: "Memory in use, without what the driver reserves, in bytes",
   gpu_utilization_ratio: "Fraction of time in which a kernel ran, 0 to 1",

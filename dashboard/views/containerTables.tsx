@@ -51,8 +51,8 @@ export const LlmServers = ({ containers, now }: { containers: readonly Container
   <Section id="servers" title="LLM servers">
     {containers.length === 0 ? (
       <p class="calm">
-        No container runs an LLM server. An image such as vllm/vllm-openai, or the container label{" "}
-        <code>llm-metrics.server=vllm</code>, makes one.
+        No container runs an LLM server. Containers of a known image, such as vllm/vllm-openai, or with the
+        label <code>llm-metrics.server=vllm</code> are listed here.
       </p>
     ) : (
       <Table columns={Object.values(SERVER_COLUMNS)}>

@@ -152,7 +152,7 @@ const healthAlerts = (alerts: AlertSettings): Alert[] => [
     ].join(" "),
     severity: "critical",
     summary: `${GPU} reported the error XID {{ $labels.xid }}`,
-    description: `{{ $value | humanize }} times in the last ${alerts.gpuXidWindow}. The error is one of the GPU or of the driver, not of a program; NVIDIA's list of XIDs has its meaning. Its containers may hang or return wrong results.`,
+    description: `{{ $value | humanize }} times in the last ${alerts.gpuXidWindow}. Programs do not cause it, or it requires a reset of the GPU; NVIDIA's list of XIDs has its meaning. Its containers may hang or return wrong results.`,
   },
   {
     alert: "GpuResetRequired",

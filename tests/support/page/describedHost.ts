@@ -189,7 +189,7 @@ export const GPU_HOST: DescribedHost = {
       limitGibibytes: 64,
       healthy: true,
       network: 60_000,
-      gpus: [{ gpu: 2, gibibytes: 38.6, use: 0.55 }],
+      gpus: [{ gpu: 2, gibibytes: 38.6, use: 0.3 }],
       server: {
         model: "BAAI/bge-reranker-v2-gemma",
         generated: 44,

@@ -53,8 +53,9 @@ describe("Numbers of the page", () => {
       format(61.2, "celsius"),
       format(2048, "bytes per second"),
       format(1834.4, "per second"),
+      format(19_958, "per second"),
       format(0.251, "per second"),
-    ]).toEqual(["312 W", "61 °C", "2 KiB/s", "1834/s", "0.251/s"]);
+    ]).toEqual(["312 W", "61 °C", "2 KiB/s", "1834/s", "20k/s", "0.251/s"]);
   });
 
   it("have an id as Docker shows it, by any cgroup driver", () => {
