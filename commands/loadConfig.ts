@@ -143,8 +143,8 @@ case "$now" in
 esac
 
 unused=
-rm -rf ${APPLIED} rules.*.yml ${file}.* # The last two are of earlier versions of this program.
-mkdir ${APPLIED}
+rm -rf ${APPLIED}/* rules.*.yml ${file}.* # The last two are of earlier versions of this program.
+mkdir -p ${APPLIED}
 cp ${names.join(" ")} ${APPLIED}
 for folder in ${SECRETS}.*; do [ "$folder" = ${secrets} ] || rm -rf "$folder"; done
 }

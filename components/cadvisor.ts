@@ -134,7 +134,8 @@ const EXIT_WITHOUT_NAMES = [
 const EXIT_WITHOUT_KERNEL_LOG = [
   "{ [ $(($(date +%s) - $(stat -c %Y /))) -lt 30 ] && pause=30 || pause=4200;",
   "while sleep $pause; do pause=4200;",
-  `(: < ${KERNEL_LOG}) 2> /dev/null && files=$(ls -l /proc/$$/fd) && case $files in *${KERNEL_LOG}*) ;; *)`,
+  // An open file may be closed while ls reads it, which is an error of ls.
+  `files=$(ls -l /proc/$$/fd 2> /dev/null); (: < ${KERNEL_LOG}) 2> /dev/null && case $files in "" | *${KERNEL_LOG}*) ;; *)`,
   'echo "the kernel log is not read any more: exiting, to count out-of-memory kills again" >&2; kill $$;; esac; done; } &',
 ].join(" ");
 

@@ -26,10 +26,13 @@ export interface PrometheusServerArgs extends PartArgs {
 const CONFIG_FILE = `${CONFIG_FOLDER}/prometheus.yml`;
 
 /**
- * Docker fills the new volume of the configuration with the image's example, which scrapes `localhost:9090`. Prometheus starts with an
- * empty configuration instead, until this program's is loaded.
+ * Docker fills the new volume of the configuration with the image's example, which scrapes `localhost:9090`. Until this program's
+ * configuration is loaded, Prometheus has one that scrapes nothing and deletes no samples, which a volume of before can have.
  */
-const START_SCRIPT = `[ -e ${CONFIG_FOLDER}/${APPLIED} ] || true > ${CONFIG_FILE}; exec prometheus "$@"`;
+const START_SCRIPT = [
+  `[ -e ${CONFIG_FOLDER}/${APPLIED} ] || echo "storage: {tsdb: {retention: {time: 100y}}}" > ${CONFIG_FILE}`,
+  'exec prometheus "$@"',
+].join("\n");
 
 /** Prometheus, with volumes for its samples and its configuration. */
 export class PrometheusServer extends pulumi.ComponentResource {

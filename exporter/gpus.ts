@@ -15,8 +15,11 @@ import type { ScrapeError } from "./errorLog";
 export interface ContainerUsage {
   container: Container;
   device: Device;
-  /** "none" for a device that the container's configuration does not name; privileged containers can use such devices. */
-  allocation: AllocationSource | "none";
+  /**
+   * "none" for a device that the container's configuration does not name; privileged containers can use such devices. Undefined for
+   * one that it used before, of which only the totals are left.
+   */
+  allocation: AllocationSource | "none" | undefined;
   /** Whether the device answers. */
   up: boolean;
   /** Undefined when the device does not answer, or the driver does not report its processes. */
@@ -229,15 +232,19 @@ export class Gpus {
     const devices = [...this.devices.values()];
     const own = processes && (processes.get(container.id) ?? []);
     const allocated = allocatedDevices(allocation?.ids ?? [], devices);
+    const uses = (device: Device) => own?.some((process) => process.device === device.uuid) ?? false;
     // The container's counters stay when its processes have ended.
     const used = devices.filter(
-      ({ uuid }) =>
-        own?.some((process) => process.device === uuid) || this.accounting.hasUsed(container.id, uuid),
+      (device) => uses(device) || this.accounting.hasUsed(container.id, device.uuid),
     );
+    const sourceOf = (device: Device) => {
+      if (allocation && allocated.includes(device)) return allocation.source;
+      return uses(device) ? "none" : undefined;
+    };
     return [...new Set([...allocated, ...used])].map((device) => ({
       container,
       device,
-      allocation: allocation && allocated.includes(device) ? allocation.source : "none",
+      allocation: sourceOf(device),
       up: answering.has(device.uuid),
       usage: own && answering.has(device.uuid) && device.reportsProcesses ? sum(device, own) : undefined,
       totals: this.accounting.ofContainer(container.id, device.uuid),

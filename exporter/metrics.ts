@@ -7,7 +7,7 @@ import {
   GPU_METRICS,
   LLM_SERVER_METRICS,
 } from "../prometheus/catalogue";
-import type { GpuTotals } from "./accounting";
+import type { GpuTotals, Totals } from "./accounting";
 import type { Snapshot } from "./collector";
 import type { Container } from "./containers";
 import type { Device } from "./driver";
@@ -122,6 +122,8 @@ function addHealth(page: Page, health: Health, labels: Record<string, string>): 
 function addContainers(page: Page, { containers = [], unmatched }: GpuSnapshot): void {
   for (const one of containers) {
     const labels = { id: one.container.cgroup, ...one.container.labels, ...gpuLabels(one.device) };
+    page.add(containerTotals(one.totals), labels);
+    if (one.allocation === undefined) continue;
     page.add({ container_gpu_info: 1 }, { ...labels, allocation: one.allocation });
     page.add(containerValues(one), labels);
   }
@@ -163,11 +165,14 @@ const hostTotals = (totals: GpuTotals | undefined): Values => ({
   gpu_host_energy_joules_total: totals?.joules === undefined ? undefined : totals.host?.joules,
 });
 
-/** For a device that does not answer, only the values that cannot have changed. */
-const containerValues = ({ device, up, usage, totals }: ContainerUsage): Values => ({
-  container_gpu_memory_total_bytes: device.memoryTotalBytes,
+const containerTotals = (totals: Totals | undefined): Values => ({
   container_gpu_usage_seconds_total: totals?.usageSeconds,
   container_gpu_energy_joules_total: totals?.joules,
+});
+
+/** For a device that does not answer, only the values that cannot have changed. */
+const containerValues = ({ device, up, usage }: ContainerUsage): Values => ({
+  container_gpu_memory_total_bytes: device.memoryTotalBytes,
   container_gpu_memory_used_bytes: usage?.memoryBytes,
   container_gpu_utilization_ratio: usage?.utilizationRatio,
   container_gpu_processes: usage?.processes,

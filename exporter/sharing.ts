@@ -120,7 +120,7 @@ const nothing = ({ busySeconds, joules }: Work): SharedWork => {
 };
 
 const plus = (a: number | undefined, b: number | undefined): number | undefined =>
-  a === undefined || b === undefined ? undefined : a + b;
+  a === undefined || b === undefined ? (a ?? b) : a + b;
 
 const sum = (a: Work, b: Work): Work => ({
   seconds: a.seconds + b.seconds,

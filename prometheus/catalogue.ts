@@ -284,7 +284,7 @@ export const EXPORTER_METRICS = {
   gpu_exporter_docker_up: "Whether Docker responded in this scrape: 1 or 0",
   gpu_exporter_duration_seconds: "Duration of the queries to driver and Docker in this scrape, in seconds",
   gpu_exporter_errors_total:
-    "Errors, by stage (driver, docker, processes, allocation) and reason (those of gpu_exporter_driver_fault, device: a GPU does not respond, container: Docker cannot inspect a container, unmatched: a container requests a device that the host does not have)",
+    "Errors, by stage (driver, docker, processes, allocation) and reason (those of gpu_exporter_driver_fault, device: a GPU does not respond or does not report its XID errors, container: Docker cannot inspect a container, unmatched: a container requests a device that the host does not have)",
   exporter_omitted_containers:
     "Containers that stopped in the last day and have no metrics, because 100 others stopped later",
 };

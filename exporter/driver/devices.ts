@@ -222,7 +222,8 @@ class Gpu {
       limits: readLimits(nvml, handle),
       clockOffset: clockOffset(nvml, handle, Date.now() * 1000),
     };
-    this.constants.set(uuid, constants);
+    // An idle GPU of before may have no sample yet.
+    if (constants.clockOffset !== undefined) this.constants.set(uuid, constants);
     return constants;
   }
 

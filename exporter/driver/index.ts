@@ -61,8 +61,8 @@ export const WORKER_ARGUMENT = "driver";
 export class Driver {
   private inFlight: Promise<DriverSnapshot> | undefined;
   private worker: ChildProcess | undefined;
-  /** Whether the last query was not answered. */
-  private silent = false;
+  /** Queries in a row that were not answered. */
+  private timeouts = 0;
   private asking = false;
   private crash: string | undefined;
   private answered = false;
@@ -94,7 +94,7 @@ export class Driver {
    * @throws DriverError with the reason
    */
   snapshot(timeoutSeconds: number): Promise<DriverSnapshot> {
-    const seconds = this.silent ? Math.min(RETRY_TIMEOUT_SECONDS, timeoutSeconds) : timeoutSeconds;
+    const seconds = this.timeouts > 0 ? Math.min(RETRY_TIMEOUT_SECONDS, timeoutSeconds) : timeoutSeconds;
     this.inFlight ??= this.query().finally(() => (this.inFlight = undefined));
     return pTimeout(this.inFlight, { milliseconds: seconds * 1000, message: noAnswer(seconds) });
   }
@@ -119,7 +119,7 @@ export class Driver {
       throw new DriverError("timeout", "a call of NVIDIA's library hangs in the driver and cannot be killed");
     this.worker ??= this.start();
     const answer = await this.ask(this.worker);
-    this.silent = false;
+    this.timeouts = 0;
     this.watchLoss(answer);
     if ("failure" in answer) throw new DriverError(answer.failure, answer.message);
     const { crash } = this;
@@ -184,9 +184,11 @@ export class Driver {
       const onError = (error: Error) => {
         fail("failed", `the process that calls NVIDIA's library: ${error.message}`);
       };
-      const seconds = this.answered ? DRIVER_TIMEOUT_SECONDS : FIRST_TIMEOUT_SECONDS;
+      // A new process has to initialize the library, which can take long.
+      const longer = Math.min(FIRST_TIMEOUT_SECONDS, DRIVER_TIMEOUT_SECONDS * 2 ** this.timeouts);
+      const seconds = this.answered ? longer : FIRST_TIMEOUT_SECONDS;
       const timer = setTimeout(() => {
-        this.silent = true;
+        this.timeouts++;
         worker.kill("SIGKILL");
         fail("timeout", noAnswer(seconds).message);
       }, seconds * 1000);

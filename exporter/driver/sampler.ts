@@ -170,7 +170,8 @@ export class Sampler {
       ({ time }) => time > since && time <= newest + SECOND_MICROSECONDS,
     );
     if (!samples) return undefined;
-    const times = new Map(samples.map(({ pid, ratio }) => [pid, (ratio * (newest - since)) / 1e6]));
+    const interval = Math.min(newest - since, MAX_INTERVAL_MICROSECONDS);
+    const times = new Map(samples.map(({ pid, ratio }) => [pid, (ratio * interval) / 1e6]));
     return {
       times: [...times].map(([pid, seconds]) => ({ pid, seconds })).filter(({ seconds }) => seconds > 0),
       newest: Math.max(0, ...samples.map(({ time }) => time)),

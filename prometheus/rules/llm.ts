@@ -91,19 +91,20 @@ const record = (quantity: Quantity, suffix = "", q = 0): RecordingRule => ({
 
 /**
  * Why no server is scraped through the forwarder: the forwarder, the exporter, which knows the servers, or Docker does not answer, for
- * three scrapes. A fault that comes and goes must not keep alerts about the servers from firing.
+ * three scrapes, but for less than the time of LlmServerDown. A fault that comes and goes must not keep alerts about the servers from firing.
  */
-function forwarderFails(interval: string): string {
-  const range = `[${3 * durationSeconds(interval)}s]`;
+function forwarderFails(interval: string, { llmDownFor }: AlertSettings): string {
+  const seconds = durationSeconds(interval);
+  const range = `[${Math.max(seconds, Math.min(3 * seconds, durationSeconds(llmDownFor) - seconds))}s]`;
   const targets = `up{job=~"${OWN_JOBS.llmForwarder}|${OWN_JOBS.exporter}"}`;
   return `max_over_time(${targets}${range}) == 0 or max_over_time(gpu_exporter_docker_up${range}) == 0`;
 }
 
-const records = (interval: string): RecordingRule[] => [
+const records = (interval: string, alerts: AlertSettings): RecordingRule[] => [
   {
     record: "llm:up",
     // The record is absent for servers behind a forwarder that fails: whether they answer is unknown, and that failure has an alert.
-    expr: `max by (${BY_CONTAINER}) (up{${JOB}} unless (up{${JOB},forwarder!=""} == 0 and on (host) (${forwarderFails(interval)})))`,
+    expr: `max by (${BY_CONTAINER}) (up{${JOB}} unless (up{${JOB},forwarder!=""} == 0 and on (host) (${forwarderFails(interval, alerts)})))`,
   },
   {
     record: ANSWERED,
@@ -146,7 +147,7 @@ const records = (interval: string): RecordingRule[] => [
  * @param interval of scrapes
  */
 export const llmRules = (interval: string, alerts: AlertSettings = ALERT_DEFAULTS): RuleGroup =>
-  ruleGroup("llm_servers", [...records(interval), ...answerAlerts(alerts), ...loadAlerts(alerts)]);
+  ruleGroup("llm_servers", [...records(interval, alerts), ...answerAlerts(alerts), ...loadAlerts(alerts)]);
 
 /** Alerts about servers that do not answer, or expose no metrics. */
 function answerAlerts(alerts: AlertSettings): Alert[] {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { load } from "js-yaml";
 import type { Expectation } from "../../../probes/report";
 import { settings, WITH_JOB_SECRETS } from "../../support/settings";
 import { containerInputs, declare, declared, files, prometheusYml, runtime } from "../../support/declare";
@@ -180,7 +181,7 @@ test("Prometheus runs as nobody, without capabilities, and writes only to its tw
   expect(prometheus["command"]).not.toContain("--web.enable-lifecycle");
 });
 
-test("Prometheus starts with an empty configuration until one was loaded, not with the example in its image", async () => {
+test("Prometheus scrapes and deletes nothing until its configuration was loaded: it does not start with the example in its image", async () => {
   const { prometheus } = await declare();
   const folder = mkdtempSync(path.join(os.tmpdir(), "prometheus-"));
   const file = path.join(folder, "prometheus.yml");
@@ -190,7 +191,9 @@ test("Prometheus starts with an empty configuration until one was loaded, not wi
     const shown = script.replaceAll("/etc/prometheus", folder).replace('prometheus "$@"', `cat ${file}`);
     return execFileSync("sh", ["-c", shown], { encoding: "utf8" });
   };
-  expect(configurationAtStart("the example")).toBe("");
+  expect(load(configurationAtStart("the example"))).toEqual({
+    storage: { tsdb: { retention: { time: "100y" } } },
+  });
   mkdirSync(path.join(folder, "applied"));
   expect(configurationAtStart("the stack's own")).toBe("the stack's own");
   rmSync(folder, { recursive: true });

@@ -88,6 +88,7 @@ describe("Metrics of containers", () => {
     const before = await used();
     exporter.runContainers({ gpus: [h100(0)], processes: [] });
     expect(await used()).toBeGreaterThanOrEqual(before);
+    expect(values(await exporter.scrape(), "container_gpu_info", "name")).not.toHaveProperty("cuda");
   });
 
   it("end with their container, and go on after its restart", async () => {
