@@ -45,11 +45,18 @@ export function gpuChecks(
   ];
 }
 
+/**
+ * The newest series of a metric: with another `hostLabel`, or after Prometheus was replaced, that of before is still found for five
+ * minutes.
+ */
+const newest = (metric: string) =>
+  `${metric}{job="exporter"} and topk(1, timestamp(${metric}{job="exporter"}))`;
+
 /** After an exporter was replaced, the last samples can still be of the previous one. */
 async function exporterScraped(prometheus: string, exporter: string): Promise<string> {
   const startedAt = await docker(["inspect", "--format", "{{.State.StartedAt}}", exporter]);
   const started = Date.parse(startedAt.trim()) / 1000;
-  const [last] = await query(prometheus, 'timestamp(gpu_exporter_docker_up{job="exporter"})');
+  const [last] = await query(prometheus, 'max(timestamp(gpu_exporter_docker_up{job="exporter"}))');
   if (last && last.value >= started) return `${(last.value - started).toFixed(0)} s after it started`;
   throw new Mismatch(
     last ? "only samples of the previous exporter" : "no sample of the job exporter",
@@ -59,7 +66,7 @@ async function exporterScraped(prometheus: string, exporter: string): Promise<st
 }
 
 async function driverAnswers(prometheus: string): Promise<string> {
-  const [up] = await query(prometheus, 'gpu_exporter_driver_up{job="exporter"}');
+  const [up] = await query(prometheus, newest("gpu_exporter_driver_up"));
   if (up?.value !== 1) {
     const errors = await query(prometheus, 'gpu_exporter_errors_total{job="exporter",stage="driver"}');
     throw new Mismatch(
@@ -81,7 +88,7 @@ async function driverAnswers(prometheus: string): Promise<string> {
 }
 
 async function exporterReadsDocker(prometheus: string): Promise<string> {
-  const [up] = await query(prometheus, 'gpu_exporter_docker_up{job="exporter"}');
+  const [up] = await query(prometheus, newest("gpu_exporter_docker_up"));
   if (up?.value === 1) {
     const [count] = await query(prometheus, 'count(container_state{job="exporter"})');
     return `${count?.value ?? 0} containers, with those that stopped in the last day`;

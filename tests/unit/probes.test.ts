@@ -263,9 +263,9 @@ function samples(byMetric: Record<string, [labels: object, value: number][]>): v
 test("samples of the exporter that ran before do not pass for those of the one that runs", async () => {
   jest.mocked(docker).mockResolvedValue("2026-11-26T02:51:58.123456789Z\n");
   const started = Date.parse("2026-11-26T02:51:58Z") / 1000;
-  samples({ "timestamp(gpu_exporter_docker_up": [[{}, started - 1]] });
+  samples({ "max(timestamp(gpu_exporter_docker_up": [[{}, started - 1]] });
   await expect(ask("running exporter")).rejects.toThrow("only samples of the previous exporter");
-  samples({ "timestamp(gpu_exporter_docker_up": [[{}, started + 3]] });
+  samples({ "max(timestamp(gpu_exporter_docker_up": [[{}, started + 3]] });
   await expect(ask("running exporter")).resolves.toBe("3 s after it started");
 });
 
