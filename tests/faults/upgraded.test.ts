@@ -43,12 +43,11 @@ test("an upgrade of Prometheus and the way back keep every sample, and take less
 
 test("an image that ends at once fails the update with the end of its log, and the old one is put back by an update", async () => {
   const before = await times();
-  const start = 'ENTRYPOINT ["sh","-c","echo GLIBC_2.99 is missing >&2; exit 3"]';
-  await buildShellImage("example/broken:1", DOCKER_HOST, start);
+  await buildShellImage("example/broken:1", DOCKER_HOST);
   await stack.configure({ prometheusImage: "example/broken:1" });
   const output = await failed(stack.up());
-  expect(output).toMatch(/prometheus exits each time it is started, with status 3/);
-  expect(output).toMatch(/the log of \S+-prometheus ends with:\s+GLIBC_2.99 is missing/);
+  expect(output).toMatch(/prometheus exits each time it is started, with status 127/);
+  expect(output).toMatch(/the log of \S+-prometheus ends with:\s+.*prometheus: not found/);
 
   await stack.configure({ prometheusImage: OLD });
   await succeeded(stack.repairAndUp());
