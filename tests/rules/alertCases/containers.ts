@@ -42,6 +42,11 @@ export const CONTAINER_CASES = {
       fires: ["11m"],
     },
     {
+      name: "about a new container without kills",
+      series: { [cadvisor("up")]: "1x100", [container("container_oom_events_total")]: "_x20 0x80" },
+      silent: ["11m", "15m"],
+    },
+    {
       name: "where the last kill was long ago, and where cAdvisor restarts and counts those that the kernel log still has",
       series: { [cadvisor("up")]: "1x100", [container("container_oom_events_total")]: "5x40 2x60" },
       silent: ["1m", "21m", "30m"],

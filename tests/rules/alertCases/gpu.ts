@@ -366,7 +366,7 @@ export const GPU_CASES = {
       series: {
         [gpu("gpu_pcie_link_width")]: "8x80",
         [gpu("gpu_pcie_link_width_max")]: "16x80",
-        [gpu("gpu_performance_state")]: "8x25 2x55",
+        [gpu("gpu_performance_state")]: "8x12 3x12 2x55",
       },
       silent: ["12m", "20m"],
       fires: ["24m"],

@@ -143,7 +143,7 @@ export const LLM_CASES = {
     ...Object.entries(forwarderFaults("1x20 0x60 1x140")).map(([fault, series]) => ({
       name: `about a server behind the forwarder two minutes after the time in which ${fault}`,
       series: { ...BEHIND_FORWARDER, ...series },
-      silent: ["13m", "30m", "40m30s", "42m"],
+      silent: ["12m30s", "13m", "30m", "40m30s", "42m"],
       fires: ["43m"],
     })),
     {
