@@ -180,7 +180,15 @@ function gpuFamilies(host: DescribedHost, count: number): Family[] {
   );
   const of = (gpu: number) => uses.filter((use) => use.gpu === gpu);
   const used = (gpu: number) => of(gpu).reduce((total, { gibibytes }) => total + gibibytes, 0);
-  const busy = (gpu: number) => Math.min(0.97, of(gpu).reduce((total, { use }) => total + use, 0) / 1.1);
+  const level = (value: number, most: number) => Math.round(Math.min(most, value) * 100) / 100;
+  const use = ({ container, gpu, use }: (typeof uses)[number], minutes: number) =>
+    level(varied(`${container.name} ${gpu}`, use)(minutes), 1);
+  /** No GPU is less busy than its containers keep it. */
+  const busy = (gpu: number, minutes: number) =>
+    level(
+      of(gpu).reduce((total, one) => total + use(one, minutes), 0),
+      1,
+    );
   const ofGpus = (name: string, at: (gpu: number, minutes: number) => number): Family => ({
     name,
     series: gpus.map((gpu) => ({
@@ -199,7 +207,6 @@ function gpuFamilies(host: DescribedHost, count: number): Family[] {
       at: (minutes) => at(use, minutes),
     })),
   });
-  const level = (value: number, most: number) => Math.round(Math.min(most, value) * 100) / 100;
   return [
     { name: "gpu_exporter_driver_up", series: [{ labels: exporterJob(host), at: () => 1 }] },
     { name: "gpu_exporter_docker_up", series: [{ labels: exporterJob(host), at: () => 1 }] },
@@ -213,14 +220,10 @@ function gpuFamilies(host: DescribedHost, count: number): Family[] {
     ofGpus("gpu_memory_total_bytes", () => H100_GIBIBYTES * GIB),
     ofGpus("gpu_memory_used_bytes", (gpu) => (used(gpu) + 0.45) * GIB),
     ofGpus("gpu_host_memory_used_bytes", () => 0),
-    ofGpus("gpu_utilization_ratio", (gpu, minutes) => level(varied(`gpu ${gpu}`, busy(gpu))(minutes), 1)),
-    ofGpus("gpu_power_watts", (gpu, minutes) =>
-      Math.round(70 + 560 * varied(`gpu ${gpu}`, busy(gpu))(minutes)),
-    ),
+    ofGpus("gpu_utilization_ratio", busy),
+    ofGpus("gpu_power_watts", (gpu, minutes) => Math.round(70 + 560 * busy(gpu, minutes))),
     ofGpus("gpu_power_limit_watts", () => 700),
-    ofGpus("gpu_temperature_celsius", (gpu, minutes) =>
-      Math.round(31 + 38 * varied(`gpu ${gpu}`, busy(gpu))(minutes)),
-    ),
+    ofGpus("gpu_temperature_celsius", (gpu, minutes) => Math.round(31 + 38 * busy(gpu, minutes))),
     {
       name: "gpu_throttle_reason_active",
       series: gpus.map((gpu) => ({
@@ -236,8 +239,6 @@ function gpuFamilies(host: DescribedHost, count: number): Family[] {
     ofUses("container_gpu_memory_total_bytes", () => H100_GIBIBYTES * GIB),
     ofUses("container_gpu_memory_used_bytes", ({ gibibytes }) => gibibytes * GIB),
     ofUses("container_gpu_energy_joules_total", ({ use }, minutes) => 700 * use * 60 * minutes),
-    ofUses("container_gpu_utilization_ratio", ({ container, gpu, use }, minutes) =>
-      level(varied(`${container.name} ${gpu}`, use)(minutes), 1),
-    ),
+    ofUses("container_gpu_utilization_ratio", use),
   ];
 }
