@@ -27,7 +27,7 @@ const CONFIG_FILE = `${CONFIG_FOLDER}/prometheus.yml`;
 
 /**
  * Docker fills the new volume of the configuration with the image's example, which scrapes `localhost:9090`. Until this program's
- * configuration is loaded, Prometheus has one that scrapes nothing and deletes no samples, which a volume of before can have.
+ * configuration is loaded, Prometheus scrapes nothing, and deletes no samples of a volume that an earlier stack kept.
  */
 const START_SCRIPT = [
   `[ -e ${CONFIG_FOLDER}/${APPLIED} ] || echo "storage: {tsdb: {retention: {time: 100y}}}" > ${CONFIG_FILE}`,

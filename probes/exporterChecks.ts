@@ -45,10 +45,7 @@ export function gpuChecks(
   ];
 }
 
-/**
- * The newest series of a metric: with another `hostLabel`, or after Prometheus was replaced, that of before is still found for five
- * minutes.
- */
+/** The newest series of a metric. After a change of `hostLabel`, a replaced Prometheus also returns the previous series for five minutes. */
 const newest = (metric: string) =>
   `${metric}{job="exporter"} and topk(1, timestamp(${metric}{job="exporter"}))`;
 

@@ -222,7 +222,7 @@ class Gpu {
       limits: readLimits(nvml, handle),
       clockOffset: clockOffset(nvml, handle, Date.now() * 1000),
     };
-    // An idle GPU of before may have no sample yet.
+    // Without samples, the offset is unknown and is read again.
     if (constants.clockOffset !== undefined) this.constants.set(uuid, constants);
     return constants;
   }
